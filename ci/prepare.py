@@ -1,0 +1,154 @@
+"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools.
+
+    python3.11 ci/prepare.py venv models extension tools
+
+Every step compares a hash of its inputs with the one of the last time and does nothing when they agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import cargo_gate
+import content_hash
+from places import PACKAGE, ROOT, VENV, cache_dir
+
+# command -> Debian package that brings it
+SYSTEM_COMMANDS = {"cc": "build-essential", "make": "build-essential", "cmake": "cmake"}
+EXTRAS = ("local", "plots")
+CARGO_DENY = "0.20.2"
+PYTHON = VENV / "bin" / "python"
+
+
+def system() -> None:
+    """Compilers by apt where that is allowed; otherwise says what to install."""
+    if sys.version_info < (3, 11):
+        sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")
+    if not shutil.which("cargo"):
+        sys.exit(
+            "cargo is not on PATH: install a Rust toolchain (Cargo.toml, rust-version, says the oldest that works)."
+        )
+    packages = sorted({package for command, package in SYSTEM_COMMANDS.items() if not shutil.which(command)})
+    if not packages:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit(f"These system packages are missing: {' '.join(packages)}. Install them (on Debian as root: "
+                 f"apt-get install {' '.join(packages)}) and run this again.")  # fmt: skip
+    _run("apt-get", "update", "-qq")
+    _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+
+
+def requirements() -> list[str]:
+    """What the package, its extras and the developers' tools need, as pip's requirement lines."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    lines = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    return lines + [line for extra in EXTRAS for line in extras[extra]]
+
+
+def venv() -> None:
+    """.venv with every dependency at the version of ci/constraints.txt, and without the package itself."""
+    wanted = requirements()
+    key = content_hash.of_files([ROOT / "ci" / "constraints.txt"], sys.version, str(ROOT), *wanted)
+    stamp = VENV / "prepared-dependencies"
+    if stamp.exists() and stamp.read_text() == key and PYTHON.exists():
+        return
+    _say("creating .venv")
+    _run(sys.executable, "-m", "venv", "--clear", VENV)
+    install(PYTHON, wanted)
+    stamp.write_text(key)
+
+
+def install(python: Path, wanted: list[str]) -> None:
+    """pip install of the requirement lines into the environment of `python`, held to ci/constraints.txt."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(wanted))
+        file.flush()
+        _run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+             "-c", ROOT / "ci" / "constraints.txt", "-r", file.name)  # fmt: skip
+
+
+def models() -> None:
+    """Weights into python/beluga_voice/_models (the script checks their sha256 and fetches only what is missing)."""
+    _run(PYTHON, ROOT / "ci" / "fetch_models.py")
+
+
+def extension() -> None:
+    """beluga_voice._core in release mode beside its sources, and the package installed editable."""
+    built = PACKAGE / "_core.abi3.so"
+    rustc = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
+    sources = content_hash.files_below(ROOT / "rust", ROOT / "Cargo.toml", ROOT / "Cargo.lock", ROOT / "pyproject.toml")
+    key = content_hash.of_files(sources, rustc, os.environ.get("RUSTFLAGS", ""))
+    stamp = VENV / "prepared-extension"
+    if stamp.exists() and built.exists() and json.loads(stamp.read_text()) == [key, content_hash.of_file(built)]:
+        return
+    _say("building the extension")
+    # By pip and not `maturin develop`, which installs dependencies on its own, past ci/constraints.txt.
+    editable = [PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
+                "--no-build-isolation", "--editable", ROOT]  # fmt: skip
+    paths = os.pathsep.join([str(VENV / "bin"), os.environ["PATH"]])
+    if cargo_gate.run(editable, env={"PATH": paths}):
+        sys.exit("the extension does not build")
+    stamp.write_text(json.dumps([key, content_hash.of_file(built)]))
+
+
+def cargo_deny() -> Path:
+    """Where this version of cargo-deny is kept, for all checkouts."""
+    return cache_dir() / "tools" / f"cargo-deny-{CARGO_DENY}" / "bin" / "cargo-deny"
+
+
+def tools() -> None:
+    """cargo-deny, from source: a minute and a half the first time on a machine, kept in the cache after that."""
+    if cargo_deny().exists():
+        return
+    _say(f"building cargo-deny {CARGO_DENY}")
+    # What it checks takes a second: it is built to be ready soon, not to run fast.
+    quick = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_LTO": "off",
+             "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "64"}  # fmt: skip
+    with tempfile.TemporaryDirectory() as target:
+        _run("cargo", "install", "--locked", "--quiet", f"cargo-deny@{CARGO_DENY}", "--root", cargo_deny().parent.parent,
+             env=quick | {"CARGO_TARGET_DIR": target})  # fmt: skip
+
+
+def _run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | (env or {}), check=False)
+    if done.returncode:
+        sys.exit(f"failed ({done.returncode}): {' '.join(str(part) for part in command)}")
+
+
+def _say(what: str) -> None:
+    print(f"-- {what}", flush=True)
+
+
+STEPS: dict[str, Callable[[], None]] = {"venv": venv, "models": models, "extension": extension, "tools": tools}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Makes this checkout ready to run.")
+    parser.add_argument("steps", nargs="+", choices=STEPS)
+    asked = parser.parse_args().steps
+    system()
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with (cache_dir() / "prepare.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for name, step in STEPS.items():
+            if name in asked:
+                started = time.monotonic()
+                step()
+                if (took := time.monotonic() - started) > 1:
+                    _say(f"{name}: {took:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

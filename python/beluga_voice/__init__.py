@@ -1,0 +1,172 @@
+"""Puts an AI agent on a voice call.
+
+    from beluga_voice import Turn, VoiceSession
+
+Names are imported when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# Where each public name lives. `__all__` is made of it by hand: type checkers read no other.
+_HOMES = {
+    "AgentError": "errors",
+    "AgentHost": "agent",
+    "AudioChunk": "audio_chunk",
+    "AudioFormatError": "errors",
+    "AuthError": "errors",
+    "BackendConfig": "config",
+    "BackendProvider": "backend",
+    "BackendRegistry": "backend",
+    "BelugaVoiceError": "errors",
+    "CanceledError": "errors",
+    "ChatMessage": "turn",
+    "Command": "commands",
+    "ComponentError": "errors",
+    "ConfigError": "errors",
+    "DeadlineError": "errors",
+    "Ear": "handles",
+    "EndCall": "commands",
+    "InternalError": "errors",
+    "InvalidStateError": "errors",
+    "LocalCall": "providers.local",
+    "MissingDependencyError": "errors",
+    "Mouth": "handles",
+    "PipelineError": "errors",
+    "ProviderCapabilities": "backend",
+    "ProviderNotFoundError": "errors",
+    "RateLimitError": "errors",
+    "Say": "commands",
+    "SessionConfig": "config",
+    "SessionError": "errors",
+    "SpeechHandle": "pipeline.speech",
+    "SpeechToText": "speech_to_text",
+    "TextToSpeech": "text_to_speech",
+    "ToolFinished": "commands",
+    "ToolStarted": "commands",
+    "Transcript": "speech_to_text",
+    "Transport": "transport",
+    "TransportError": "errors",
+    "Turn": "turn",
+    "TurnHandling": "config",
+    "Utterance": "handles",
+    "VadOptions": "config",
+    "VoiceSession": "session",
+    "get_registry": "backend",
+    "register": "registry",
+    "share": "sharing",
+}
+
+if TYPE_CHECKING:
+    from beluga_voice.agent import AgentHost as AgentHost
+    from beluga_voice.audio_chunk import AudioChunk as AudioChunk
+    from beluga_voice.backend import (
+        BackendProvider as BackendProvider,
+        BackendRegistry as BackendRegistry,
+        ProviderCapabilities as ProviderCapabilities,
+        get_registry as get_registry,
+    )
+    from beluga_voice.commands import (
+        Command as Command,
+        EndCall as EndCall,
+        Say as Say,
+        ToolFinished as ToolFinished,
+        ToolStarted as ToolStarted,
+    )
+    from beluga_voice.config import (
+        BackendConfig as BackendConfig,
+        SessionConfig as SessionConfig,
+        TurnHandling as TurnHandling,
+        VadOptions as VadOptions,
+    )
+    from beluga_voice.errors import (
+        AgentError as AgentError,
+        AudioFormatError as AudioFormatError,
+        AuthError as AuthError,
+        BelugaVoiceError as BelugaVoiceError,
+        CanceledError as CanceledError,
+        ComponentError as ComponentError,
+        ConfigError as ConfigError,
+        DeadlineError as DeadlineError,
+        InternalError as InternalError,
+        InvalidStateError as InvalidStateError,
+        MissingDependencyError as MissingDependencyError,
+        PipelineError as PipelineError,
+        ProviderNotFoundError as ProviderNotFoundError,
+        RateLimitError as RateLimitError,
+        SessionError as SessionError,
+        TransportError as TransportError,
+    )
+    from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
+    from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
+    from beluga_voice.providers.local import LocalCall as LocalCall
+    from beluga_voice.registry import register as register
+    from beluga_voice.session import VoiceSession as VoiceSession
+    from beluga_voice.sharing import share as share
+    from beluga_voice.speech_to_text import SpeechToText as SpeechToText, Transcript as Transcript
+    from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
+    from beluga_voice.transport import Transport as Transport
+    from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+
+__all__ = [
+    "AgentError",
+    "AgentHost",
+    "AudioChunk",
+    "AudioFormatError",
+    "AuthError",
+    "BackendConfig",
+    "BackendProvider",
+    "BackendRegistry",
+    "BelugaVoiceError",
+    "CanceledError",
+    "ChatMessage",
+    "Command",
+    "ComponentError",
+    "ConfigError",
+    "DeadlineError",
+    "Ear",
+    "EndCall",
+    "InternalError",
+    "InvalidStateError",
+    "LocalCall",
+    "MissingDependencyError",
+    "Mouth",
+    "PipelineError",
+    "ProviderCapabilities",
+    "ProviderNotFoundError",
+    "RateLimitError",
+    "Say",
+    "SessionConfig",
+    "SessionError",
+    "SpeechHandle",
+    "SpeechToText",
+    "TextToSpeech",
+    "ToolFinished",
+    "ToolStarted",
+    "Transcript",
+    "Transport",
+    "TransportError",
+    "Turn",
+    "TurnHandling",
+    "Utterance",
+    "VadOptions",
+    "VoiceSession",
+    "get_registry",
+    "register",
+    "share",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,269 @@
+"""The compiled core. Private: use the names of `beluga_voice` and `beluga_voice.audio`.
+
+Sound is mono int16 (any buffer of int16, or bytes of little-endian int16) and comes back as bytes of the same.
+Positions count samples since the start of the call; `..._s` are seconds on the same axis; `now_us` is microseconds on
+the clock of `time.monotonic()`.
+"""
+
+from typing import Final, Literal, final
+
+from typing_extensions import Buffer
+
+__version__: Final[str]
+
+class CoreError(Exception):
+    """A failure of the core: `args` are the code of requirements.md, the message and the field ('' if none)."""
+
+@final
+class Event:
+    """One event; fields that its kind does not have are None."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def at_s(self) -> float:
+        """Seconds that the call had lasted at the end of the tick."""
+
+    @property
+    def now_us(self) -> int:
+        """The clock when the tick began."""
+
+    @property
+    def turn(self) -> int | None: ...
+    @property
+    def utterance(self) -> int | None: ...
+    @property
+    def mark(self) -> int | None: ...
+    @property
+    def onset_s(self) -> float | None:
+        """First voiced sample."""
+
+    @property
+    def voiced_end_s(self) -> float | None:
+        """One past the last voiced sample."""
+
+    @property
+    def read_from(self) -> int | None:
+        """Where a turn's sound begins, pre-roll included: samples at 16 kHz."""
+
+    @property
+    def played_s(self) -> float | None:
+        """Seconds of the utterance that were played."""
+
+    @property
+    def old_state(self) -> str | None: ...
+    @property
+    def new_state(self) -> str | None: ...
+    @property
+    def action(self) -> str | None:
+        """What an interruption does to the sound: 'pause', 'duck' or 'await_words'."""
+
+    @property
+    def timed_out(self) -> bool | None:
+        """Whether a paused utterance goes on by itself."""
+
+    @property
+    def interrupted(self) -> bool | None:
+        """Whether an utterance was cut short."""
+
+@final
+class Wakeup:
+    """Wakes one event loop: a descriptor that becomes readable when a call has something for it."""
+
+    def __new__(cls) -> Wakeup: ...
+    def fileno(self) -> int: ...
+    def clear(self) -> None:
+        """Call before draining the calls: what comes from now on wakes again."""
+
+    def notify(self) -> None:
+        """Makes the descriptor readable."""
+
+@final
+class Engine:
+    """The shard threads of this process. They sleep while there is no call.
+
+    Raises CoreError: `invalid_config`, `model_load_failed`; `invalid_state` in a forked child and after `stop`.
+    """
+
+    def __new__(cls, *, shards: int, max_sessions_per_shard: int, silero: bytes | None = None) -> Engine: ...
+    def open_call(
+        self,
+        wakeup: Wakeup,
+        *,
+        input: Literal["pcm", "opus", "pcmu", "pcma"],
+        input_hz: int,
+        output_hz: int,
+        jitter_target_ms: int,
+        vad: Literal["silero", "energy"],
+        activation_threshold: float,
+        deactivation_threshold: float,
+        min_speech_ms: int,
+        min_silence_ms: int,
+        prefix_padding_ms: int,
+        min_delay_ms: int,
+        discard_audio_if_uninterruptible: bool,
+        false_interruption_timeout_ms: int | None,
+        user_away_timeout_ms: int | None,
+        interruptible_while_thinking: bool,
+        min_interruption_ms: int,
+    ) -> Call:
+        """A call, served from the next tick on.
+
+        `input_hz` is read for 'pcm' alone, 8000 to 192000; `jitter_target_ms` for packets alone, 0 to 2000;
+        `output_hz` is a multiple of 400 from 8000 to 48000.
+
+        Raises CoreError: `invalid_config` with the field, `session_limit_exceeded`, `model_not_found`.
+        """
+
+    def stats(self) -> dict[str, object]:
+        """`sessions`, `healthy`, and for each of `shards` its ticks, late ticks, latest tick and time spent (us)."""
+
+    def stop(self) -> None:
+        """Ends every call and joins the threads."""
+
+@final
+class Call:
+    """One call's handles. Thread-safe; nothing here waits for the engine."""
+
+    def drain(self) -> tuple[list[Event], list[tuple[str, int]]]:
+        """Events since the last time, in order, and who is to look again: ('mouth' | 'input' | 'ear' | 'out', n)."""
+
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None:
+        """Ends the call; the event `closed` is its last."""
+
+    def drop_utterances(self, through: int) -> None:
+        """Gives up every utterance up to and including this one; what is heard of it fades out."""
+
+    def resume(self) -> None:
+        """What was paused goes on."""
+
+    def reply_done(self) -> None:
+        """The answer to the last turn is written to its end, or there is none."""
+
+    def begin_utterance(
+        self,
+        *,
+        allow_interruptions: bool,
+        min_interruption_ms: int,
+        interruption_action: Literal["pause", "duck", "await_words"],
+    ) -> int:
+        """Opens the next utterance and returns its number, from 1."""
+
+    def write_mouth(self, pcm: Buffer, sample_rate: int) -> int:
+        """Queues as much as there is room for and returns how much that was."""
+
+    def want_mouth(self, samples: int) -> bool:
+        """True if there is room for `samples`; if not, `drain` says ('mouth', 0) when there is."""
+
+    def mark(self, mark: int) -> None:
+        """Puts a mark behind what is written: the event `mark_reached` tells when it was played."""
+
+    def end_utterance(self) -> None:
+        """Closes the open utterance, if there is one."""
+
+    @property
+    def ear_written(self) -> int:
+        """Samples heard so far, at 16 kHz."""
+
+    def read_ear(self, start: int, max_samples: int) -> tuple[bytes, int, int]:
+        """The caller's sound from position `start` on: samples, position of the first, samples lost before it."""
+
+    def want_ear(self, reader: int, position: int) -> bool:
+        """True if `position` was heard; if not, `drain` says ('ear', reader) when it was. Readers: 0 to 7."""
+
+    @property
+    def output_hz(self) -> int: ...
+    @property
+    def output_written(self) -> int:
+        """Samples sent so far, at `output_hz`."""
+
+    def read_output(self, start: int, max_samples: int) -> tuple[bytes, int, int]:
+        """The agent's sound as sent, like `read_ear`."""
+
+    def want_output(self, reader: int, position: int) -> bool:
+        """Like `want_ear`; readers: 0 to 3."""
+
+    def write_input(self, pcm: Buffer) -> int:
+        """The caller's sound, for input 'pcm': queues what there is room for and returns how much that was."""
+
+    def want_input(self, samples: int) -> bool:
+        """True if there is room for `samples`; if not, `drain` says ('input', 0) when there is."""
+
+    def push_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> bool:
+        """An RTP packet of the caller's, received now; False if it was dropped because too many wait."""
+
+    def stats(self) -> dict[str, int]:
+        """The call's counters by name."""
+
+@final
+class Resampler:
+    """A streaming resampler, aligned: output sample k lies at k / out_hz of the input. Rates: 8000 to 192000 Hz.
+
+    Raises CoreError `invalid_config` for another rate.
+    """
+
+    def __new__(cls, in_hz: int, out_hz: int) -> Resampler: ...
+    def process(self, pcm: Buffer) -> bytes: ...
+    def flush(self) -> bytes:
+        """What the filter still holds; afterwards the resampler is as new."""
+
+@final
+class MuLaw:
+    """ITU-T G.711 mu-law, 8 kHz."""
+
+    def __new__(cls) -> MuLaw: ...
+    def encode(self, pcm: Buffer) -> bytes: ...
+    def decode(self, payload: bytes) -> bytes: ...
+
+@final
+class ALaw:
+    """ITU-T G.711 A-law, 8 kHz."""
+
+    def __new__(cls) -> ALaw: ...
+    def encode(self, pcm: Buffer) -> bytes: ...
+    def decode(self, payload: bytes) -> bytes: ...
+
+@final
+class OpusEncoder:
+    """Opus (RFC 6716), mono speech, 20 ms frames. Rates: 8000, 12000, 16000, 24000, 48000 Hz; complexity 0 to 10."""
+
+    def __new__(cls, *, sample_rate: int, complexity: int = 5, bitrate_bps: int = 24_000) -> OpusEncoder: ...
+    def encode(self, pcm: Buffer) -> bytes:
+        """One frame of 20 ms. Raises CoreError `invalid_format` for another length."""
+
+@final
+class OpusDecoder:
+    """Opus (RFC 6716) straight to the wanted rate, mono."""
+
+    def __new__(cls, *, sample_rate: int) -> OpusDecoder: ...
+    def decode(self, payload: bytes) -> bytes:
+        """One packet. Raises CoreError `invalid_format` for bytes that are none."""
+
+@final
+class SileroVad:
+    """Silero VAD on a stream of its own. `weights` are the bytes of its safetensors file."""
+
+    def __new__(cls, weights: bytes) -> SileroVad: ...
+    def process(self, pcm: Buffer) -> list[float]:
+        """Takes sound at 16 kHz; the probability of speech for each window of 512 samples that it completes."""
+
+    def reset(self) -> None:
+        """Forgets everything heard."""
+
+def read_wav(data: bytes) -> tuple[bytes, int, int]:
+    """A WAV file as int16 samples (channels interleaved), sample rate and channels.
+
+    8 to 32-bit integers, floats, G.711; data that is cut short is read as far as it goes.
+    Raises CoreError `invalid_format` with what is wrong.
+    """
+
+def write_wav(pcm: Buffer, *, sample_rate: int, channels: int = 1) -> bytes:
+    """A WAV file of int16 samples (channels interleaved)."""
+
+def now_us() -> int:
+    """Microseconds on the clock of the events, which is that of `time.monotonic()`."""
+
+def transitions() -> dict[str, dict[str, list[str]]]:
+    """What may follow each state, for `agent_state`, `user_state` and `session_state`."""

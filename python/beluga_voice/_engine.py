@@ -1,0 +1,49 @@
+"""The process's engine: started at the first call, stopped at exit."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.resources
+import threading
+
+from beluga_voice import _core
+from beluga_voice.core_errors import translated
+
+__all__ = ["engine", "silero_weights"]
+
+# Sessions that one shard may be asked to serve; how many it can serve is for its measured load to say.
+_MAX_SESSIONS_PER_SHARD = 10_000
+
+_lock = threading.Lock()
+_engine: _core.Engine | None = None
+
+
+def silero_weights() -> bytes:
+    """The bytes of Silero's weights, as the wheel ships them. Raises FileNotFoundError."""
+    return (importlib.resources.files("beluga_voice") / "_models" / "silero_vad_16k.safetensors").read_bytes()
+
+
+def engine() -> _core.Engine:
+    """The engine of this process; the first call starts it.
+
+    One shard: a second thread of this process would only compete with the event loop for the machine's cores.
+
+    Raises ComponentError model_load_failed when Silero's weights are damaged.
+    """
+    global _engine
+    with _lock:
+        if _engine is None:
+            with translated():
+                _engine = _core.Engine(
+                    shards=1, max_sessions_per_shard=_MAX_SESSIONS_PER_SHARD, silero=_weights_if_there()
+                )
+            atexit.register(_engine.stop)
+        return _engine
+
+
+def _weights_if_there() -> bytes | None:
+    # A source checkout before its models were fetched: only a call that asks for Silero is refused.
+    try:
+        return silero_weights()
+    except FileNotFoundError:
+        return None

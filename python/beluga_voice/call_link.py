@@ -1,0 +1,155 @@
+"""A call of the core on an event loop: its events called back, its sound and its room awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from beluga_voice import _core
+from beluga_voice._loop import loop_link
+from beluga_voice.core_errors import translated
+from beluga_voice.errors import AudioFormatError, InvalidStateError, SessionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["CallLink", "Waiter"]
+
+_EAR_READERS = 8
+_OUTPUT_READERS = 4
+
+
+class Waiter:
+    """One place where one coroutine waits for the core, or for anyone else who calls `wake`."""
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] | None = None
+
+    async def wait(self) -> None:
+        """Until the next `wake`. What is waited for has to be looked at again after it."""
+        self._future = asyncio.get_running_loop().create_future()
+        try:
+            await self._future
+        finally:
+            self._future = None
+
+    def wake(self) -> None:
+        """Ends the wait, if there is one."""
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+class CallLink:
+    """See the module. Belongs to the loop that it was made on.
+
+    `on_event` is called for each event, in order.
+    """
+
+    def __init__(self, call: _core.Call) -> None:
+        self.call = call
+        self.on_event: Callable[[_core.Event], None] = lambda _: None
+        self._waiters: dict[tuple[str, int], Waiter] = {("mouth", 0): Waiter(), ("input", 0): Waiter()}
+        self._over = asyncio.Event()
+        self._loop_link = loop_link()
+        self._loop_link.add(self)
+
+    @property
+    def over(self) -> bool:
+        """Whether the last event was called back."""
+        return self._over.is_set()
+
+    def drain(self) -> None:
+        """Calls back what happened; called by the loop's link."""
+        events, ready = self.call.drain()
+        for event in events:
+            self.on_event(event)
+            if event.kind in ("closed", "failed"):
+                self._loop_link.discard(self)
+                self._over.set()
+        for who in ready:
+            waiter = self._waiters.get(who)
+            if waiter is not None:
+                waiter.wake()
+
+    async def close(self) -> None:
+        """Ends the call and waits for its last event."""
+        if not self.over:
+            with translated():
+                self.call.close()
+            await self._over.wait()
+
+    def ear_reader(self) -> Waiter:
+        """A place to wait for the caller's sound. Give it back with `release`."""
+        return self._reader("ear", _EAR_READERS)
+
+    def output_reader(self) -> Waiter:
+        """A place to wait for the agent's sound. Give it back with `release`."""
+        return self._reader("out", _OUTPUT_READERS)
+
+    def release(self, reader: Waiter) -> None:
+        """Gives a reader's place back."""
+        self._waiters = {who: waiter for who, waiter in self._waiters.items() if waiter is not reader}
+
+    async def heard(self, reader: Waiter, position: int) -> None:
+        """Until the caller's sound up to `position` was heard, the call is over, or somebody wakes the reader."""
+        if not self.call.want_ear(self._place(reader), position):
+            await reader.wait()
+
+    async def sent(self, reader: Waiter, position: int) -> None:
+        """Until the agent's sound up to `position` was sent, the call is over, or somebody wakes the reader."""
+        if not self.call.want_output(self._place(reader), position):
+            await reader.wait()
+
+    async def write_mouth(self, pcm: Buffer, sample_rate: int) -> None:
+        """Queues all of `pcm`, waiting while there is no room. Raises SessionError when the call is over."""
+        await self._write(
+            ("mouth", 0), pcm, lambda rest: self.call.write_mouth(rest, sample_rate), self.call.want_mouth
+        )
+
+    async def write_input(self, pcm: Buffer) -> None:
+        """The caller's sound, waiting while there is no room. Raises SessionError when the call is over."""
+        await self._write(("input", 0), pcm, self.call.write_input, self.call.want_input)
+
+    async def _write(
+        self,
+        who: tuple[str, int],
+        pcm: Buffer,
+        write: Callable[[memoryview], int],
+        want: Callable[[int], bool],
+    ) -> None:
+        rest = _int16_bytes(pcm)
+        while True:
+            if self.call.closed:
+                raise SessionError("the call is over", code="session_not_active", operation="write")
+            with translated():
+                rest = rest[2 * write(rest) :]
+            if not rest:
+                return
+            # Room for a good piece: waking for every freed sample would be all we do.
+            if not want(min(len(rest) // 2, self._batch(who))):
+                await self._waiters[who].wait()
+
+    def _batch(self, who: tuple[str, int]) -> int:
+        return 4_800 if who[0] == "mouth" else 160
+
+    def _reader(self, kind: str, places: int) -> Waiter:
+        for place in range(places):
+            if (kind, place) not in self._waiters:
+                waiter = self._waiters[kind, place] = Waiter()
+                return waiter
+        raise InvalidStateError(f"{places} readers of this call's sound exist already")
+
+    def _place(self, reader: Waiter) -> int:
+        return next(place for (_, place), waiter in self._waiters.items() if waiter is reader)
+
+
+def _int16_bytes(pcm: Buffer) -> memoryview:
+    view = memoryview(pcm)
+    # Bytes of float32 would be taken for twice as many samples of noise.
+    if view.format not in ("h", "<h", "B", "b", "c") or view.ndim != 1 or view.nbytes % 2:
+        raise AudioFormatError(
+            f"sound is a buffer of format {view.format!r} and shape {view.shape}: allowed: int16 of shape (n,)",
+            code="invalid_format",
+        )
+    return view.cast("B") if view.contiguous else memoryview(view.tobytes())

@@ -1,0 +1,1 @@
+"""Recognisers, voices and detectors, one file each, imported only when their names are used."""

@@ -1,0 +1,290 @@
+"""Settings, checked whole when they are given. Durations are float seconds.
+
+    BackendConfig          a YAML file's root, the environment's BELUGA_VOICE_...
+     ├─ stt, tts, vad      which components, see registry.resolve
+     └─ turn_handling      TurnHandling: endpointing, interruption
+    SessionConfig          one session: the same, and its agent
+
+Names and defaults follow livekit-agents where it has them. Every key here is read by something: a setting that
+nothing heeds would be a lie.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+import yaml
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from beluga_voice.agent import AgentFactory
+from beluga_voice.errors import ConfigError
+from beluga_voice.registry import ComponentFactory, resolve
+from beluga_voice.validation import Options, checked, closest
+
+__all__ = [
+    "BackendConfig",
+    "Endpointing",
+    "Interruption",
+    "SessionConfig",
+    "SessionParts",
+    "TurnHandling",
+    "VadOptions",
+]
+
+ENV_PREFIX = "BELUGA_VOICE_"
+
+# Silero's authors put the release threshold this far below the activation threshold.
+_HYSTERESIS = 0.15
+_LOWEST_THRESHOLD = 0.01
+
+Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
+
+
+class VadOptions(Options):
+    """When sound counts as speech."""
+
+    min_speech_duration: float = Field(
+        0.05, ge=0.032, le=2.0, description="Seconds of speech before a turn of the caller begins."
+    )
+    min_silence_duration: float = Field(
+        0.25, ge=0.1, le=5.0, description="Seconds of silence before the caller counts as no longer speaking."
+    )
+    prefix_padding_duration: float = Field(
+        0.5, ge=0.0, le=2.0, description="Seconds of sound from before its speech that a turn starts with."
+    )
+    activation_threshold: Probability = Field(0.5, description="Probability of speech from which it is speech.")
+    deactivation_threshold: Probability | None = Field(
+        None, description="Probability of speech below which it is silence; without it activation_threshold - 0.15."
+    )
+
+    @model_validator(mode="after")
+    def _release_below_activation(self) -> Self:
+        if self.deactivation_threshold is None:
+            release = max(self.activation_threshold - _HYSTERESIS, _LOWEST_THRESHOLD)
+            object.__setattr__(self, "deactivation_threshold", release)
+        elif self.deactivation_threshold > self.activation_threshold:
+            raise ValueError(
+                f"deactivation_threshold = {self.deactivation_threshold}: "
+                f"allowed: at most activation_threshold ({self.activation_threshold})"
+            )
+        return self
+
+    @property
+    def release_threshold(self) -> float:
+        """`deactivation_threshold`, which has a value once the options are made."""
+        assert self.deactivation_threshold is not None
+        return self.deactivation_threshold
+
+
+class Endpointing(Options):
+    """When the caller's turn is over."""
+
+    mode: Literal["fixed"] = Field("fixed", description="fixed: always after min_delay of silence.")
+    min_delay: float = Field(
+        0.5,
+        ge=0.1,
+        le=5.0,
+        description="Seconds of silence, from the true end of the voice, that end a turn.",
+    )
+
+
+class Interruption(Options):
+    """What happens when the caller talks while the agent speaks."""
+
+    enabled: bool = Field(True, description="Whether the caller's speech stops the agent's.")
+    min_duration: float = Field(
+        0.5, ge=0.05, le=5.0, description="Seconds of the caller's speech before the agent falls silent."
+    )
+    min_words: int = Field(
+        0, ge=0, le=20, description="Recognised words before the agent falls silent; 0: speech alone is enough."
+    )
+    resume_false_interruption: bool = Field(
+        True, description="Whether the agent goes on where it was cut off when no words followed."
+    )
+    false_interruption_timeout: float | None = Field(
+        2.0,
+        ge=0.1,
+        le=30.0,
+        description="Seconds without words after which an interruption was a false one; null: never.",
+    )
+    discard_audio_if_uninterruptible: bool = Field(
+        True, description="Whether the caller's speech is dropped while the agent may not be interrupted."
+    )
+    duck_gain_db: float | None = Field(
+        None,
+        ge=-60.0,
+        lt=0.0,
+        description="Decibels by which the agent is lowered until the interruption is certain; null: it is stopped.",
+    )
+
+    @model_validator(mode="after")
+    def _nothing_to_duck(self) -> Self:
+        if self.duck_gain_db is not None and not self.enabled:
+            raise ValueError(f"duck_gain_db = {self.duck_gain_db}: allowed: only with enabled = true")
+        return self
+
+
+class TurnHandling(Options):
+    """Whose turn it is."""
+
+    turn_detection: Literal["vad"] = Field("vad", description="vad: by the sound's speech and silence alone.")
+    endpointing: Endpointing = Field(default_factory=Endpointing, description="When the caller's turn is over.")
+    interruption: Interruption = Field(
+        default_factory=Interruption, description="What happens when the caller talks over the agent."
+    )
+
+
+class _Parts(Options):
+    """What a backend's defaults and a session's own settings have in common."""
+
+    stt: Any = Field("pocketsphinx", description="Speech to text: name, provider/model, mapping, class or instance.")
+    tts: Any = Field("piper", description="Text to speech: name, provider/model, mapping, class or instance.")
+    vad: Any = Field("silero", description="Voice activity detector: name or mapping.")
+    turn_handling: TurnHandling = Field(default_factory=TurnHandling, description="Whose turn it is.")
+    timeout: float = Field(
+        30.0, ge=1.0, le=300.0, description="Seconds that the agent may take for the next piece of its answer."
+    )
+    user_away_timeout: float | None = Field(
+        15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """A session's settings with every name resolved: what the session is built from."""
+
+    agent: AgentFactory
+    stt: ComponentFactory
+    tts: ComponentFactory
+    vad: ComponentFactory
+    vad_options: VadOptions
+    turn_handling: TurnHandling
+    timeout: float
+    user_away_timeout: float | None
+    metadata: Mapping[str, Any]
+
+
+class SessionConfig(_Parts):
+    """One session: who answers, what hears and speaks for it, and whose turn it is."""
+
+    agent: Any = Field(description="A function of a Turn, an object with respond(turn), or a class or factory of one.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="What the agent finds in turn.metadata.")
+
+    def over(self, backend: BackendConfig) -> SessionConfig:
+        """This configuration with the backend's defaults for what it leaves unsaid."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        return SessionConfig(**{**backend.session_defaults(), **said})
+
+    def resolve(self) -> SessionParts:
+        """Looks up and checks every part.
+
+        Raises ConfigError, ProviderNotFoundError, MissingDependencyError, AgentError.
+
+        Nothing is opened, loaded or made: an object that is not shared is taken by the first `create`.
+        """
+        vad = resolve("vad", self.vad)
+        vad_options = vad.options if isinstance(vad.options, VadOptions) else VadOptions()
+        _check_delays(self.turn_handling, vad_options)
+        return SessionParts(
+            agent=AgentFactory(self.agent),
+            stt=resolve("stt", self.stt),
+            tts=resolve("tts", self.tts),
+            vad=vad,
+            vad_options=vad_options,
+            turn_handling=self.turn_handling,
+            timeout=self.timeout,
+            user_away_timeout=self.user_away_timeout,
+            metadata=self.metadata,
+        )
+
+
+def _check_delays(turn_handling: TurnHandling, vad: VadOptions) -> None:
+    delay = turn_handling.endpointing.min_delay
+    if delay < vad.min_silence_duration:
+        raise ConfigError(
+            f"turn_handling.endpointing.min_delay = {delay}: "
+            f"allowed: at least vad.min_silence_duration ({vad.min_silence_duration})",
+            details={"field": "turn_handling.endpointing.min_delay", "value": delay},
+        )
+    shortest = turn_handling.interruption.min_duration
+    if shortest < vad.min_speech_duration:
+        raise ConfigError(
+            f"turn_handling.interruption.min_duration = {shortest}: "
+            f"allowed: at least vad.min_speech_duration ({vad.min_speech_duration})",
+            details={"field": "turn_handling.interruption.min_duration", "value": shortest},
+        )
+
+
+class BackendConfig(_Parts, BaseSettings):
+    """A backend and the defaults of its sessions.
+
+    Values come from the call, then from the environment (`BELUGA_VOICE_TURN_HANDLING__ENDPOINTING__MIN_DELAY=0.4`),
+    then, with `BackendConfig.load(path)`, from a YAML file whose root this is.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False
+    )
+
+    provider: str = Field("local", description="The backend's name in the registry.")
+    provider_config: dict[str, Any] = Field(
+        default_factory=dict, description="The backend's own options, checked by the backend."
+    )
+    max_concurrent_sessions: int = Field(
+        100, ge=0, le=100_000, description="Sessions at the same time, above which none is opened; 0: no limit."
+    )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None, **values: Any) -> Self:
+        """From a YAML file (if given), the environment over it, and `values` over both.
+
+        Other than the constructor it refuses variables beginning with BELUGA_VOICE_ that name no setting.
+        """
+        _check_environment(set(cls.model_fields))
+        from_file = _read_yaml(Path(path)) if path is not None else {}
+        from_environment = checked(cls, lambda: EnvSettingsSource(cls)())
+        return cls(**_merged(_merged(from_file, from_environment), values))
+
+    def session_defaults(self) -> dict[str, Any]:
+        """What a session of this backend has unless its own config says otherwise."""
+        return {name: getattr(self, name) for name in _Parts.model_fields}
+
+
+def _check_environment(known: set[str]) -> None:
+    for variable in sorted(os.environ):
+        if not variable.upper().startswith(ENV_PREFIX):
+            continue
+        name = variable[len(ENV_PREFIX) :].lower().split("__")[0]
+        if name not in known:
+            allowed = ", ".join(sorted(ENV_PREFIX + field.upper() for field in known))
+            guess = closest(name, known)
+            raise ConfigError(f"environment variable {variable}: no such setting{guess or ';'} allowed: {allowed}")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        root: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
+    if root is None:
+        return {}
+    if not isinstance(root, dict):
+        raise ConfigError(f"{path}: its root is a {type(root).__name__}: allowed: a mapping of settings")
+    return {str(name): value for name, value in cast("dict[object, Any]", root).items()}
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `under`, group by group."""
+    result = dict(under)
+    for name, value in over.items():
+        below = result.get(name)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            result[name] = _merged(cast("Mapping[str, Any]", below), cast("Mapping[str, Any]", value))
+        else:
+            result[name] = value
+    return result

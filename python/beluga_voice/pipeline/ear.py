@@ -1,0 +1,114 @@
+"""The ear that components are handed: the caller's sound of one call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from beluga_voice.audio_chunk import AudioChunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from beluga_voice.call_link import CallLink, Waiter
+
+__all__ = ["CallEar", "CallUtterance"]
+
+EAR_HZ = 16_000
+_CHUNK_SAMPLES = 1_600
+
+# Turns that a recogniser may be behind. Policy: the oldest is given up, which its waiting answer learns.
+_TURNS_WAITING = 8
+
+
+class CallUtterance:
+    """One turn's sound, readable while it is being spoken."""
+
+    def __init__(self, link: CallLink, turn_id: int, start: int) -> None:
+        self.turn_id = turn_id
+        self.start_s = start / EAR_HZ
+        self.lost_samples = 0
+        """Samples that were overwritten before they were read."""
+        self._link = link
+        self._start = start
+        self._end: int | None = None
+        self._reader: Waiter | None = None
+
+    def end(self, end: int) -> None:
+        """The turn is over: nothing after sample `end` belongs to it."""
+        self._end = end
+        if self._reader is not None:
+            self._reader.wake()
+
+    async def __aiter__(self) -> AsyncIterator[AudioChunk]:
+        position = self._start
+        self._reader = self._link.ear_reader()
+        try:
+            while self._end is None or position < self._end:
+                wanted = position + _CHUNK_SAMPLES
+                if self._end is not None:
+                    wanted = min(wanted, self._end)
+                elif self._link.call.ear_written < wanted and not self._link.call.closed:
+                    await self._link.heard(self._reader, wanted)
+                    continue
+                pcm, start, lost = self._link.call.read_ear(position, wanted - position)
+                self.lost_samples += lost
+                if not pcm:  # the call ended in the middle of the turn
+                    return
+                position = start + len(pcm) // 2
+                yield AudioChunk(pcm, EAR_HZ, start / EAR_HZ)
+        finally:
+            self._link.release(self._reader)
+            self._reader = None
+
+
+class CallEar:
+    """The caller's sound at 16 kHz, from the moment that the ear is made."""
+
+    sample_rate = EAR_HZ
+
+    def __init__(self, link: CallLink) -> None:
+        self.lost_samples = 0
+        """Samples that were overwritten before `read` came to them."""
+        self.turns_given_up = 0
+        """Turns that nobody heard because too many waited."""
+        self._link = link
+        self._position = link.call.ear_written
+        self._turns: asyncio.Queue[CallUtterance | None] = asyncio.Queue(_TURNS_WAITING)
+
+    async def read(self, duration: float) -> AudioChunk | None:
+        """The next `duration` seconds; None when the call is over."""
+        samples = max(1, round(duration * EAR_HZ))
+        reader = self._link.ear_reader()
+        try:
+            while self._link.call.ear_written < self._position + samples and not self._link.call.closed:
+                await self._link.heard(reader, self._position + samples)
+        finally:
+            self._link.release(reader)
+        pcm, start, lost = self._link.call.read_ear(self._position, samples)
+        if not pcm:
+            return None
+        self.lost_samples += lost
+        self._position = start + len(pcm) // 2
+        return AudioChunk(pcm, EAR_HZ, start / EAR_HZ)
+
+    async def utterances(self) -> AsyncIterator[CallUtterance]:
+        """The caller's turns, one after another, until the call is over."""
+        while (turn := await self._turns.get()) is not None:
+            yield turn
+
+    def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
+        """A turn has begun; its sound starts at sample `start`."""
+        turn = CallUtterance(self._link, turn_id, start)
+        self._put(turn)
+        return turn
+
+    def close(self) -> None:
+        """The call is over: `utterances` ends."""
+        self._put(None)
+
+    def _put(self, turn: CallUtterance | None) -> None:
+        if self._turns.full():
+            self._turns.get_nowait()
+            self.turns_given_up += 1
+        self._turns.put_nowait(turn)

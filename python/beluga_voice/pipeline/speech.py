@@ -1,0 +1,153 @@
+"""One thing that the agent says, from its first word to what was heard of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from beluga_voice.pipeline.mouth import CallMouth
+
+__all__ = ["Speech", "SpeechHandle"]
+
+# A sentence counts as heard to its last word when no more than this of its sound was cut off, in seconds: the voice's
+# own trailing silence.
+_TAIL_S = 0.15
+
+
+@dataclass(slots=True)
+class _Segment:
+    """A sentence and where its sound lies within the utterance, in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(slots=True)
+class Speech:
+    """What the pipeline knows of one speech. Users hold its `SpeechHandle`."""
+
+    id: str
+    source: Literal["say", "reply"]
+    allow_interruptions: bool
+    turn_id: int | None = None
+    caller_voiced_end_s: float | None = None
+    """The last voiced sample of the turn that it answers."""
+    created_at: float = field(default_factory=time.monotonic)
+    mouth: CallMouth = field(init=False)
+    segments: list[_Segment] = field(default_factory=list[_Segment])
+    first_text_at: float | None = None
+    first_sentence_at: float | None = None
+    started_at: float | None = None
+    started_at_s: float | None = None
+    stopped_at_s: float | None = None
+    played_s: float = 0.0
+    interrupted: bool = False
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    """All that will be played of it was played."""
+
+    @property
+    def utterance(self) -> int | None:
+        """Its number in the core, once it has sound."""
+        return self.mouth.utterance
+
+    def begin_segment(self, text: str) -> None:
+        """The voice is given `text` now."""
+        if self.first_sentence_at is None:
+            self.first_sentence_at = time.monotonic()
+        self.segments.append(_Segment(text, self.mouth.written_s, self.mouth.written_s))
+
+    def end_segment(self) -> None:
+        """All of the newest segment's sound is written."""
+        self.segments[-1].end_s = self.mouth.written_s
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Delays in seconds under livekit-agents' names; see `ConversationItemAdded`."""
+        metrics: dict[str, float] = {}
+        if self.first_text_at is not None:
+            metrics["llm_node_ttft"] = self.first_text_at - self.created_at
+        first_sound_at = self.mouth.first_sound_at
+        if self.first_sentence_at is not None and first_sound_at is not None:
+            metrics["tts_node_ttfb"] = first_sound_at - self.first_sentence_at
+        if self.started_at is not None and first_sound_at is not None:
+            # The tick's clock is read before the tick: a sound that came during it would seem to be early.
+            metrics["playback_latency"] = max(0.0, self.started_at - first_sound_at)
+        if self.started_at_s is not None and self.caller_voiced_end_s is not None:
+            metrics["e2e_latency"] = self.started_at_s - self.caller_voiced_end_s
+        return metrics
+
+    @property
+    def heard(self) -> str:
+        """What was heard: whole sentences, and of the one that was cut off the words before the cut.
+
+        Where in a sentence a word lies is estimated from its share of the letters: voices that give word times are
+        rare. Text whose sound was never made counts as not heard.
+        """
+        said: list[str] = []
+        for segment in self.segments:
+            length_s = segment.end_s - segment.start_s
+            if length_s <= 0 or self.played_s <= segment.start_s:
+                continue
+            if not self.interrupted or self.played_s >= segment.end_s - _TAIL_S:
+                said.append(segment.text.strip())
+            else:
+                said.append(_words_before(segment.text, (self.played_s - segment.start_s) / length_s))
+        return " ".join(text for text in said if text)
+
+
+def _words_before(text: str, share: float) -> str:
+    """The words of `text` that end before `share` of its letters."""
+    words = text.split()
+    letters = sum(len(word) for word in words)
+    kept: list[str] = []
+    spoken = 0
+    for word in words:
+        spoken += len(word)
+        if spoken > share * letters:
+            break
+        kept.append(word)
+    return " ".join(kept)
+
+
+class SpeechHandle:
+    """What `say` returns: await it, or `wait_for_playout`, until the caller has heard it or cut it short."""
+
+    def __init__(self, speech: Speech, interrupt: Callable[[Speech], None]) -> None:
+        self._speech = speech
+        self._interrupt = interrupt
+
+    @property
+    def id(self) -> str:
+        """Names the speech in events."""
+        return self._speech.id
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was cut short."""
+        return self._speech.interrupted
+
+    @property
+    def heard(self) -> str:
+        """What of it was heard so far, once it is done: all of it."""
+        return self._speech.heard
+
+    def done(self) -> bool:
+        """Whether all that will be played was played."""
+        return self._speech.finished.is_set()
+
+    def interrupt(self) -> None:
+        """Fades it out and gives up the rest, whatever its policy."""
+        self._interrupt(self._speech)
+
+    async def wait_for_playout(self) -> None:
+        """Until all that will be played was played."""
+        await self._speech.finished.wait()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.wait_for_playout().__await__()

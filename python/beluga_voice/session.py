@@ -1,0 +1,364 @@
+"""A voice session: the agent on one call."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from beluga_voice.errors import BelugaVoiceError, ConfigError, InternalError, InvalidStateError, SessionError
+from beluga_voice.events import (
+    AgentState,
+    AgentStateChanged,
+    CloseEvent,
+    ErrorEvent,
+    SessionEvent,
+    UserState,
+    UserStateChanged,
+)
+from beluga_voice.tasks import Tasks
+
+if TYPE_CHECKING:
+    from beluga_voice import _core
+    from beluga_voice.agent import AgentHost
+    from beluga_voice.call_link import CallLink
+    from beluga_voice.config import BackendConfig, SessionConfig, SessionParts, TurnHandling
+    from beluga_voice.pipeline.cascade import Cascade
+    from beluga_voice.pipeline.speech import SpeechHandle
+    from beluga_voice.speech_to_text import SpeechToText
+    from beluga_voice.text_to_speech import TextToSpeech
+    from beluga_voice.transport import Transport
+    from beluga_voice.turn import ChatMessage
+
+__all__ = ["SessionState", "VoiceSession"]
+
+SessionState = Literal["initial", "active", "reconnecting", "ended", "error"]
+CloseReason = Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
+
+_log = logging.getLogger("beluga_voice.session")
+
+# Events that a slow `events()` loop may be behind. Policy: the oldest is dropped and counted.
+_EVENTS_WAITING = 1_000
+
+
+class VoiceSession:
+    """The agent on one call.
+
+        session = VoiceSession(agent=agent, stt="pocketsphinx", tts="piper")
+        await session.start(call)
+        await session.say("Hello!")
+
+    Everything is checked here, before anything is opened: names are resolved, options validated.
+
+    - `agent`: answers turns; see `beluga_voice.agent`.
+    - `stt`, `tts`, `vad`: a name, "provider/model", `{"provider": ..., option: ...}`, a class or an instance.
+    - `turn_handling`: see `TurnHandling`; a mapping will do.
+    - `timeout`: seconds that the agent may take for the next piece of its answer.
+    - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
+    - `metadata`: what the agent finds in `turn.metadata`.
+
+    Raises ConfigError, ProviderNotFoundError, MissingDependencyError, AgentError.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: Any,
+        stt: Any = "pocketsphinx",
+        tts: Any = "piper",
+        vad: Any = "silero",
+        turn_handling: TurnHandling | Mapping[str, Any] | None = None,
+        timeout: float = 30.0,
+        user_away_timeout: float | None = 15.0,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        from beluga_voice.config import SessionConfig
+
+        settings: dict[str, Any] = {
+            "agent": agent,
+            "stt": stt,
+            "tts": tts,
+            "vad": vad,
+            "turn_handling": turn_handling if turn_handling is not None else {},
+            "timeout": timeout,
+            "user_away_timeout": user_away_timeout,
+            "metadata": dict(metadata or {}),
+        }
+        self._init(SessionConfig(**settings).resolve())
+
+    @classmethod
+    def from_config(cls, config: SessionConfig, backend: BackendConfig | None = None) -> Self:
+        """A session of `config`; what that leaves unsaid comes from the backend's configuration."""
+        if backend is not None:
+            config = config.over(backend)
+        session = cls.__new__(cls)
+        session._init(config.resolve())
+        return session
+
+    def _init(self, parts: SessionParts) -> None:
+        self.id = uuid.uuid4().hex
+        self._parts = parts
+        self._state: SessionState = "initial"
+        self._agent_state: AgentState = "initializing"
+        self._user_state: UserState = "listening"
+        self._callbacks: dict[str, list[Callable[[Any], object]]] = defaultdict(list)
+        self._queues: list[asyncio.Queue[SessionEvent | None]] = []
+        self._tasks = Tasks(self._callback_failed)
+        self._over = asyncio.Event()
+        self._closing = False
+        self._link: CallLink | None = None
+        self._cascade: Cascade | None = None
+        self._host: AgentHost | None = None
+        self._components: list[SpeechToText | TextToSpeech] = []
+        self._transport: Transport | None = None
+        self.events_dropped = 0
+        """Events that an `events()` loop missed because it was too slow."""
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self, transport: Transport) -> None:
+        """Loads the components, then answers the call.
+
+        Raises SessionError session_already_active, and what a component raises that cannot start.
+        """
+        from beluga_voice.agent import AgentHost
+        from beluga_voice.pipeline.cascade import Cascade
+        from beluga_voice.transport import CallSettings, Transport
+
+        if self._state != "initial" or self._closing:
+            raise SessionError("this session was started before", code="session_already_active", operation="start")
+        if not isinstance(transport, Transport):
+            raise ConfigError(f"a session cannot start on a {type(transport).__name__}: allowed: a LocalCall")
+        self._closing = True  # until it runs: a second start, or a close in the middle, has nothing to end
+        parts = self._parts
+        try:
+            stt, tts = parts.stt.create(), parts.tts.create()
+            self._components = [stt, tts]
+            self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
+            async with asyncio.TaskGroup() as starting:
+                for component in self._components:
+                    starting.create_task(component.start())
+            link = transport.open(
+                CallSettings(
+                    vad=cast("Any", parts.vad.name),
+                    vad_options=parts.vad_options,
+                    turn_handling=parts.turn_handling,
+                    user_away_timeout=parts.user_away_timeout,
+                )
+            )
+        except BaseException as error:
+            self._state = "error"
+            await self._release()
+            self._over.set()
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
+            raise
+        self._link, self._transport = link, transport
+        self._cascade = Cascade(
+            link,
+            stt=stt,
+            tts=tts,
+            agent=self._host,
+            interruption=parts.turn_handling.interruption,
+            session_id=self.id,
+            metadata=parts.metadata,
+            emit=self._emit,
+            end_call=lambda _: self._end_soon("task_completed"),
+        )
+        link.on_event = self._on_core_event
+        self._state = "active"
+        self._closing = False
+        self._cascade.start()
+
+    async def aclose(self) -> None:
+        """Ends the call now and waits until everything is let go of. May be called twice."""
+        await self._close("user_initiated")
+
+    async def wait_closed(self) -> None:
+        """Until the session is over, whoever ended it."""
+        await self._over.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    # -- speaking -------------------------------------------------------------------------------------------------
+
+    def say(self, text: str, *, allow_interruptions: bool = True) -> SpeechHandle:
+        """Speaks `text` after what is being said. Await the handle to wait until it was played.
+
+        Raises SessionError session_not_active.
+        """
+        return self._running().say(text, allow_interruptions=allow_interruptions)
+
+    def interrupt(self) -> None:
+        """Fades out what is being said and gives up the rest, agent included."""
+        self._running().interrupt()
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> SessionState:
+        """What has become of the call."""
+        return self._state
+
+    @property
+    def agent_state(self) -> AgentState:
+        """What the agent does."""
+        return self._agent_state
+
+    @property
+    def user_state(self) -> UserState:
+        """What the caller does."""
+        return self._user_state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended and everything was let go of."""
+        return self._over.is_set()
+
+    @property
+    def history(self) -> tuple[ChatMessage, ...]:
+        """What was said and heard, oldest first."""
+        return tuple(self._cascade.history) if self._cascade is not None else ()
+
+    @property
+    def link(self) -> CallLink:
+        """The call in the core, for recorders. Raises SessionError session_not_active before `start`."""
+        if self._link is None:
+            raise SessionError("the session was not started", code="session_not_active")
+        return self._link
+
+    def stats(self) -> dict[str, int]:
+        """The call's counters by name."""
+        counters = dict(self._link.call.stats()) if self._link is not None else {}
+        abandoned = self._host.abandoned if self._host is not None else 0
+        return {**counters, "agent_calls_abandoned": abandoned, "session_events_dropped": self.events_dropped}
+
+    def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
+        """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.
+
+        It runs on the session's loop; an exception in it is told as an `error` event and harms nothing else.
+        """
+        from beluga_voice import events
+
+        known = {each.type for each in vars(events).values() if isinstance(each, type) and hasattr(each, "type")}
+        if name not in known:
+            raise ConfigError(f"no event {name!r}: allowed: {', '.join(sorted(known))}")
+        if callback is None:
+            return lambda function: self.on(name, function)
+        self._callbacks[name].append(callback)
+        return callback
+
+    def off(self, name: str, callback: Callable[[Any], object]) -> None:
+        """Takes back what `on` did."""
+        self._callbacks[name].remove(callback)
+
+    async def events(self) -> AsyncIterator[SessionEvent]:
+        """Every event from now on, until the session is over. A loop that is 1000 behind misses the oldest."""
+        if self._over.is_set():
+            return
+        queue: asyncio.Queue[SessionEvent | None] = asyncio.Queue(_EVENTS_WAITING)
+        self._queues.append(queue)
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._queues.remove(queue)
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _running(self) -> Cascade:
+        if self._state != "active" or self._cascade is None or self._closing:
+            raise SessionError(f"the session is {self._state}", code="session_not_active")
+        return self._cascade
+
+    def _on_core_event(self, event: _core.Event) -> None:
+        match event.kind:
+            case "agent_state_changed":
+                old, self._agent_state = self._agent_state, cast("AgentState", event.new_state)
+                self._emit(AgentStateChanged(at_s=event.at_s, old_state=old, new_state=self._agent_state))
+            case "user_state_changed":
+                before, self._user_state = self._user_state, cast("UserState", event.new_state)
+                self._emit(UserStateChanged(at_s=event.at_s, old_state=before, new_state=self._user_state))
+            case "closed":
+                self._end_soon("participant_disconnected")
+            case "failed":
+                error = InternalError("the core failed on this call", operation="tick")
+                self._emit(ErrorEvent(at_s=event.at_s, error=error, source="session", recoverable=False))
+                self._end_soon("error", error)
+            case _:
+                cast("Cascade", self._cascade).on_event(event)
+
+    def _end_soon(self, reason: CloseReason, error: BelugaVoiceError | None = None) -> None:
+        if not self._closing:
+            self._tasks.start(self._close(reason, error), name="close")
+
+    async def _close(self, reason: CloseReason, error: BelugaVoiceError | None = None) -> None:
+        if self._closing:
+            await self._over.wait()
+            return
+        self._closing = True
+        at_s = 0.0
+        try:
+            if self._cascade is not None and self._link is not None:
+                at_s = self._link.call.ear_written / 16_000
+                # The last event first: history gets what was heard of the sentence that the end cuts off.
+                await self._link.close()
+                await self._cascade.aclose()
+        finally:
+            await self._release()
+            self._state = "error" if error is not None else "ended"
+            if self._transport is not None:
+                self._transport.closed()
+            self._emit(CloseEvent(at_s=at_s, reason=reason, error=error))
+            for queue in self._queues:
+                _put(queue, None)
+            self._over.set()
+            await self._tasks.cancel()
+
+    async def _release(self) -> None:
+        """Lets go of components and agent; what one of them raises keeps no other from being let go of."""
+        for component in self._components:
+            try:
+                await component.aclose()
+            except Exception as error:
+                wrapped = InternalError(f"{type(component).__name__}.aclose raised {type(error).__name__}: {error}")
+                self._emit(ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True))
+        self._components = []
+        if self._host is not None:
+            self._host.close()
+
+    def _emit(self, event: SessionEvent) -> None:
+        for callback in tuple(self._callbacks.get(event.type, ())):
+            try:
+                result = callback(event)
+                if inspect.iscoroutine(result):
+                    self._tasks.start(result, name=f"on {event.type}")
+            except Exception as error:
+                self._callback_failed(error)
+        for queue in self._queues:
+            self.events_dropped += _put(queue, event)
+
+    def _callback_failed(self, error: BaseException) -> None:
+        wrapped = InvalidStateError(f"an event callback raised {type(error).__name__}: {error}", operation="on")
+        wrapped.__cause__ = error
+        _log.warning("%s", wrapped, exc_info=error)
+        event = ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True)
+        for queue in self._queues:
+            self.events_dropped += _put(queue, event)
+
+
+def _put(queue: asyncio.Queue[SessionEvent | None], event: SessionEvent | None) -> int:
+    dropped = 0
+    if queue.full():
+        queue.get_nowait()
+        dropped = 1
+    queue.put_nowait(event)
+    return dropped

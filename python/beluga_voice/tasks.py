@@ -1,0 +1,38 @@
+"""Tasks with an owner: started here, ended here, their failures told to somebody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+__all__ = ["Tasks"]
+
+
+class Tasks:
+    """The tasks of one owner. `on_failure` is told of an exception that nobody awaits."""
+
+    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+        self._on_failure = on_failure
+
+    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Runs `work` until it ends or `cancel` is called."""
+        task = asyncio.get_running_loop().create_task(work, name=f"beluga-voice {name}")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def cancel(self) -> None:
+        """Cancels all and waits until they are gone; the task that calls is left alone."""
+        current = asyncio.current_task()
+        running = [task for task in self._running if task is not current]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_failure(error)

@@ -1,0 +1,39 @@
+//! One call, or a hundred: session, turn machine, playout, shard, doors, events, counters.
+//!
+//! Nothing here reads a clock, opens a socket or starts a thread: a tick of 10 ms is told what time it is, so hours replay
+//! in seconds and the same input gives the same events. Nothing in [`Shard::tick`] allocates.
+
+mod counters;
+mod door;
+mod event;
+mod gauge;
+mod mouth;
+mod packet_in;
+mod pcm_in;
+mod pcm_out;
+mod playout;
+mod session;
+mod shard;
+mod shared;
+mod sound_ring;
+mod state;
+mod time;
+mod turn;
+mod voice;
+
+pub use counters::{Counter, Counters};
+pub use door::{EarFrame, InDoor, OutDoor};
+pub use event::{Event, EventKind, InterruptionAction, TurnId, UtteranceId};
+pub use gauge::Gauge;
+pub use mouth::{MOUTH_CAPACITY_SAMPLES, MouthError, MouthWriter, mouth};
+pub use packet_in::{PacketIn, PacketInError, PacketWriter, PayloadTooLong, packet_in};
+pub use pcm_in::{PCM_IN_CAPACITY_MS, PcmIn, PcmWriter, pcm_in};
+pub use pcm_out::{PCM_OUT_CAPACITY_MS, PcmOut, pcm_out};
+pub use playout::{MAX_OUT_FRAME_SAMPLES, Played, Playout};
+pub use session::{Command, EAR_CAPACITY_SAMPLES, Session, SessionConfig, SessionHandles, Vad, session};
+pub use shard::Shard;
+pub use shared::{EAR_READERS, LoopWake, OUT_READERS, Ready, Shared, Wake};
+pub use sound_ring::{SoundRead, SoundRing, SoundWriter, sound_ring};
+pub use state::{AgentState, SessionState, UserState};
+pub use time::{EAR_FRAME_SAMPLES, EAR_HZ, TICK_MS, ear_samples};
+pub use turn::{InterruptionPolicy, Outbox, PlayoutOrder, PlayoutView, TurnConfig, TurnMachine};

@@ -1,0 +1,386 @@
+//! One call: a tick of it takes ten milliseconds in and gives ten milliseconds out.
+
+use crate::counters::Counters;
+use crate::door::{EarFrame, InDoor, OutDoor};
+use crate::event::{Event, EventKind, UtteranceId};
+use crate::mouth::{MouthWriter, mouth};
+use crate::playout::{MAX_OUT_FRAME_SAMPLES, Playout};
+use crate::shared::{LoopWake, Ready, Shared};
+use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
+use crate::time::EAR_FRAME_SAMPLES;
+use crate::turn::{InterruptionPolicy, Outbox, PlayoutOrder, TurnConfig, TurnMachine};
+use beluga_dsp::level::rms_dbfs;
+use beluga_dsp::pcm::to_i16;
+use beluga_vad::{
+    EnergyDetector, SileroState, SpeechConfig, SpeechConfigError, SpeechDetector, WINDOW_SAMPLES,
+};
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+
+/// How much of the caller's sound is kept for readers: 16.4 s at 16 kHz.
+pub const EAR_CAPACITY_SAMPLES: usize = 1 << 18;
+/// Events that may wait for the loop; at some ten a second the loop must have slept for minutes to lose one.
+const EVENT_CAPACITY: usize = 1_024;
+const COMMAND_CAPACITY: usize = 64;
+
+/// Which detector judges the windows of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vad {
+    /// The shard's Silero model.
+    Silero,
+    /// Level over the noise floor.
+    Energy,
+}
+
+/// What a session is made from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SessionConfig {
+    /// The detector.
+    pub vad: Vad,
+    /// When its probability counts as speech.
+    pub speech: SpeechConfig,
+    /// When turns end.
+    pub turn: TurnConfig,
+    /// What the caller may do while the agent thinks.
+    pub thinking_policy: InterruptionPolicy,
+    /// Where the first window of the detector begins, in samples before the call: spreads the load of many sessions.
+    pub vad_phase_samples: usize,
+}
+
+/// What a session is told, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Give up every utterance up to and including this one.
+    Drop(UtteranceId),
+    /// What is paused goes on.
+    Resume,
+    /// The answer to the last turn is complete, or there will be none.
+    ReplyDone,
+    /// End the session.
+    Close,
+}
+
+/// The session's other side, for whoever holds the call.
+#[derive(Debug)]
+pub struct SessionHandles {
+    /// Counters, rings and waits.
+    pub shared: Arc<Shared>,
+    /// Writes what the agent says.
+    pub mouth: MouthWriter,
+    /// Reads events in order.
+    pub events: Consumer<Event>,
+    /// Sends commands.
+    pub commands: Producer<Command>,
+}
+
+#[derive(Debug)]
+enum Detector {
+    Silero(Box<SileroState>),
+    Energy(Box<EnergyDetector>),
+}
+
+/// The shard's side of a call.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    input: Box<dyn InDoor>,
+    output: Box<dyn OutDoor>,
+    out_frame_samples: usize,
+    ear: SoundWriter,
+    position: u64,
+    level_dbfs: f32,
+    frame: EarFrame,
+    pcm: [i16; EAR_FRAME_SAMPLES],
+    window: [f32; WINDOW_SAMPLES],
+    window_len: usize,
+    /// The window that was completed in this tick, and its end.
+    full_window: Box<[f32; WINDOW_SAMPLES]>,
+    full_window_end: Option<u64>,
+    detector: Detector,
+    speech: SpeechDetector,
+    turns: TurnMachine,
+    playout: Playout,
+    out_frame: [i16; MAX_OUT_FRAME_SAMPLES],
+    events: Producer<Event>,
+    commands: Consumer<Command>,
+    notify: bool,
+    done: bool,
+}
+
+/// Makes both sides of a session. `out_ring` is what `output` writes, or what a tap of it writes.
+///
+/// # Errors
+/// [`SpeechConfigError`] names a threshold that is out of range.
+pub fn session(
+    config: SessionConfig,
+    input: Box<dyn InDoor>,
+    output: Box<dyn OutDoor>,
+    out_ring: Arc<SoundRing>,
+    wake: Arc<LoopWake>,
+) -> Result<(Box<Session>, SessionHandles), SpeechConfigError> {
+    let mut speech = config.speech;
+    // The end of speech is reported no later than the end of the turn.
+    let min_delay_ms = (config.turn.min_delay / 16) as u32;
+    speech.min_silence_ms = speech.min_silence_ms.min(min_delay_ms);
+    let (ear, ear_ring) = sound_ring(EAR_CAPACITY_SAMPLES);
+    let out_hz = output.sample_rate_hz();
+    let (mouth, playout) = mouth(out_hz);
+    let (events_in, events_out) = RingBuffer::new(EVENT_CAPACITY);
+    let (commands_in, commands_out) = RingBuffer::new(COMMAND_CAPACITY);
+    let shared = Arc::new(Shared::new(ear_ring, out_ring, out_hz, wake));
+    let session = Session {
+        shared: shared.clone(),
+        input,
+        output,
+        out_frame_samples: (out_hz / 100) as usize,
+        ear,
+        position: 0,
+        level_dbfs: -120.0,
+        frame: [0.0; EAR_FRAME_SAMPLES],
+        pcm: [0; EAR_FRAME_SAMPLES],
+        window: [0.0; WINDOW_SAMPLES],
+        window_len: config.vad_phase_samples % WINDOW_SAMPLES,
+        full_window: Box::new([0.0; WINDOW_SAMPLES]),
+        full_window_end: None,
+        detector: match config.vad {
+            Vad::Silero => Detector::Silero(Box::default()),
+            Vad::Energy => Detector::Energy(Box::default()),
+        },
+        speech: SpeechDetector::new(speech)?,
+        turns: TurnMachine::new(config.turn, config.thinking_policy),
+        playout,
+        out_frame: [0; MAX_OUT_FRAME_SAMPLES],
+        events: events_in,
+        commands: commands_out,
+        notify: false,
+        done: false,
+    };
+    Ok((Box::new(session), SessionHandles { shared, mouth, events: events_out, commands: commands_in }))
+}
+
+impl Session {
+    /// First half of a tick: commands, ten milliseconds in.
+    pub fn begin(&mut self, now_us: u64) {
+        self.obey(now_us);
+        if self.done {
+            return;
+        }
+        let room = self.input.pull(now_us, &mut self.frame, &self.shared.counters);
+        self.mark_ready(room, Ready::Input);
+        self.position += EAR_FRAME_SAMPLES as u64;
+        self.level_dbfs = rms_dbfs(&self.frame);
+        to_i16(&self.frame, &mut self.pcm);
+        self.ear.write(&self.pcm);
+        self.fill_window();
+        for reader in 0..self.shared.ear_waits.len() {
+            let due = self.shared.ear_waits[reader].advance(self.position);
+            self.mark_ready(due, Ready::Ear(reader));
+        }
+    }
+
+    /// The state and the window that wait for Silero's judgement, if they do.
+    pub fn awaits_judgement(&self) -> Option<(&SileroState, &[f32; WINDOW_SAMPLES])> {
+        match (&self.detector, self.full_window_end) {
+            (Detector::Silero(state), Some(_)) => Some((state, &self.full_window)),
+            _ => None,
+        }
+    }
+
+    /// Takes Silero's judgement: its new state is written through `judge`, which returns the probability.
+    pub fn judge(&mut self, judge: impl FnOnce(&mut SileroState) -> f32) {
+        if let (Detector::Silero(state), Some(end)) = (&mut self.detector, self.full_window_end.take()) {
+            let probability = judge(state);
+            self.shared.counters.vad_windows.add(1);
+            self.speech.push_window(end, probability);
+        }
+    }
+
+    /// Second half of a tick: turns, ten milliseconds out.
+    pub fn finish(&mut self, now_us: u64) {
+        if self.done {
+            return;
+        }
+        if let (Detector::Energy(detector), Some(end)) = (&mut self.detector, self.full_window_end.take()) {
+            let probability = detector.push(&self.full_window);
+            self.shared.counters.vad_windows.add(1);
+            self.speech.push_window(end, probability);
+        }
+        let edge = self.speech.push_frame(self.position, self.level_dbfs);
+        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+        let mut event = |kind| sink.push(kind);
+        let mut out = Outbox::new(&mut event, &self.shared.counters);
+        self.turns.step(self.position, &self.speech, edge, self.playout.view(), &mut out);
+        for order in out.orders() {
+            match order {
+                PlayoutOrder::Pause => self.playout.pause(),
+                PlayoutOrder::Resume => self.playout.resume(),
+                PlayoutOrder::Duck(on) => self.playout.duck(on),
+            }
+        }
+        let frame = &mut self.out_frame[..self.out_frame_samples];
+        let mut changes = Changes::default();
+        let played = self.playout.pull(frame, &mut |kind| {
+            changes.note(&kind);
+            sink.push(kind);
+        });
+        let mut event = |kind| sink.push(kind);
+        let mut out = Outbox::new(&mut event, &self.shared.counters);
+        changes.tell(&mut self.turns, &mut out);
+        self.output.send(frame, &self.shared.counters);
+        self.notify |= sink.pushed;
+        let counters = &self.shared.counters;
+        counters.ticks.add(1);
+        counters.playout_gaps.add(u64::from(played.gap));
+        self.mark_ready(played.room, Ready::Mouth);
+        let out_position = self.shared.out.written();
+        for reader in 0..self.shared.out_waits.len() {
+            let due = self.shared.out_waits[reader].advance(out_position);
+            self.mark_ready(due, Ready::Out(reader));
+        }
+    }
+
+    /// Ends the session because its own code failed.
+    pub fn fail(&mut self, now_us: u64) {
+        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+        sink.push(EventKind::Failed);
+        self.end();
+    }
+
+    /// Ends the session as intended.
+    pub fn close(&mut self, now_us: u64) {
+        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+        let mut event = |kind| sink.push(kind);
+        self.turns.close(&mut Outbox::new(&mut event, &self.shared.counters));
+        self.playout.abandon(&mut |kind| sink.push(kind));
+        sink.push(EventKind::Closed);
+        self.end();
+    }
+
+    /// Whether the loop is to be woken; asks once.
+    pub fn take_notify(&mut self) -> bool {
+        std::mem::take(&mut self.notify)
+    }
+
+    /// The loop that listens to this session.
+    #[must_use]
+    pub fn loop_wake(&self) -> &LoopWake {
+        &self.shared.wake
+    }
+
+    /// Whether the session is over and can be put away.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn obey(&mut self, now_us: u64) {
+        while let Ok(command) = self.commands.pop() {
+            let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+            let mut event = |kind| sink.push(kind);
+            let mut out = Outbox::new(&mut event, &self.shared.counters);
+            match command {
+                Command::Drop(through) => {
+                    self.playout.drop_through(through);
+                    self.turns.dropped();
+                }
+                Command::Resume => self.turns.resume(&mut out),
+                Command::ReplyDone => self.turns.reply_done(self.playout.view(), &mut out),
+                Command::Close => return self.close(now_us),
+            }
+            for order in out.orders() {
+                if order == PlayoutOrder::Resume {
+                    self.playout.resume();
+                }
+            }
+            self.notify |= sink.pushed;
+        }
+    }
+
+    fn end(&mut self) {
+        self.done = true;
+        self.notify = true;
+        self.shared.close();
+        // Whoever waits for sound that will not come is to look and see that it is over.
+        self.shared.set_ready(Ready::Mouth);
+        self.shared.set_ready(Ready::Input);
+        (0..self.shared.ear_waits.len()).for_each(|reader| self.shared.set_ready(Ready::Ear(reader)));
+        (0..self.shared.out_waits.len()).for_each(|reader| self.shared.set_ready(Ready::Out(reader)));
+    }
+
+    fn fill_window(&mut self) {
+        let take = (WINDOW_SAMPLES - self.window_len).min(EAR_FRAME_SAMPLES);
+        self.window[self.window_len..self.window_len + take].copy_from_slice(&self.frame[..take]);
+        self.window_len += take;
+        if self.window_len == WINDOW_SAMPLES {
+            self.full_window.copy_from_slice(&self.window);
+            let rest = EAR_FRAME_SAMPLES - take;
+            self.full_window_end = Some(self.position - rest as u64);
+            self.window[..rest].copy_from_slice(&self.frame[take..]);
+            self.window_len = rest;
+        }
+    }
+
+    fn mark_ready(&mut self, due: bool, ready: Ready) {
+        if due {
+            self.shared.set_ready(ready);
+            self.notify = true;
+        }
+    }
+}
+
+/// What the playout did that the turn machine must hear of.
+#[derive(Debug, Default)]
+struct Changes {
+    started: bool,
+    finished: bool,
+    /// The last of both: an utterance may end and the next begin in the same frame.
+    ends_started: bool,
+}
+
+impl Changes {
+    fn note(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::PlayoutStarted { .. } => {
+                self.started = true;
+                self.ends_started = true;
+            }
+            EventKind::PlayoutFinished { .. } => {
+                self.finished = true;
+                self.ends_started = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&self, turns: &mut TurnMachine, out: &mut Outbox<'_>) {
+        if self.finished && !self.ends_started {
+            if self.started {
+                turns.playout_started(out);
+            }
+            turns.playout_finished(out);
+        } else if self.started {
+            turns.playout_started(out);
+        }
+    }
+}
+
+struct Sink<'a> {
+    events: &'a mut Producer<Event>,
+    counters: &'a Counters,
+    at: u64,
+    now_us: u64,
+    pushed: bool,
+}
+
+impl<'a> Sink<'a> {
+    fn new(events: &'a mut Producer<Event>, counters: &'a Counters, at: u64, now_us: u64) -> Self {
+        Self { events, counters, at, now_us, pushed: false }
+    }
+
+    fn push(&mut self, kind: EventKind) {
+        self.pushed = true;
+        if self.events.push(Event { at: self.at, now_us: self.now_us, kind }).is_err() {
+            self.counters.events_dropped.add(1);
+        }
+    }
+}

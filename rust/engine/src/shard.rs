@@ -1,0 +1,122 @@
+//! Many sessions, one tick: the windows of all are judged together.
+
+use crate::session::Session;
+use beluga_vad::{Silero, SileroBatch};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Windows judged in one pass: enough to reuse the weights, few enough to stay in the cache.
+const BATCH_LANES: usize = 32;
+
+/// All sessions of one thread. It reads no clock: the thread tells it the time.
+#[derive(Debug)]
+pub struct Shard {
+    sessions: Vec<Box<Session>>,
+    max_sessions: usize,
+    model: Option<Arc<Silero>>,
+    batch: SileroBatch,
+    lanes: Vec<usize>,
+}
+
+impl Shard {
+    /// An empty shard. Without a model, sessions that ask for Silero hear nothing.
+    #[must_use]
+    pub fn new(model: Option<Arc<Silero>>, max_sessions: usize) -> Self {
+        Self {
+            sessions: Vec::with_capacity(max_sessions),
+            max_sessions,
+            model,
+            batch: SileroBatch::new(BATCH_LANES),
+            lanes: Vec::with_capacity(BATCH_LANES),
+        }
+    }
+
+    /// Sessions being served.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether nobody is served.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Takes a session on from the next tick.
+    ///
+    /// # Errors
+    /// Gives it back when the shard is full.
+    pub fn add(&mut self, session: Box<Session>) -> Result<(), Box<Session>> {
+        if self.sessions.len() == self.max_sessions {
+            return Err(session);
+        }
+        self.sessions.push(session);
+        Ok(())
+    }
+
+    /// Serves ten milliseconds of every session; those that are over go to `retire`.
+    pub fn tick(&mut self, now_us: u64, retire: &mut dyn FnMut(Box<Session>)) {
+        for session in &mut self.sessions {
+            guarded(session, now_us, |session| session.begin(now_us));
+        }
+        self.judge_windows();
+        for session in &mut self.sessions {
+            guarded(session, now_us, |session| session.finish(now_us));
+        }
+        // After all sound is on its way: a woken loop must not compete with the rest of the tick.
+        for session in &mut self.sessions {
+            if session.take_notify() {
+                session.loop_wake().notify();
+            }
+        }
+        let mut index = 0;
+        while index < self.sessions.len() {
+            if self.sessions[index].is_done() {
+                retire(self.sessions.swap_remove(index));
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Ends every session: the thread is going away.
+    pub fn close(&mut self, now_us: u64, retire: &mut dyn FnMut(Box<Session>)) {
+        for mut session in self.sessions.drain(..) {
+            session.close(now_us);
+            session.loop_wake().notify();
+            retire(session);
+        }
+    }
+
+    fn judge_windows(&mut self) {
+        let Some(model) = &self.model else { return };
+        let mut next = 0;
+        while next < self.sessions.len() {
+            self.batch.clear();
+            self.lanes.clear();
+            while next < self.sessions.len() && self.lanes.len() < BATCH_LANES {
+                if let Some((state, window)) = self.sessions[next].awaits_judgement() {
+                    self.batch.push(state, window);
+                    self.lanes.push(next);
+                }
+                next += 1;
+            }
+            if self.lanes.is_empty() {
+                break;
+            }
+            self.batch.run(model);
+            for (lane, &index) in self.lanes.iter().enumerate() {
+                let batch = &mut self.batch;
+                self.sessions[index].judge(|state| batch.take(lane, state));
+            }
+        }
+    }
+}
+
+/// A panic in one session's code ends that session and no other.
+fn guarded(session: &mut Session, now_us: u64, step: impl FnOnce(&mut Session)) {
+    if catch_unwind(AssertUnwindSafe(|| step(session))).is_err() {
+        session.fail(now_us);
+    }
+}

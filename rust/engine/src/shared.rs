@@ -1,0 +1,142 @@
+//! What both sides of a session touch: the shard that serves it and whoever holds its handles.
+
+use crate::counters::Counters;
+use crate::gauge::Gauge;
+use crate::sound_ring::SoundRing;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// Readers that may wait for the caller's sound at the same time.
+pub const EAR_READERS: usize = 8;
+/// Readers that may wait for the agent's sound at the same time.
+pub const OUT_READERS: usize = 4;
+
+/// Who is to look again: bits of [`Shared::take_ready`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// There is room in the mouth.
+    Mouth,
+    /// There is room in the door.
+    Input,
+    /// Reader `n` of the ear has what it waits for.
+    Ear(usize),
+    /// Reader `n` of the output has what it waits for.
+    Out(usize),
+}
+
+impl Ready {
+    const fn bit(self) -> u32 {
+        match self {
+            Self::Mouth => 1,
+            Self::Input => 2,
+            Self::Ear(reader) => 4 << reader,
+            Self::Out(reader) => (4 << EAR_READERS) << reader,
+        }
+    }
+}
+
+/// Wakes an event loop; called by the shard, so it must neither block nor allocate.
+pub trait Wake: Send + Sync + std::fmt::Debug {
+    /// Makes the loop look at its sessions.
+    fn wake(&self);
+}
+
+/// One event loop, woken when its sessions have something for it and not again until it has looked.
+#[derive(Debug)]
+pub struct LoopWake {
+    pending: AtomicBool,
+    wake: Box<dyn Wake>,
+}
+
+impl LoopWake {
+    /// A loop that is woken by `wake`.
+    #[must_use]
+    pub fn new(wake: Box<dyn Wake>) -> Self {
+        Self { pending: AtomicBool::new(false), wake }
+    }
+
+    /// Wakes the loop unless it has been woken and has not looked yet.
+    pub fn notify(&self) {
+        if !self.pending.swap(true, Ordering::SeqCst) {
+            self.wake.wake();
+        }
+    }
+
+    /// The loop is about to look: what comes from now on wakes it again.
+    pub fn looking(&self) {
+        self.pending.store(false, Ordering::SeqCst);
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shared {
+    /// What happened in this session, counted.
+    pub counters: Counters,
+    /// The caller's sound at 16 kHz.
+    pub ear: Arc<SoundRing>,
+    /// The agent's sound as sent.
+    pub out: Arc<SoundRing>,
+    /// Sample rate of `out`.
+    pub out_hz: u32,
+    pub(crate) ear_waits: [Gauge; EAR_READERS],
+    pub(crate) out_waits: [Gauge; OUT_READERS],
+    ready: AtomicU32,
+    closed: AtomicBool,
+    pub(crate) wake: Arc<LoopWake>,
+}
+
+impl Shared {
+    pub(crate) fn new(ear: Arc<SoundRing>, out: Arc<SoundRing>, out_hz: u32, wake: Arc<LoopWake>) -> Self {
+        Self {
+            counters: Counters::default(),
+            ear,
+            out,
+            out_hz,
+            ear_waits: Default::default(),
+            out_waits: Default::default(),
+            ready: AtomicU32::new(0),
+            closed: AtomicBool::new(false),
+            wake,
+        }
+    }
+
+    /// The gauge of reader `reader` of the caller's sound; it counts samples of session time.
+    ///
+    /// # Panics
+    /// If `reader` is not under [`EAR_READERS`].
+    #[must_use]
+    pub fn ear_wait(&self, reader: usize) -> &Gauge {
+        &self.ear_waits[reader]
+    }
+
+    /// The gauge of reader `reader` of the agent's sound; it counts samples sent.
+    ///
+    /// # Panics
+    /// If `reader` is not under [`OUT_READERS`].
+    #[must_use]
+    pub fn out_wait(&self, reader: usize) -> &Gauge {
+        &self.out_waits[reader]
+    }
+
+    /// Whether the session is over: no more sound, no more events after those in the queue.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Who is to look again, each said once.
+    pub fn take_ready(&self) -> impl Iterator<Item = Ready> + use<> {
+        let bits = self.ready.swap(0, Ordering::AcqRel);
+        let readers = (0..EAR_READERS).map(Ready::Ear).chain((0..OUT_READERS).map(Ready::Out));
+        [Ready::Mouth, Ready::Input].into_iter().chain(readers).filter(move |ready| bits & ready.bit() != 0)
+    }
+
+    pub(crate) fn set_ready(&self, ready: Ready) {
+        self.ready.fetch_or(ready.bit(), Ordering::AcqRel);
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,64 @@
+//! The buffer's configuration and what is wrong with it.
+
+use thiserror::Error;
+
+/// The largest `target_ms`.
+pub const MAX_TARGET_MS: u32 = 2_000;
+
+/// The largest `capacity_packets`: with full slots 1.5 MB, 20 s of 20 ms packets.
+pub const MAX_CAPACITY_PACKETS: usize = 1_024;
+
+/// How a [`JitterBuffer`](crate::JitterBuffer) is to work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JitterConfig {
+    /// From the arrival of a spurt's first packet to its sound, in milliseconds: 0 to [`MAX_TARGET_MS`].
+    pub target_ms: u32,
+    /// How many packets are held at most: 1 to [`MAX_CAPACITY_PACKETS`].
+    pub capacity_packets: usize,
+    /// Ticks of the RTP timestamp per second, a multiple of 100: 48,000 for Opus, 8,000 for G.711.
+    pub rtp_clock_hz: u32,
+}
+
+/// A field that cannot be worked with: its value and what is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum JitterConfigError {
+    /// `target_ms` is out of range.
+    #[error("target_ms is {0}; allowed: 0 to {MAX_TARGET_MS}")]
+    Target(u32),
+    /// `capacity_packets` is out of range.
+    #[error("capacity_packets is {0}; allowed: 1 to {MAX_CAPACITY_PACKETS}")]
+    Capacity(usize),
+    /// `rtp_clock_hz` has no whole number of ticks in 10 ms.
+    #[error("rtp_clock_hz is {0}; allowed: multiples of 100 up to {MAX_HZ}")]
+    RtpClock(u32),
+    /// The decoder's rate has no whole number of samples in 10 ms.
+    #[error("the decoder's sample_rate_hz is {0}; allowed: multiples of 100 up to {MAX_HZ}")]
+    SampleRate(u32),
+}
+
+/// Above this no audio clock runs; it keeps the arithmetic on media time far from its limits.
+const MAX_HZ: u32 = 192_000;
+
+impl JitterConfig {
+    /// Checks every field, and the rate of the decoder that it will work with.
+    pub(crate) fn check(&self, sample_rate_hz: u32) -> Result<(), JitterConfigError> {
+        if self.target_ms > MAX_TARGET_MS {
+            return Err(JitterConfigError::Target(self.target_ms));
+        }
+        if !(1..=MAX_CAPACITY_PACKETS).contains(&self.capacity_packets) {
+            return Err(JitterConfigError::Capacity(self.capacity_packets));
+        }
+        if !is_audio_clock(self.rtp_clock_hz) {
+            return Err(JitterConfigError::RtpClock(self.rtp_clock_hz));
+        }
+        if !is_audio_clock(sample_rate_hz) {
+            return Err(JitterConfigError::SampleRate(sample_rate_hz));
+        }
+        Ok(())
+    }
+}
+
+fn is_audio_clock(hz: u32) -> bool {
+    (100..=MAX_HZ).contains(&hz) && hz.is_multiple_of(100)
+}

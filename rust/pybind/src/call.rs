@@ -1,0 +1,216 @@
+//! A call's handles: what it heard, what it says, what happens, what it is told.
+
+use crate::buffer::{Pcm, to_bytes};
+use crate::door::InputWriter;
+use crate::error::{error, invalid_config, invalid_format, invalid_state};
+use crate::event::{Event, action_of};
+use crate::gate::detached;
+use beluga_engine::{
+    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Ready, SessionHandles, Shared,
+    SoundRing, ear_samples,
+};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use rtrb::{Consumer, Producer};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// See the stub.
+///
+/// Each lock is held by Python's threads alone: the shard never waits for one.
+#[pyclass(frozen, module = "beluga_voice._core")]
+pub(crate) struct Call {
+    shared: Arc<Shared>,
+    mouth: Mutex<MouthWriter>,
+    events: Mutex<Consumer<beluga_engine::Event>>,
+    commands: Mutex<Producer<Command>>,
+    input: Mutex<InputWriter>,
+}
+
+impl Call {
+    pub(crate) fn new(handles: SessionHandles, input: InputWriter) -> Self {
+        Self {
+            shared: handles.shared,
+            mouth: Mutex::new(handles.mouth),
+            events: Mutex::new(handles.events),
+            commands: Mutex::new(handles.commands),
+            input: Mutex::new(input),
+        }
+    }
+
+    fn send(&self, command: Command) -> PyResult<()> {
+        if lock(&self.commands).push(command).is_err() && !self.shared.is_closed() {
+            self.shared.counters.commands_refused.add(1);
+            return Err(invalid_state("too many commands wait for the engine"));
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Call {
+    fn drain(&self) -> (Vec<Event>, Vec<(&'static str, usize)>) {
+        let mut queue = lock(&self.events);
+        let events = std::iter::from_fn(|| queue.pop().ok()).map(Event::from).collect();
+        let ready = self.shared.take_ready().map(|ready| match ready {
+            Ready::Mouth => ("mouth", 0),
+            Ready::Input => ("input", 0),
+            Ready::Ear(reader) => ("ear", reader),
+            Ready::Out(reader) => ("out", reader),
+        });
+        (events, ready.collect())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
+    fn close(&self) -> PyResult<()> {
+        self.send(Command::Close)
+    }
+
+    fn drop_utterances(&self, through: u32) -> PyResult<()> {
+        self.send(Command::Drop(through))
+    }
+
+    fn resume(&self) -> PyResult<()> {
+        self.send(Command::Resume)
+    }
+
+    fn reply_done(&self) -> PyResult<()> {
+        self.send(Command::ReplyDone)
+    }
+
+    #[pyo3(signature = (*, allow_interruptions, min_interruption_ms, interruption_action))]
+    fn begin_utterance(
+        &self,
+        allow_interruptions: bool,
+        min_interruption_ms: u32,
+        interruption_action: &str,
+    ) -> PyResult<u32> {
+        let action = action_of(interruption_action).ok_or_else(|| {
+            let allowed = "'pause', 'duck' or 'await_words'";
+            let message = format!("interruption_action is '{interruption_action}', allowed is {allowed}");
+            invalid_config("interruption_action", message)
+        })?;
+        let policy =
+            InterruptionPolicy { allow: allow_interruptions, min_speech: ear_samples(min_interruption_ms), action };
+        lock(&self.mouth).begin(policy).map_err(mouth_error)
+    }
+
+    fn write_mouth(&self, py: Python<'_>, pcm: Pcm, sample_rate: u32) -> PyResult<usize> {
+        detached(py, || lock(&self.mouth).write(&pcm.0, sample_rate))?.map_err(mouth_error)
+    }
+
+    fn want_mouth(&self, samples: usize) -> bool {
+        let mouth = lock(&self.mouth);
+        mouth.gauge().want(mouth.room_for(samples)) || self.shared.is_closed()
+    }
+
+    fn mark(&self, mark: u32) -> PyResult<()> {
+        lock(&self.mouth).mark(mark).map_err(mouth_error)
+    }
+
+    fn end_utterance(&self) -> PyResult<()> {
+        lock(&self.mouth).end().map_err(mouth_error)
+    }
+
+    #[getter]
+    fn ear_written(&self) -> u64 {
+        self.shared.ear.written()
+    }
+
+    fn read_ear<'py>(&self, py: Python<'py>, start: u64, max_samples: usize) -> (Bound<'py, PyBytes>, u64, u64) {
+        read(py, &self.shared.ear, start, max_samples)
+    }
+
+    fn want_ear(&self, reader: usize, position: u64) -> PyResult<bool> {
+        check_reader(reader, EAR_READERS)?;
+        Ok(self.shared.ear_wait(reader).want(position) || self.shared.is_closed())
+    }
+
+    #[getter]
+    fn output_hz(&self) -> u32 {
+        self.shared.out_hz
+    }
+
+    #[getter]
+    fn output_written(&self) -> u64 {
+        self.shared.out.written()
+    }
+
+    fn read_output<'py>(&self, py: Python<'py>, start: u64, max_samples: usize) -> (Bound<'py, PyBytes>, u64, u64) {
+        read(py, &self.shared.out, start, max_samples)
+    }
+
+    fn want_output(&self, reader: usize, position: u64) -> PyResult<bool> {
+        check_reader(reader, OUT_READERS)?;
+        Ok(self.shared.out_wait(reader).want(position) || self.shared.is_closed())
+    }
+
+    fn write_input(&self, py: Python<'_>, pcm: Pcm) -> PyResult<usize> {
+        detached(py, || match &mut *lock(&self.input) {
+            InputWriter::Pcm(writer) => Ok(writer.write(&pcm.0)),
+            InputWriter::Packets(_) => Err(()),
+        })?
+        .map_err(|()| invalid_state("this call's input is packets; push those"))
+    }
+
+    fn want_input(&self, samples: usize) -> PyResult<bool> {
+        match &*lock(&self.input) {
+            InputWriter::Pcm(writer) => {
+                Ok(writer.gauge().want(writer.room_for(samples)) || self.shared.is_closed())
+            }
+            InputWriter::Packets(_) => Err(invalid_state("this call's input is packets, which never wait")),
+        }
+    }
+
+    #[pyo3(signature = (payload, *, sequence, timestamp, ssrc))]
+    fn push_packet(&self, payload: &[u8], sequence: u16, timestamp: u32, ssrc: u32) -> PyResult<bool> {
+        match &mut *lock(&self.input) {
+            InputWriter::Pcm(_) => Err(invalid_state("this call's input is PCM; write that")),
+            InputWriter::Packets(writer) => {
+                let arrival_us = beluga_runtime::now_us();
+                let pushed = writer
+                    .push(arrival_us, sequence, timestamp, ssrc, payload)
+                    .map_err(|size| invalid_format(format!("a packet of {size} bytes is no speech packet")))?;
+                self.shared.counters.packets_refused.add(u64::from(!pushed));
+                Ok(pushed)
+            }
+        }
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = PyDict::new(py);
+        for (name, value) in self.shared.counters.snapshot() {
+            stats.set_item(name, value)?;
+        }
+        Ok(stats)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic under the lock was reported already; what it guards is a queue end, whole at any time.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<'py>(py: Python<'py>, ring: &SoundRing, start: u64, max_samples: usize) -> (Bound<'py, PyBytes>, u64, u64) {
+    let mut samples = vec![0; max_samples.min(ring.capacity())];
+    let read = ring.read(start, &mut samples);
+    (PyBytes::new(py, &to_bytes(&samples[..read.len])), read.start, read.lost)
+}
+
+fn check_reader(reader: usize, readers: usize) -> PyResult<()> {
+    if reader < readers {
+        return Ok(());
+    }
+    Err(invalid_state(format!("{readers} readers wait already, reader {reader} has no place")))
+}
+
+fn mouth_error(mouth: MouthError) -> PyErr {
+    match mouth {
+        MouthError::NoUtterance | MouthError::Open(_) => invalid_state(mouth),
+        MouthError::Full => error("buffer_full", mouth, ""),
+        MouthError::Rate(rate) => invalid_config("sample_rate", rate),
+    }
+}

@@ -1,0 +1,90 @@
+//! All shards of a process.
+
+use crate::shard_thread::{ShardStats, ShardThread};
+use beluga_engine::Session;
+use beluga_vad::Silero;
+use std::sync::Arc;
+
+/// Why a session was not taken on.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Every shard serves as many sessions as it may.
+    #[error("{sessions} sessions are open, as many as this process may serve")]
+    Full {
+        /// Sessions being served.
+        sessions: usize,
+    },
+    /// A shard has died; the process is about to end.
+    #[error("the engine has failed and this process is ending")]
+    Unhealthy,
+}
+
+/// The shard threads.
+#[derive(Debug)]
+pub struct Runtime {
+    shards: Vec<ShardThread>,
+}
+
+impl Runtime {
+    /// Starts `shards` threads of at most `max_sessions_per_shard` sessions each; they sleep until there is one.
+    ///
+    /// # Errors
+    /// The system's, when a thread cannot be started.
+    pub fn start(
+        shards: usize,
+        max_sessions_per_shard: usize,
+        model: Option<Arc<Silero>>,
+    ) -> std::io::Result<Self> {
+        let shards = (0..shards.max(1))
+            .map(|index| ShardThread::start(index, model.clone(), max_sessions_per_shard))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { shards })
+    }
+
+    /// Hands a session to the shard that serves fewest.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the session is dropped.
+    pub fn open(&self, session: Box<Session>) -> Result<(), OpenError> {
+        self.reap();
+        if !self.is_healthy() {
+            return Err(OpenError::Unhealthy);
+        }
+        let full = || OpenError::Full { sessions: self.sessions() };
+        let shard = self.shards.iter().min_by_key(|shard| shard.load()).ok_or_else(full)?;
+        shard.add(session).map_err(|_| full())
+    }
+
+    /// Frees sessions that are over. Call it now and then from a thread whose time is cheap.
+    pub fn reap(&self) {
+        self.shards.iter().for_each(ShardThread::reap);
+    }
+
+    /// Sessions being served.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.shards.iter().map(ShardThread::load).sum()
+    }
+
+    /// Whether every shard lives.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.shards.iter().all(ShardThread::is_healthy)
+    }
+
+    /// What each shard did.
+    pub fn stats(&self) -> impl Iterator<Item = &ShardStats> {
+        self.shards.iter().map(ShardThread::stats)
+    }
+
+    /// Ends all sessions and joins the threads.
+    pub fn stop(&mut self) {
+        self.shards.iter_mut().for_each(ShardThread::stop);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

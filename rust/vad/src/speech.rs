@@ -1,0 +1,350 @@
+//! From probabilities and levels to speech: hysteresis, and the true edges of a voice.
+//!
+//! A detector's probability rises and falls late: Silero trails the end of a voice by 50 to 95 ms. Waiting
+//! "0.5 s of silence" from that moment makes every answer late by as much. So the edges are found by looking back:
+//! a frame of 10 ms counts as voiced when its level stands above a gate *and* the detector hears speech around it,
+//! and silence counts from the last voiced frame.
+
+use std::fmt;
+
+/// Sample rate of everything in this module.
+pub const SAMPLE_RATE_HZ: u32 = 16_000;
+/// Samples in one frame of 10 ms.
+pub const FRAME_SAMPLES: u64 = 160;
+
+const FRAME_MS: u32 = 10;
+/// How far back an onset may lie before the window that revealed it: longer than any run-up of a word.
+const LOOK_BACK_FRAMES: usize = 32;
+/// A voiced frame stands this far above the noise floor.
+const GATE_OVER_FLOOR_DB: f32 = 8.0;
+/// ... and no further than this below the loudest frame of the utterance: a decaying room is no voice.
+const GATE_UNDER_PEAK_DB: f32 = 35.0;
+/// ... and above this, whatever the floor: below it nobody hears anything.
+const GATE_LOWEST_DBFS: f32 = -65.0;
+/// Quiet frames allowed inside a run when an onset is looked for: the closure of a plosive.
+const ONSET_GAP_FRAMES: usize = 3;
+/// Where level and detector disagree for this long, the detector is right: the voice is merely quiet.
+const QUIET_VOICE_SAMPLES: u64 = 1_600;
+
+/// When a probability counts as speech, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpeechConfig {
+    /// Probability from which a window is speech, 0..1. livekit-agents: 0.5.
+    pub activation: f32,
+    /// Probability under which a window is silence again, at most `activation`. livekit-agents: activation - 0.15.
+    pub deactivation: f32,
+    /// Speech shorter than this is not reported, in milliseconds.
+    pub min_speech_ms: u32,
+    /// Silence shorter than this does not end speech, in milliseconds.
+    pub min_silence_ms: u32,
+}
+
+impl Default for SpeechConfig {
+    fn default() -> Self {
+        Self {
+            activation: 0.5,
+            deactivation: 0.35,
+            min_speech_ms: 50,
+            min_silence_ms: 250,
+        }
+    }
+}
+
+/// A speech configuration that cannot be meant.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{field} is {value}, allowed is {allowed}")]
+pub struct SpeechConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// What it was.
+    pub value: f32,
+    /// What it may be.
+    pub allowed: &'static str,
+}
+
+impl SpeechConfig {
+    /// Checks ranges: both thresholds in 0..=1, `deactivation` at most `activation`.
+    ///
+    /// # Errors
+    /// [`SpeechConfigError`] names the first field that is out of range.
+    pub fn validate(&self) -> Result<(), SpeechConfigError> {
+        let error = |field, value, allowed| {
+            Err(SpeechConfigError {
+                field,
+                value,
+                allowed,
+            })
+        };
+        if !(0.0..=1.0).contains(&self.activation) {
+            return error("activation_threshold", self.activation, "0 to 1");
+        }
+        if !(0.0..=self.activation).contains(&self.deactivation) {
+            return error(
+                "deactivation_threshold",
+                self.deactivation,
+                "0 to activation_threshold",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What [`SpeechDetector`] found, positions in samples at 16 kHz from the start of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpeechEdge {
+    /// Speech lasts for the minimum; it began at `onset`.
+    Started {
+        /// First voiced sample.
+        onset: u64,
+    },
+    /// Silence lasts for the minimum; the voice ended at `voiced_end`.
+    Ended {
+        /// One past the last voiced sample.
+        voiced_end: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Silence,
+    /// The detector hears speech that is not yet as long as the minimum.
+    Rising,
+    Speech,
+}
+
+/// Turns a level per 10 ms and a probability per window into [`SpeechEdge`]s.
+///
+/// Call [`push_window`](Self::push_window) for every window the detector has judged, then [`push_frame`](Self::push_frame)
+/// for the frame that completed it; both take the position one past their last sample.
+pub struct SpeechDetector {
+    config: SpeechConfig,
+    state: State,
+    /// Whether the detector hears speech now, with hysteresis.
+    hears_speech: bool,
+    /// Ring of the newest levels; `frames` counts all that ever came.
+    levels_dbfs: [f32; LOOK_BACK_FRAMES],
+    frames: u64,
+    floor_dbfs: f32,
+    peak_dbfs: f32,
+    onset: u64,
+    /// One past the newest frame that counts as voiced.
+    voiced_end: u64,
+    /// The same, as of the last window that the detector called speech.
+    confirmed_end: u64,
+}
+
+impl fmt::Debug for SpeechDetector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpeechDetector")
+            .field("state", &self.state)
+            .field("hears_speech", &self.hears_speech)
+            .field("floor_dbfs", &self.floor_dbfs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SpeechDetector {
+    /// A detector that has heard nothing.
+    ///
+    /// # Errors
+    /// What [`SpeechConfig::validate`] refuses.
+    pub fn new(config: SpeechConfig) -> Result<Self, SpeechConfigError> {
+        config.validate()?;
+        Ok(Self {
+            config,
+            state: State::Silence,
+            hears_speech: false,
+            levels_dbfs: [-120.0; LOOK_BACK_FRAMES],
+            frames: 0,
+            floor_dbfs: -60.0,
+            peak_dbfs: -120.0,
+            onset: 0,
+            voiced_end: 0,
+            confirmed_end: 0,
+        })
+    }
+
+    /// Takes the probability of the window that ends at `end`.
+    pub fn push_window(&mut self, end: u64, probability: f32) {
+        let threshold = if self.hears_speech {
+            self.config.deactivation
+        } else {
+            self.config.activation
+        };
+        self.hears_speech = probability >= threshold;
+        match self.state {
+            State::Silence => {
+                if self.hears_speech {
+                    self.onset = self.find_onset(end);
+                    self.state = State::Rising;
+                    self.voiced_end = end;
+                    self.confirmed_end = end;
+                }
+            }
+            State::Rising | State::Speech => {
+                if self.hears_speech {
+                    if probability >= self.config.activation
+                        && end.saturating_sub(self.voiced_end) > QUIET_VOICE_SAMPLES
+                    {
+                        self.voiced_end = end;
+                    }
+                    self.confirmed_end = self.voiced_end;
+                } else {
+                    // The voice may have ended inside this window: keep what is loud without a break from the last
+                    // frame that was certain, and no more.
+                    self.voiced_end = self.end_of_run(self.confirmed_end).min(self.voiced_end);
+                    self.confirmed_end = self.voiced_end;
+                    if self.state == State::Rising {
+                        self.state = State::Silence;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the level of the frame that ends at `end` and says what has become certain with it.
+    pub fn push_frame(&mut self, end: u64, level_dbfs: f32) -> Option<SpeechEdge> {
+        self.levels_dbfs[(self.frames % LOOK_BACK_FRAMES as u64) as usize] = level_dbfs;
+        self.frames += 1;
+        let hears_speech = self.hears_speech;
+        if self.state == State::Silence {
+            if !hears_speech {
+                self.follow_floor(level_dbfs);
+            }
+            return None;
+        }
+        self.peak_dbfs = self.peak_dbfs.max(level_dbfs);
+        if hears_speech && level_dbfs > self.gate_dbfs() {
+            self.voiced_end = end;
+        }
+        match self.state {
+            State::Rising
+                if self.voiced_end.saturating_sub(self.onset)
+                    >= samples(self.config.min_speech_ms) =>
+            {
+                self.state = State::Speech;
+                Some(SpeechEdge::Started { onset: self.onset })
+            }
+            State::Speech
+                if !hears_speech
+                    && self.silence_samples(end) >= samples(self.config.min_silence_ms) =>
+            {
+                self.state = State::Silence;
+                self.peak_dbfs = -120.0;
+                Some(SpeechEdge::Ended {
+                    voiced_end: self.voiced_end,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether speech has started and not ended.
+    #[must_use]
+    pub fn is_speaking(&self) -> bool {
+        self.state == State::Speech
+    }
+
+    /// Whether the newest window was speech; false in the pauses of a sentence.
+    #[must_use]
+    pub fn hears_speech(&self) -> bool {
+        self.hears_speech
+    }
+
+    /// First voiced sample of the newest speech.
+    #[must_use]
+    pub fn onset(&self) -> u64 {
+        self.onset
+    }
+
+    /// One past the last voiced sample so far.
+    #[must_use]
+    pub fn voiced_end(&self) -> u64 {
+        self.voiced_end
+    }
+
+    /// Samples since the last voiced one at position `now`.
+    #[must_use]
+    pub fn silence_samples(&self, now: u64) -> u64 {
+        now.saturating_sub(self.voiced_end)
+    }
+
+    /// The level of the room without a voice, dB re full scale.
+    #[must_use]
+    pub fn noise_floor_dbfs(&self) -> f32 {
+        self.floor_dbfs
+    }
+
+    fn gate_dbfs(&self) -> f32 {
+        (self.floor_dbfs + GATE_OVER_FLOOR_DB)
+            .max(self.peak_dbfs - GATE_UNDER_PEAK_DB)
+            .max(GATE_LOWEST_DBFS)
+    }
+
+    /// Falls at once, rises slowly: what is steady is the room, what comes and goes is not.
+    fn follow_floor(&mut self, level_dbfs: f32) {
+        let step = level_dbfs - self.floor_dbfs;
+        self.floor_dbfs += if step < 0.0 {
+            0.3 * step
+        } else {
+            (0.05 * step).min(0.2)
+        };
+        self.floor_dbfs = self.floor_dbfs.max(-100.0);
+    }
+
+    fn level_back(&self, back: usize) -> Option<f32> {
+        let back = back as u64;
+        (back < self.frames && back < LOOK_BACK_FRAMES as u64).then(|| {
+            self.levels_dbfs[((self.frames - 1 - back) % LOOK_BACK_FRAMES as u64) as usize]
+        })
+    }
+
+    /// The start of the run of loud frames that reaches into the window ending at `window_end`.
+    fn find_onset(&self, window_end: u64) -> u64 {
+        let frames_end = self.frames * FRAME_SAMPLES;
+        let loudest = (0..LOOK_BACK_FRAMES)
+            .filter_map(|back| self.level_back(back))
+            .fold(f32::MIN, f32::max);
+        let gate = (self.floor_dbfs + GATE_OVER_FLOOR_DB)
+            .max(loudest - GATE_UNDER_PEAK_DB)
+            .max(GATE_LOWEST_DBFS);
+        let mut onset = None;
+        let mut quiet = 0;
+        for back in 0..LOOK_BACK_FRAMES {
+            let Some(level) = self.level_back(back) else {
+                break;
+            };
+            if level > gate {
+                onset = Some(frames_end - (back as u64 + 1) * FRAME_SAMPLES);
+                quiet = 0;
+            } else {
+                quiet += 1;
+                if onset.is_some() && quiet > ONSET_GAP_FRAMES {
+                    break;
+                }
+            }
+        }
+        // Nothing loud at all: a voice under the gate. The window itself is the best that is known.
+        onset.unwrap_or_else(|| window_end.saturating_sub(crate::WINDOW_SAMPLES as u64))
+    }
+
+    /// The end of the loud frames that follow `from` without a break.
+    fn end_of_run(&self, from: u64) -> u64 {
+        let gate = self.gate_dbfs();
+        let mut end = from;
+        let newest = self.frames * FRAME_SAMPLES;
+        while end < newest {
+            let back = ((newest - end) / FRAME_SAMPLES).saturating_sub(1) as usize;
+            match self.level_back(back) {
+                Some(level) if level > gate => end += FRAME_SAMPLES,
+                _ => break,
+            }
+        }
+        end
+    }
+}
+
+fn samples(ms: u32) -> u64 {
+    u64::from(ms / FRAME_MS) * FRAME_SAMPLES
+        + u64::from(ms % FRAME_MS) * FRAME_SAMPLES / u64::from(FRAME_MS)
+}
