@@ -14,7 +14,7 @@ import prepare
 from places import ROOT
 
 HEAD = """\
-# The versions that .venv gets on every machine (Linux, Python 3.11). Made by `make lock`: change pyproject.toml instead.
+# The versions that .venv gets on every machine (Linux, Python 3.11). Made by `make lock`: change pyproject.toml.
 """
 
 

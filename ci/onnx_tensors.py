@@ -1,16 +1,19 @@
 """Takes weights out of an ONNX file and makes a safetensors file of them, with nothing but the standard library.
 
 ONNX is protobuf (protobuf.dev/programming-guides/encoding) with the field numbers of onnx.proto; safetensors is a JSON
-header before the same little-endian bytes (huggingface.co/docs/safetensors). One pass over the fields of the model, of its
-graph and of each initializer: no recursion, no copy before the last, and every length is held against what is there.
+header before the same little-endian bytes (huggingface.co/docs/safetensors). One pass over the fields of the model, of
+its graph and of each initializer: no recursion, no copy before the last, every length held against what is there.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 # Field numbers of onnx.proto; those of a TensorProto stand in `_tensor`.
 _MODEL_GRAPH = 7
@@ -36,8 +39,8 @@ def as_safetensors(onnx: bytes, names: Iterable[tuple[str, str]]) -> bytes:
     """The safetensors file of the initializers of `onnx` that `names` asks for, in this order.
 
     `names`: for each tensor its name in the safetensors file and its name in the ONNX file. The same arguments give the
-    same bytes. Raises ValueError, which says what is wrong, when a tensor is missing or not of 32-bit floats kept as raw
-    data, or when the bytes are not protobuf.
+    same bytes. Raises ValueError, which says what is wrong, when a tensor is missing or is not made of 32-bit floats
+    kept as raw data, or when the bytes are not protobuf.
     """
     found = {tensor.name: tensor for tensor in _initializers(memoryview(onnx))}
     header: dict[str, object] = {}
@@ -58,7 +61,7 @@ def as_safetensors(onnx: bytes, names: Iterable[tuple[str, str]]) -> bytes:
 
 def _check(tensor: _Tensor) -> None:
     if tensor.data_type != _FLOAT:
-        raise ValueError(f"tensor {tensor.name} has ONNX data type {tensor.data_type}, expected {_FLOAT} (32-bit float)")
+        raise ValueError(f"tensor {tensor.name} has ONNX data type {tensor.data_type}, expected {_FLOAT} (float)")
     if len(tensor.shape) > _MOST_DIMENSIONS or len(tensor.data) != 4 * math.prod(tensor.shape):
         raise ValueError(
             f"tensor {tensor.name} has {len(tensor.data)} bytes of raw data, which do not fill its shape "

@@ -33,7 +33,7 @@ PYTHON = VENV / "bin" / "python"
 
 def system() -> None:
     """Compilers by apt where that is allowed; otherwise says what to install."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (whatever `python3` is runs this)
         sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")
     if not shutil.which("cargo"):
         sys.exit(
@@ -116,8 +116,9 @@ def tools() -> None:
     # What it checks takes a second: it is built to be ready soon, not to run fast.
     quick = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_LTO": "off",
              "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "64"}  # fmt: skip
+    place = cargo_deny().parent.parent
     with tempfile.TemporaryDirectory() as target:
-        _run("cargo", "install", "--locked", "--quiet", f"cargo-deny@{CARGO_DENY}", "--root", cargo_deny().parent.parent,
+        _run("cargo", "install", "--locked", "--quiet", f"cargo-deny@{CARGO_DENY}", "--root", place,
              env=quick | {"CARGO_TARGET_DIR": target})  # fmt: skip
 
 

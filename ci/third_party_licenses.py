@@ -1,7 +1,7 @@
 """Writes python/beluga_voice/THIRD-PARTY-LICENSES: the licences of everything that the wheel carries, in full.
 
 The crates linked into the extension (from cargo's own resolution, texts from their sources), libopus (inside the
-sources of opusic-sys), Rust's standard library, and the model weights in `_models` (ci/fetch_models.py puts their licences there).
+sources of opusic-sys), Rust's standard library, and the model weights (ci/fetch_models.py fetches their licences).
 Fails where a crate has no text and its licence is not one whose text we have.
 """
 
@@ -46,7 +46,8 @@ def main() -> None:
         for name, expression, file in _BUNDLED.get(crate["name"], []):
             add(f"{name} (in {what})", expression, [_text(place / file)])
     for model in runpy.run_path(str(PACKAGE / "_model_table.py"))["MODELS"]:
-        add(f"{model.file} (weights, from {model.package})", model.licence, [_text(MODELS / model.licence_file)])
+        what = f"{model.file} (weights, from {model.package})"
+        add(what, model.licence, [_text(MODELS / model.licence_file)])
 
     parts = ["What beluga-voice's wheel carries from others, and on which terms.\n"]
     parts += [f"  {what}: {expression}" for what, expression in entries]

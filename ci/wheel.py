@@ -38,8 +38,8 @@ def build() -> Path:
         out = Path(tempfile.mkdtemp(dir=place.parent, prefix="unfinished-"))
         try:
             _maturin("sdist", "--out", str(out))
-            _maturin("build", "--quiet", "--profile", "wheel", "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--zig",
-                     "--locked", "--interpreter", sys.executable, "--out", str(out))  # fmt: skip
+            _maturin("build", "--quiet", "--locked", "--profile", "wheel", "--interpreter", sys.executable, "--zig",
+                     "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--out", str(out))  # fmt: skip
             out.rename(place)
         finally:
             shutil.rmtree(out, ignore_errors=True)

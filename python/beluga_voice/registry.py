@@ -35,7 +35,10 @@ _EMBEDDED: dict[Kind, dict[str, tuple[str, str | None]]] = {
     "stt": {"pocketsphinx": ("beluga_voice.components.stt.pocketsphinx:PocketSphinx", "local")},
     "tts": {"piper": ("beluga_voice.components.tts.piper:Piper", "local")},
     "s2s": {},
-    "vad": {"silero": ("beluga_voice.components.vad.silero:Silero", None)},
+    "vad": {
+        "energy": ("beluga_voice.components.vad.energy:Energy", None),
+        "silero": ("beluga_voice.components.vad.silero:Silero", None),
+    },
     "turn_detection": {},
     "noise_cancellation": {},
 }

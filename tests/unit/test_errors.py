@@ -136,6 +136,7 @@ def test_secrets_are_never_shown() -> None:
     for text in (repr(error), str(error), json.dumps(error.to_dict())):
         assert "hush" not in text
     assert error.details["url"] == "wss://a"
+    assert error.details["credential"] == "**********"
     assert error.details["pcm"] == "<2 bytes>"
     assert error.details["object"] == "<object>"
 

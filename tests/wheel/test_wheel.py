@@ -156,11 +156,27 @@ def test_nothing_in_them_names_a_directory_of_this_machine(wheel: zipfile.ZipFil
     assert [name for name, content in files.items() if pattern.search(content)] == []
 
 
+# Sound through everything native in the wheel: resampler, libopus, the detector with the weights inside.
 USE = """
-import beluga_voice
+import sys
+import numpy as np
 from beluga_voice import _core
+from beluga_voice.audio import OpusDecoder, OpusEncoder, Resampler, SileroVad
 
-assert _core.__file__.startswith(__import__("sys").prefix), _core.__file__
+assert _core.__file__.startswith(sys.prefix), _core.__file__
+tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)).astype(np.int16)
+resampler = Resampler(48_000, 16_000)
+pcm = np.frombuffer(resampler.process(tone) + resampler.flush(), np.int16)
+assert abs(len(pcm) - 16_000) <= 200, len(pcm)
+assert abs(np.abs(np.fft.rfft(pcm[:16_000])).argmax() - 440) <= 2
+
+encoder, decoder = OpusEncoder(sample_rate=16_000), OpusDecoder(sample_rate=16_000)
+heard = b"".join(decoder.decode(encoder.encode(pcm[start : start + 320])) for start in range(0, 15_680, 320))
+level = np.frombuffer(heard, np.int16)[8_000:].astype(float).std()
+assert 4_000 < level < 7_000, level
+
+quiet = SileroVad().process(np.zeros(16_000, np.int16))
+assert len(quiet) == 31 and max(quiet) < 0.3, quiet
 """
 
 

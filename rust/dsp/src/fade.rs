@@ -59,6 +59,16 @@ mod tests {
     }
 
     #[test]
+    fn down_is_up_played_backwards() {
+        let (mut up, mut down) = (vec![1.0_f32; 160], vec![1.0_f32; 160]);
+        ramp_up(&mut up);
+        ramp_down(&mut down);
+        for (up, down) in up.iter().zip(down.iter().rev()) {
+            assert!((up - down).abs() < 1e-7);
+        }
+    }
+
+    #[test]
     fn rises_all_the_way_without_a_step() {
         let mut up = vec![1.0_f32; 160];
         ramp_up(&mut up);

@@ -13,8 +13,9 @@ use std::sync::Arc;
 pub const MOUTH_CAPACITY_SAMPLES: usize = 240_000;
 /// Begins, marks and ends the queue holds.
 const CONTROL_CAPACITY: usize = 512;
-/// Resamplers on their way back to be freed where that disturbs nobody.
-const SPENT_CAPACITY: usize = 16;
+/// Resamplers on their way back to be freed where that disturbs nobody. The writer empties this way before it makes
+/// another, so there are never more on it than waited in the queue, were playing and are being made.
+const SPENT_CAPACITY: usize = CONTROL_CAPACITY + 2;
 
 /// Why the mouth took nothing.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +78,6 @@ impl MouthWriter {
         if self.open {
             return Err(MouthError::Open(self.utterances));
         }
-        while self.spent.pop().is_ok() {}
         let utterance = self.utterances + 1;
         self.control(ControlKind::Begin { utterance, policy })?;
         self.utterances = utterance;
@@ -95,6 +95,7 @@ impl MouthWriter {
             return Err(MouthError::NoUtterance);
         }
         if self.rate_hz != Some(sample_rate_hz) {
+            while self.spent.pop().is_ok() {}
             let voice = Box::new(Voice::new(sample_rate_hz, self.out_hz)?);
             self.control(ControlKind::Rate(voice))?;
             self.rate_hz = Some(sample_rate_hz);

@@ -41,6 +41,8 @@ struct Utterance {
     policy: InterruptionPolicy,
     voice: Option<Box<Voice>>,
     played_samples: u64,
+    /// `played_samples` at the newest mark: what a listener was told of is not taken back.
+    marked_samples: u64,
     started: bool,
 }
 
@@ -142,7 +144,8 @@ impl Playout {
         };
     }
 
-    /// Gives up every utterance up to and including `through`: the one being heard fades out, the rest is not played.
+    /// Gives up every utterance up to and including `through`: the one being heard fades out, the rest is not played. Each
+    /// is finished as soon as nothing more of it will be heard, whether its writer has ended it or not.
     pub fn drop_through(&mut self, through: UtteranceId) {
         if self.current.as_ref().is_some_and(|utterance| utterance.id <= through) {
             self.pause();
@@ -152,10 +155,7 @@ impl Playout {
 
     /// The call is over: what is being played ends here.
     pub fn abandon(&mut self, event: &mut dyn FnMut(EventKind)) {
-        if let Some(utterance) = self.current.take() {
-            let played_us = self.us(utterance.played_samples);
-            event(EventKind::PlayoutFinished { utterance: utterance.id, played_us, interrupted: true });
-        }
+        self.finish(true, event);
     }
 
     /// Goes to the ducked volume, or back.
@@ -171,8 +171,12 @@ impl Playout {
         let len = out.len();
         let mut played = Played::default();
         self.frame[..len].fill(0.0);
+        if self.pause != Pause::Asked && self.is_given_up() {
+            self.pause = Pause::None;
+            self.finish(true, event);
+        }
         match self.pause {
-            Pause::Held { .. } if !self.is_dropping() => {}
+            Pause::Held { .. } => {}
             Pause::Asked => {
                 let filled = self.fill(0, len, true, event, &mut played);
                 self.held[..filled].copy_from_slice(&self.frame[..filled]);
@@ -182,8 +186,12 @@ impl Playout {
                 }
                 ramp_down(&mut self.frame[..filled]);
                 self.pause = Pause::Held { len: filled };
+                if self.is_given_up() {
+                    self.pause = Pause::None;
+                    self.finish(true, event);
+                }
             }
-            Pause::Resuming { len: held } if !self.is_dropping() => {
+            Pause::Resuming { len: held } => {
                 self.frame[..held].copy_from_slice(&self.held[..held]);
                 ramp_up(&mut self.frame[..held]);
                 if let Some(utterance) = &mut self.current {
@@ -193,8 +201,7 @@ impl Playout {
                 played.sound |= held > 0;
                 self.fill(held, len, false, event, &mut played);
             }
-            _ => {
-                self.pause = Pause::None;
+            Pause::None => {
                 self.fill(0, len, false, event, &mut played);
             }
         }
@@ -207,9 +214,18 @@ impl Playout {
         played
     }
 
-    /// Whether what comes next in the queue is thrown away. The frame that fades out is still played.
-    fn is_dropping(&self) -> bool {
-        self.pause != Pause::Asked && self.current.as_ref().is_none_or(|utterance| utterance.id <= self.drop_through)
+    /// Whether the utterance in progress was dropped.
+    fn is_given_up(&self) -> bool {
+        self.current.as_ref().is_some_and(|utterance| utterance.id <= self.drop_through)
+    }
+
+    /// The utterance in progress is over; what is left of it in the queue belongs to nobody and is thrown away.
+    fn finish(&mut self, interrupted: bool, event: &mut dyn FnMut(EventKind)) {
+        if let Some(utterance) = self.current.take() {
+            let played_us = self.us(utterance.played_samples.max(utterance.marked_samples));
+            event(EventKind::PlayoutFinished { utterance: utterance.id, played_us, interrupted });
+            self.give_back(utterance.voice);
+        }
     }
 
     fn us(&self, samples: u64) -> u64 {
@@ -227,10 +243,8 @@ impl Playout {
     ) -> usize {
         let mut filled = from;
         while filled < to {
-            let dropping = self.is_dropping();
             if let Some(utterance) = &mut self.current
                 && let Some(voice) = &mut utterance.voice
-                && !dropping
             {
                 let taken = voice.take(&mut self.frame[filled..to]);
                 if taken > 0 {
@@ -255,8 +269,7 @@ impl Playout {
                 control => {
                     let until = control.map_or(u64::MAX, |at| at - self.read);
                     if !self.consume(available.min(until) as usize, to - filled) {
-                        played.gap = self.current.as_ref().is_some_and(|utterance| utterance.started)
-                            && !dropping;
+                        played.gap = self.current.as_ref().is_some_and(|utterance| utterance.started);
                         break;
                     }
                 }
@@ -270,15 +283,14 @@ impl Playout {
         if available == 0 {
             return false;
         }
-        let dropping = self.is_dropping();
         let taken = match self.current.as_mut().and_then(|utterance| utterance.voice.as_mut()) {
-            Some(voice) if !dropping => {
+            Some(voice) => {
                 let taken = available.min(voice.wants(wanted)).min(self.chunk.len());
                 let (chunk, _) = self.samples.pop_partial_slice(&mut self.chunk[..taken]);
                 voice.put(chunk);
                 chunk.len()
             }
-            _ => match self.samples.read_chunk(available) {
+            None => match self.samples.read_chunk(available) {
                 Ok(chunk) => {
                     chunk.commit_all();
                     available
@@ -292,11 +304,9 @@ impl Playout {
 
     /// Carries out the control at the front of the queue; false if the frame ends here.
     fn obey_control(&mut self, wanted: usize, within: bool, event: &mut dyn FnMut(EventKind)) -> bool {
-        let dropping = self.is_dropping();
         let ends_voice =
             matches!(self.controls.peek().map(|control| &control.kind), Ok(ControlKind::Rate(_) | ControlKind::End));
         if ends_voice
-            && !dropping
             && let Some(voice) = self.current.as_mut().and_then(|utterance| utterance.voice.as_mut())
             && voice.put_tail(wanted)
         {
@@ -313,38 +323,33 @@ impl Playout {
                     policy,
                     voice: None,
                     played_samples: 0,
+                    marked_samples: 0,
                     started: false,
                 });
+                if self.is_given_up() {
+                    self.finish(true, event);
+                }
             }
             ControlKind::Rate(voice) => {
-                if let Some(utterance) = &mut self.current {
-                    let spent = utterance.voice.replace(voice);
-                    self.give_back(spent);
-                }
+                let spent = match &mut self.current {
+                    Some(utterance) => utterance.voice.replace(voice),
+                    None => Some(voice),
+                };
+                self.give_back(spent);
             }
             ControlKind::Mark(mark) => {
-                if let Some(utterance) = &self.current
-                    && !dropping
-                {
-                    let played_us = self.us(utterance.played_samples);
-                    event(EventKind::MarkReached { utterance: utterance.id, mark, played_us });
+                if let Some(utterance) = &mut self.current {
+                    utterance.marked_samples = utterance.played_samples;
+                    let (utterance, samples) = (utterance.id, utterance.played_samples);
+                    event(EventKind::MarkReached { utterance, mark, played_us: self.us(samples) });
                 }
             }
-            ControlKind::End => {
-                if let Some(utterance) = self.current.take() {
-                    event(EventKind::PlayoutFinished {
-                        utterance: utterance.id,
-                        played_us: self.us(utterance.played_samples),
-                        interrupted: utterance.id <= self.drop_through,
-                    });
-                    self.give_back(utterance.voice);
-                }
-            }
+            ControlKind::End => self.finish(false, event),
         }
         true
     }
 
-    /// Sends a voice to where freeing it disturbs nobody. Where the way is full it is freed here: late, not wrong.
+    /// Sends a voice to where freeing it disturbs nobody. The way has room for every voice that can be on it.
     fn give_back(&mut self, voice: Option<Box<Voice>>) {
         if let Some(voice) = voice {
             drop(self.spent.push(voice));

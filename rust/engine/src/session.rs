@@ -281,10 +281,10 @@ impl Session {
             match command {
                 Command::Drop(through) => {
                     self.playout.drop_through(through);
-                    self.turns.dropped();
+                    self.turns.dropped(through);
                 }
                 Command::Resume => self.turns.resume(&mut out),
-                Command::ReplyDone => self.turns.reply_done(self.playout.view(), &mut out),
+                Command::ReplyDone => self.turns.reply_done(),
                 Command::Close => return self.close(now_us),
             }
             for order in out.orders() {
@@ -379,7 +379,10 @@ impl<'a> Sink<'a> {
 
     fn push(&mut self, kind: EventKind) {
         self.pushed = true;
-        if self.events.push(Event { at: self.at, now_us: self.now_us, kind }).is_err() {
+        // One place is kept for the last event: whoever drains late learns at least that the call is over.
+        let last = matches!(kind, EventKind::Closed | EventKind::Failed);
+        let room = last || self.events.slots() > 1;
+        if !room || self.events.push(Event { at: self.at, now_us: self.now_us, kind }).is_err() {
             self.counters.events_dropped.add(1);
         }
     }

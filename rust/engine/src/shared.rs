@@ -3,7 +3,10 @@
 use crate::counters::Counters;
 use crate::gauge::Gauge;
 use crate::sound_ring::SoundRing;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Readers that may wait for the caller's sound at the same time.
@@ -57,14 +60,15 @@ impl LoopWake {
 
     /// Wakes the loop unless it has been woken and has not looked yet.
     pub fn notify(&self) {
-        if !self.pending.swap(true, Ordering::SeqCst) {
+        if !self.pending.swap(true, Ordering::AcqRel) {
             self.wake.wake();
         }
     }
 
     /// The loop is about to look: what comes from now on wakes it again.
     pub fn looking(&self) {
-        self.pending.store(false, Ordering::SeqCst);
+        // A swap and no store: it reads what a `notify` without a wake-up left, and so sees all that came before that.
+        self.pending.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -138,5 +142,76 @@ impl Shared {
 
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::atomic::AtomicU64;
+
+    /// As a loop does it: woken by a count of wake-ups, it says that it looks and looks.
+    #[derive(Debug, Default)]
+    struct Descriptor(AtomicU64);
+
+    impl Wake for Arc<Descriptor> {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    #[test]
+    fn what_happens_while_the_loop_looks_is_seen_or_wakes_it_again() {
+        loom::model(|| {
+            let descriptor = Arc::new(Descriptor::default());
+            let wake = Arc::new(LoopWake::new(Box::new(descriptor.clone())));
+            let events = Arc::new(AtomicU64::new(0));
+            let shard = {
+                let (wake, events) = (wake.clone(), events.clone());
+                loom::thread::spawn(move || {
+                    for count in 1..=2 {
+                        // As a ring publishes: no stronger than a release.
+                        events.store(count, Ordering::Release);
+                        wake.notify();
+                    }
+                })
+            };
+            let look = || {
+                descriptor.0.swap(0, Ordering::AcqRel);
+                wake.looking();
+                events.load(Ordering::Acquire)
+            };
+            let seen = look();
+            shard.join().unwrap();
+            let awake = descriptor.0.load(Ordering::Acquire) > 0;
+            assert!(seen == 2 || awake, "saw {seen} events of 2 and sleeps");
+            if awake {
+                assert_eq!(look(), 2);
+            }
+        });
+    }
+
+    #[test]
+    fn a_bit_that_is_set_while_bits_are_taken_is_taken_or_wakes_again() {
+        loom::model(|| {
+            let descriptor = Arc::new(Descriptor::default());
+            let wake = Arc::new(LoopWake::new(Box::new(descriptor.clone())));
+            let ready = Arc::new(AtomicU32::new(0));
+            let shard = {
+                let (wake, ready) = (wake.clone(), ready.clone());
+                loom::thread::spawn(move || {
+                    for bit in [1, 2] {
+                        ready.fetch_or(bit, Ordering::AcqRel);
+                        wake.notify();
+                    }
+                })
+            };
+            descriptor.0.swap(0, Ordering::AcqRel);
+            wake.looking();
+            let taken = ready.swap(0, Ordering::AcqRel);
+            shard.join().unwrap();
+            let awake = descriptor.0.load(Ordering::Acquire) > 0;
+            assert!(taken == 3 || awake, "took {taken:b} and sleeps");
+        });
     }
 }

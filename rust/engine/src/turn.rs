@@ -6,6 +6,7 @@
 use crate::counters::Counters;
 use crate::event::{EventKind, InterruptionAction, TurnId, UtteranceId};
 use crate::state::{AgentState, UserState};
+use crate::time::EAR_FRAME_SAMPLES;
 use beluga_vad::{SpeechDetector, SpeechEdge};
 
 /// How turns end and are interrupted. Lengths are samples at 16 kHz.
@@ -62,7 +63,7 @@ struct OpenTurn {
     onset: u64,
     /// The caller began while the agent was heard.
     began_over_agent: bool,
-    /// Since when both are heard.
+    /// Since when both are heard without a break.
     overlap_from: Option<u64>,
     interrupted: Option<UtteranceId>,
 }
@@ -134,13 +135,17 @@ impl TurnMachine {
             None => {}
         }
         if self.ignoring && playout.audible.is_none() {
-            // The agent is done and the caller still talks: from here on it is his turn.
-            self.ignoring = false;
-            self.open_turn(now, false, out);
+            // The agent is done. If the caller still talks, it is his turn from here on; his pauses are none.
+            let newest = now - EAR_FRAME_SAMPLES as u64;
+            if speech.voiced_end() > newest {
+                self.ignoring = false;
+                self.open_turn(newest, false, out);
+            }
         }
         self.consider_interruption(now, speech, playout, out);
         self.consider_end_of_turn(now, speech, playout, out);
         self.consider_resuming(now, speech, out);
+        self.consider_no_reply(playout, out);
         self.consider_away(now, speech, playout, out);
     }
 
@@ -157,9 +162,9 @@ impl TurnMachine {
         }
     }
 
-    /// Python gives up what is paused or playing: no resuming any more.
-    pub fn dropped(&mut self) {
-        self.paused = None;
+    /// Python gives up what is paused or playing, up to and including `through`: no resuming of that any more.
+    pub fn dropped(&mut self, through: UtteranceId) {
+        self.paused = self.paused.filter(|&utterance| utterance > through);
     }
 
     /// Python wants what is paused to go on, as it heard no words.
@@ -168,11 +173,8 @@ impl TurnMachine {
     }
 
     /// The answer to the last turn is complete, or there will be none.
-    pub fn reply_done(&mut self, playout: PlayoutView, out: &mut Outbox<'_>) {
+    pub fn reply_done(&mut self) {
         self.reply_pending = false;
-        if self.agent == AgentState::Thinking && !playout.pending && self.paused.is_none() {
-            self.set_agent(AgentState::Listening, out);
-        }
     }
 
     /// The session is over.
@@ -204,7 +206,8 @@ impl TurnMachine {
 
     fn open_turn(&mut self, onset: u64, began_over_agent: bool, out: &mut Outbox<'_>) {
         self.turns += 1;
-        self.turn = Some(OpenTurn { id: self.turns, onset, began_over_agent, overlap_from: None, interrupted: None });
+        let overlap_from = began_over_agent.then_some(onset);
+        self.turn = Some(OpenTurn { id: self.turns, onset, began_over_agent, overlap_from, interrupted: None });
         let read_from = onset.saturating_sub(self.config.pre_roll);
         out.event(EventKind::TurnStarted { turn: self.turns, onset, read_from });
     }
@@ -217,6 +220,9 @@ impl TurnMachine {
         out: &mut Outbox<'_>,
     ) {
         let Some(turn) = &mut self.turn else { return };
+        if playout.audible.is_none() {
+            turn.overlap_from = None;
+        }
         if !speech.is_speaking() {
             return;
         }
@@ -227,7 +233,7 @@ impl TurnMachine {
                 return;
             }
             // An utterance that begins in the middle of the caller's words is spoken over from there on only.
-            let from = *turn.overlap_from.get_or_insert(if turn.began_over_agent { onset } else { now });
+            let from = *turn.overlap_from.get_or_insert(now);
             if !policy.allow || voiced_since(from) < policy.min_speech {
                 return;
             }
@@ -278,7 +284,11 @@ impl TurnMachine {
             return;
         }
         self.turn = None;
-        if turn.began_over_agent && turn.interrupted.is_none() && playout.audible.is_some() {
+        let no_turn = |policy: InterruptionPolicy| policy.allow || self.config.discard_audio_if_uninterruptible;
+        if turn.began_over_agent
+            && turn.interrupted.is_none()
+            && playout.audible.is_some_and(|(_, policy)| no_turn(policy))
+        {
             out.event(EventKind::TurnDropped { turn: turn.id });
             return;
         }
@@ -301,6 +311,17 @@ impl TurnMachine {
             out.event(EventKind::Resumed { utterance, timed_out });
             out.order(PlayoutOrder::Resume);
             self.set_agent(AgentState::Speaking, out);
+        }
+    }
+
+    /// Nothing is thought about any more and nothing waits to be said: it is the caller's turn.
+    fn consider_no_reply(&mut self, playout: PlayoutView, out: &mut Outbox<'_>) {
+        if self.agent == AgentState::Thinking
+            && !self.reply_pending
+            && !playout.pending
+            && self.paused.is_none()
+        {
+            self.set_agent(AgentState::Listening, out);
         }
     }
 

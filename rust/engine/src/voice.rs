@@ -24,8 +24,8 @@ impl Voice {
     /// [`ResampleError`] for a rate that is out of range.
     pub fn new(in_hz: u32, out_hz: u32) -> Result<Self, ResampleError> {
         let resampler = Resampler::new(in_hz, out_hz, Alignment::Compensated)?;
-        // The most that one chunk can give: `output_len` may grow by one from call to call.
-        let most = resampler.output_len(CHUNK_SAMPLES) + (out_hz / in_hz) as usize + resampler.flush_len() + 8;
+        // The most that one chunk can give, wherever between two of its outputs it begins.
+        let most = (CHUNK_SAMPLES * out_hz as usize).div_ceil(in_hz as usize) + 1;
         let tail = resampler.flush_len();
         Ok(Self {
             resampler,

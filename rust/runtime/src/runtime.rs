@@ -26,7 +26,8 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts `shards` threads of at most `max_sessions_per_shard` sessions each; they sleep until there is one.
+    /// Starts `shards` threads of at most `max_sessions_per_shard` sessions each (both at least 1); they sleep until there
+    /// is one.
     ///
     /// # Errors
     /// The system's, when a thread cannot be started.
@@ -36,7 +37,7 @@ impl Runtime {
         model: Option<Arc<Silero>>,
     ) -> std::io::Result<Self> {
         let shards = (0..shards.max(1))
-            .map(|index| ShardThread::start(index, model.clone(), max_sessions_per_shard))
+            .map(|index| ShardThread::start(index, model.clone(), max_sessions_per_shard.max(1)))
             .collect::<Result<_, _>>()?;
         Ok(Self { shards })
     }
@@ -50,9 +51,18 @@ impl Runtime {
         if !self.is_healthy() {
             return Err(OpenError::Unhealthy);
         }
-        let full = || OpenError::Full { sessions: self.sessions() };
-        let shard = self.shards.iter().min_by_key(|shard| shard.load()).ok_or_else(full)?;
-        shard.add(session).map_err(|_| full())
+        let mut session = session;
+        loop {
+            let free = self.shards.iter().filter(|shard| shard.has_room()).min_by_key(|shard| shard.load());
+            let Some(shard) = free else {
+                return Err(OpenError::Full { sessions: self.sessions() });
+            };
+            // Somebody else may have taken the last place meanwhile: look again.
+            match shard.add(session) {
+                Ok(()) => return Ok(()),
+                Err(back) => session = back,
+            }
+        }
     }
 
     /// Frees sessions that are over. Call it now and then from a thread whose time is cheap.
@@ -77,14 +87,16 @@ impl Runtime {
         self.shards.iter().map(ShardThread::stats)
     }
 
-    /// Ends all sessions and joins the threads.
-    pub fn stop(&mut self) {
-        self.shards.iter_mut().for_each(ShardThread::stop);
+    /// Ends all sessions and joins the threads; the same as dropping it.
+    pub fn stop(self) {
+        drop(self);
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.stop();
+        // All are told before one is waited for: together they end within a tick.
+        self.shards.iter().for_each(ShardThread::ask_to_stop);
+        self.shards.iter_mut().for_each(ShardThread::join);
     }
 }

@@ -40,8 +40,9 @@ struct Mailbox {
     incoming: ArrayQueue<Box<Session>>,
     /// Sessions that are over, to be freed where that disturbs nobody.
     retired: ArrayQueue<Box<Session>>,
-    /// Sessions served or on their way.
+    /// Sessions served or on their way, at most `max_sessions`.
     load: AtomicUsize,
+    max_sessions: usize,
     stop: AtomicBool,
     unhealthy: AtomicBool,
     stats: ShardStats,
@@ -53,6 +54,7 @@ impl ShardThread {
             incoming: ArrayQueue::new(max_sessions),
             retired: ArrayQueue::new(max_sessions),
             load: AtomicUsize::new(0),
+            max_sessions,
             stop: AtomicBool::new(false),
             unhealthy: AtomicBool::new(false),
             stats: ShardStats::default(),
@@ -74,6 +76,10 @@ impl ShardThread {
         self.shared.load.load(Ordering::Acquire)
     }
 
+    pub(crate) fn has_room(&self) -> bool {
+        self.load() < self.shared.max_sessions
+    }
+
     pub(crate) fn is_healthy(&self) -> bool {
         !self.shared.unhealthy.load(Ordering::Acquire)
     }
@@ -82,8 +88,13 @@ impl ShardThread {
         &self.shared.stats
     }
 
+    /// Takes a session on, or gives it back when there is no room.
     pub(crate) fn add(&self, session: Box<Session>) -> Result<(), Box<Session>> {
-        self.shared.load.fetch_add(1, Ordering::AcqRel);
+        // A place first, the session after: all that have one fit into the mailbox and into the shard.
+        let place = |load| (load < self.shared.max_sessions).then_some(load + 1);
+        if self.shared.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, place).is_err() {
+            return Err(session);
+        }
         self.shared.incoming.push(session).inspect_err(|_| {
             self.shared.load.fetch_sub(1, Ordering::AcqRel);
         })?;
@@ -100,10 +111,15 @@ impl ShardThread {
         }
     }
 
-    pub(crate) fn stop(&mut self) {
+    pub(crate) fn ask_to_stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = &self.thread {
             thread.thread().unpark();
+        }
+    }
+
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
             // Its panics were caught and spoken of already.
             let _ = thread.join();
         }
@@ -128,15 +144,9 @@ fn serve(mailbox: &Mailbox, mut shard: Shard) {
             continue;
         }
         sleep_until(due_us);
-        while let Some(session) = mailbox.incoming.pop() {
-            // The mailbox is as large as the shard, so there is room; if not, the session is told that it is over.
-            if let Err(mut session) = shard.add(session) {
-                session.fail(now_us());
-                retire(session);
-            }
-        }
+        welcome(mailbox, &mut shard, &mut retire);
         let began_us = now_us();
-        let late_us = began_us - due_us;
+        let late_us = began_us.saturating_sub(due_us);
         stats.late_ticks.fetch_add(u64::from(late_us >= TICK_US), Ordering::Relaxed);
         stats.max_late_us.fetch_max(late_us, Ordering::Relaxed);
         shard.tick(began_us, &mut retire);
@@ -145,5 +155,18 @@ fn serve(mailbox: &Mailbox, mut shard: Shard) {
         // A late shard serves what it owes at once: the next deadline may already be past.
         due_us += TICK_US;
     }
+    // Those that were on their way are told too that it is over.
+    welcome(mailbox, &mut shard, &mut retire);
     shard.close(now_us(), &mut retire);
+}
+
+fn welcome(mailbox: &Mailbox, shard: &mut Shard, retire: &mut dyn FnMut(Box<Session>)) {
+    while let Some(session) = mailbox.incoming.pop() {
+        // Who is in the mailbox has a place in the shard; if not, the session is told that it is over.
+        if let Err(mut session) = shard.add(session) {
+            session.fail(now_us());
+            session.loop_wake().notify();
+            retire(session);
+        }
+    }
 }

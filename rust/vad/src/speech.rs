@@ -23,8 +23,13 @@ const GATE_UNDER_PEAK_DB: f32 = 35.0;
 const GATE_LOWEST_DBFS: f32 = -65.0;
 /// Quiet frames allowed inside a run when an onset is looked for: the closure of a plosive.
 const ONSET_GAP_FRAMES: usize = 3;
-/// Where level and detector disagree for this long, the detector is right: the voice is merely quiet.
-const QUIET_VOICE_SAMPLES: u64 = 1_600;
+/// Where level and detector disagree for this long, the detector is right: the voice is merely quiet. Longer than a
+/// detector's release (up to 95 ms) and the fading of a last syllable together, which are no voice.
+const QUIET_VOICE_SAMPLES: u64 = 2_400;
+/// The floor taken for granted at most when the first frame is heard: a call may begin with speech.
+const FIRST_FLOOR_DBFS: f32 = -50.0;
+/// The level of nothing at all.
+const SILENCE_DBFS: f32 = -120.0;
 
 /// When a probability counts as speech, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -131,6 +136,10 @@ pub struct SpeechDetector {
     voiced_end: u64,
     /// The same, as of the last window that the detector called speech.
     confirmed_end: u64,
+    /// The detector hears what the level does not show: its windows alone say how far the voice goes.
+    quiet_voice: bool,
+    /// Where the last reported speech ended: no onset lies before it, and what is too short to report leaves it as it is.
+    reported_end: u64,
 }
 
 impl fmt::Debug for SpeechDetector {
@@ -154,13 +163,15 @@ impl SpeechDetector {
             config,
             state: State::Silence,
             hears_speech: false,
-            levels_dbfs: [-120.0; LOOK_BACK_FRAMES],
+            levels_dbfs: [SILENCE_DBFS; LOOK_BACK_FRAMES],
             frames: 0,
-            floor_dbfs: -60.0,
-            peak_dbfs: -120.0,
+            floor_dbfs: FIRST_FLOOR_DBFS,
+            peak_dbfs: SILENCE_DBFS,
             onset: 0,
             voiced_end: 0,
             confirmed_end: 0,
+            quiet_voice: false,
+            reported_end: 0,
         })
     }
 
@@ -172,50 +183,60 @@ impl SpeechDetector {
             self.config.activation
         };
         self.hears_speech = probability >= threshold;
-        match self.state {
-            State::Silence => {
-                if self.hears_speech {
-                    self.onset = self.find_onset(end);
-                    self.state = State::Rising;
-                    self.voiced_end = end;
-                    self.confirmed_end = end;
-                }
+        match (self.state, self.hears_speech) {
+            (State::Silence, true) => {
+                // Never before the end of what was reported last: a look back must not find the speech before.
+                self.onset = self.find_onset(end).max(self.reported_end);
+                self.peak_dbfs = self.loudest_since(self.onset);
+                self.state = State::Rising;
+                self.quiet_voice = false;
+                self.voiced_end = end;
+                self.confirmed_end = end;
             }
-            State::Rising | State::Speech => {
-                if self.hears_speech {
-                    if probability >= self.config.activation
-                        && end.saturating_sub(self.voiced_end) > QUIET_VOICE_SAMPLES
-                    {
-                        self.voiced_end = end;
-                    }
-                    self.confirmed_end = self.voiced_end;
-                } else {
-                    // The voice may have ended inside this window: keep what is loud without a break from the last
-                    // frame that was certain, and no more.
-                    self.voiced_end = self.end_of_run(self.confirmed_end).min(self.voiced_end);
-                    self.confirmed_end = self.voiced_end;
-                    if self.state == State::Rising {
-                        self.state = State::Silence;
-                    }
+            (State::Silence, false) => {}
+            (State::Rising | State::Speech, true) => {
+                let unseen = end.saturating_sub(self.voiced_end);
+                self.quiet_voice |= unseen > QUIET_VOICE_SAMPLES;
+                if self.quiet_voice && probability >= self.config.activation {
+                    self.voiced_end = self.voiced_end.max(end);
                 }
+                self.confirmed_end = self.voiced_end;
+            }
+            (State::Rising, false) => {
+                // Too short to be reported, so it is no voice: silence goes on counting from the one before.
+                self.state = State::Silence;
+                self.voiced_end = self.reported_end;
+            }
+            (State::Speech, false) => {
+                // The voice may have ended inside this window: keep what is loud without a break from the last frame
+                // that was certain, and no more.
+                self.voiced_end = self.end_of_run(self.confirmed_end).min(self.voiced_end);
+                self.confirmed_end = self.voiced_end;
             }
         }
     }
 
     /// Takes the level of the frame that ends at `end` and says what has become certain with it.
     pub fn push_frame(&mut self, end: u64, level_dbfs: f32) -> Option<SpeechEdge> {
+        if self.frames == 0 {
+            self.floor_dbfs = level_dbfs.min(FIRST_FLOOR_DBFS);
+        }
         self.levels_dbfs[(self.frames % LOOK_BACK_FRAMES as u64) as usize] = level_dbfs;
         self.frames += 1;
         let hears_speech = self.hears_speech;
+        // Pauses inside speech show the room too, and what is quieter than the room was never the room.
+        if !hears_speech || level_dbfs < self.floor_dbfs {
+            self.follow_floor(level_dbfs);
+        }
         if self.state == State::Silence {
-            if !hears_speech {
-                self.follow_floor(level_dbfs);
-            }
             return None;
         }
-        self.peak_dbfs = self.peak_dbfs.max(level_dbfs);
-        if hears_speech && level_dbfs > self.gate_dbfs() {
-            self.voiced_end = end;
+        if hears_speech {
+            self.peak_dbfs = self.peak_dbfs.max(level_dbfs);
+            if level_dbfs > self.gate_dbfs() {
+                self.voiced_end = end;
+                self.quiet_voice = false;
+            }
         }
         match self.state {
             State::Rising
@@ -230,7 +251,7 @@ impl SpeechDetector {
                     && self.silence_samples(end) >= samples(self.config.min_silence_ms) =>
             {
                 self.state = State::Silence;
-                self.peak_dbfs = -120.0;
+                self.reported_end = self.voiced_end;
                 Some(SpeechEdge::Ended {
                     voiced_end: self.voiced_end,
                 })
@@ -276,9 +297,7 @@ impl SpeechDetector {
     }
 
     fn gate_dbfs(&self) -> f32 {
-        (self.floor_dbfs + GATE_OVER_FLOOR_DB)
-            .max(self.peak_dbfs - GATE_UNDER_PEAK_DB)
-            .max(GATE_LOWEST_DBFS)
+        gate_dbfs(self.floor_dbfs, self.peak_dbfs)
     }
 
     /// Falls at once, rises slowly: what is steady is the room, what comes and goes is not.
@@ -302,18 +321,17 @@ impl SpeechDetector {
     /// The start of the run of loud frames that reaches into the window ending at `window_end`.
     fn find_onset(&self, window_end: u64) -> u64 {
         let frames_end = self.frames * FRAME_SAMPLES;
-        let loudest = (0..LOOK_BACK_FRAMES)
-            .filter_map(|back| self.level_back(back))
-            .fold(f32::MIN, f32::max);
-        let gate = (self.floor_dbfs + GATE_OVER_FLOOR_DB)
-            .max(loudest - GATE_UNDER_PEAK_DB)
-            .max(GATE_LOWEST_DBFS);
+        let back = || (0..LOOK_BACK_FRAMES).map_while(|back| self.level_back(back));
+        // A floor that is still on its way up is corrected by what was quietest just now.
+        let quietest = if self.frames < LOOK_BACK_FRAMES as u64 {
+            self.floor_dbfs
+        } else {
+            back().fold(f32::MAX, f32::min)
+        };
+        let gate = gate_dbfs(self.floor_dbfs.max(quietest), back().fold(SILENCE_DBFS, f32::max));
         let mut onset = None;
         let mut quiet = 0;
-        for back in 0..LOOK_BACK_FRAMES {
-            let Some(level) = self.level_back(back) else {
-                break;
-            };
+        for (back, level) in back().enumerate() {
             if level > gate {
                 onset = Some(frames_end - (back as u64 + 1) * FRAME_SAMPLES);
                 quiet = 0;
@@ -328,20 +346,34 @@ impl SpeechDetector {
         onset.unwrap_or_else(|| window_end.saturating_sub(crate::WINDOW_SAMPLES as u64))
     }
 
-    /// The end of the loud frames that follow `from` without a break.
+    /// The loudest frame that reaches beyond `from`.
+    fn loudest_since(&self, from: u64) -> f32 {
+        let frames = (self.frames * FRAME_SAMPLES).saturating_sub(from).div_ceil(FRAME_SAMPLES);
+        (0..LOOK_BACK_FRAMES.min(frames as usize))
+            .filter_map(|back| self.level_back(back))
+            .fold(SILENCE_DBFS, f32::max)
+    }
+
+    /// The end of the loud frames that follow `from` without a break; `from` may lie inside the first of them.
     fn end_of_run(&self, from: u64) -> u64 {
         let gate = self.gate_dbfs();
+        let mut frame = from / FRAME_SAMPLES;
         let mut end = from;
-        let newest = self.frames * FRAME_SAMPLES;
-        while end < newest {
-            let back = ((newest - end) / FRAME_SAMPLES).saturating_sub(1) as usize;
-            match self.level_back(back) {
-                Some(level) if level > gate => end += FRAME_SAMPLES,
+        while frame < self.frames {
+            match self.level_back((self.frames - 1 - frame) as usize) {
+                Some(level) if level > gate => end = (frame + 1) * FRAME_SAMPLES,
                 _ => break,
             }
+            frame += 1;
         }
         end
     }
+}
+
+fn gate_dbfs(floor_dbfs: f32, peak_dbfs: f32) -> f32 {
+    (floor_dbfs + GATE_OVER_FLOOR_DB)
+        .max(peak_dbfs - GATE_UNDER_PEAK_DB)
+        .max(GATE_LOWEST_DBFS)
 }
 
 fn samples(ms: u32) -> u64 {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field

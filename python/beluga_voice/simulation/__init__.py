@@ -1,0 +1,1 @@
+"""A caller without a telephone: calls played from a script or a file, recorded, reported and drawn."""
