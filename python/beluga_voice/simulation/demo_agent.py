@@ -58,13 +58,13 @@ class MuseumLine:
         """The answer to a turn."""
         words = re.findall(r"[a-z]+", turn.text.lower())
         day = _alike(words, *_HOURS)
-        if day is not None:
+        if _alike(words, "goodbye", "thank", "thanks"):
+            yield "You are welcome. Goodbye!"
+            yield EndCall("the caller said goodbye")
+        elif day is not None:
             yield from self._hours(day, closing=_alike(words, "close", "closing") is not None)
         elif _alike(words, "ticket", "tickets", "much", "price", "cost"):
             yield from self._price(words)
-        elif _alike(words, "goodbye", "bye", "thank", "thanks"):
-            yield "You are welcome. Goodbye!"
-            yield EndCall("the caller said goodbye")
         elif _alike(words, "museum", "about"):
             yield from (f"{sentence} " for sentence in _ABOUT)
         else:
