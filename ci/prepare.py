@@ -1,6 +1,6 @@
-"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools.
+"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer.
 
-    python3.11 ci/prepare.py venv models extension tools
+    python3.11 ci/prepare.py venv models extension tools fuzzer
 
 Every step compares a hash of its inputs with the one of the last time and does nothing when they agree.
 """
@@ -28,6 +28,7 @@ from places import PACKAGE, ROOT, VENV, cache_dir
 SYSTEM_COMMANDS = {"cc": "build-essential", "make": "build-essential", "cmake": "cmake"}
 EXTRAS = ("local", "plots")
 CARGO_DENY = "0.20.2"
+CARGO_FUZZ = "0.13.2"
 PYTHON = VENV / "bin" / "python"
 
 
@@ -105,20 +106,37 @@ def extension() -> None:
 
 def cargo_deny() -> Path:
     """Where this version of cargo-deny is kept, for all checkouts."""
-    return cache_dir() / "tools" / f"cargo-deny-{CARGO_DENY}" / "bin" / "cargo-deny"
+    return _tool("cargo-deny", CARGO_DENY)
+
+
+def cargo_fuzz() -> Path:
+    """Where this version of cargo-fuzz is kept, for all checkouts."""
+    return _tool("cargo-fuzz", CARGO_FUZZ)
 
 
 def tools() -> None:
     """cargo-deny, from source: a minute and a half the first time on a machine, kept in the cache after that."""
-    if cargo_deny().exists():
+    _install_tool(cargo_deny(), f"cargo-deny@{CARGO_DENY}")
+
+
+def fuzzer() -> None:
+    """cargo-fuzz, from source: half a minute the first time on a machine, kept in the cache after that."""
+    _install_tool(cargo_fuzz(), f"cargo-fuzz@{CARGO_FUZZ}")
+
+
+def _tool(name: str, version: str) -> Path:
+    return cache_dir() / "tools" / f"{name}-{version}" / "bin" / name
+
+
+def _install_tool(program: Path, crate: str) -> None:
+    if program.exists():
         return
-    _say(f"building cargo-deny {CARGO_DENY}")
-    # What it checks takes a second: it is built to be ready soon, not to run fast.
+    _say(f"building {crate}")
+    # What such a tool does takes a second: it is built to be ready soon, not to run fast.
     quick = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "0", "CARGO_PROFILE_RELEASE_LTO": "off",
              "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "64"}  # fmt: skip
-    place = cargo_deny().parent.parent
     with tempfile.TemporaryDirectory() as target:
-        _run("cargo", "install", "--locked", "--quiet", f"cargo-deny@{CARGO_DENY}", "--root", place,
+        _run("cargo", "install", "--locked", "--quiet", crate, "--root", program.parent.parent,
              env=quick | {"CARGO_TARGET_DIR": target})  # fmt: skip
 
 
@@ -132,7 +150,13 @@ def _say(what: str) -> None:
     print(f"-- {what}", flush=True)
 
 
-STEPS: dict[str, Callable[[], None]] = {"venv": venv, "models": models, "extension": extension, "tools": tools}
+STEPS: dict[str, Callable[[], None]] = {
+    "venv": venv,
+    "models": models,
+    "extension": extension,
+    "tools": tools,
+    "fuzzer": fuzzer,
+}
 
 
 def main() -> None:

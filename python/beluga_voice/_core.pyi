@@ -106,6 +106,7 @@ class Engine:
         user_away_timeout_ms: int | None,
         interruptible_while_thinking: bool,
         min_interruption_ms: int,
+        duck_gain_db: float,
     ) -> Call:
         """A call, served from the next tick on.
 
@@ -123,7 +124,7 @@ class Engine:
 
 @final
 class Call:
-    """One call's handles. Thread-safe; nothing here waits for the engine."""
+    """One call's handles. Thread-safe; nothing here waits for the engine. A call that is dropped is closed."""
 
     def drain(self) -> tuple[list[Event], list[tuple[str, int]]]:
         """Events since the last time, in order, and who is to look again: ('mouth' | 'input' | 'ear' | 'out', n)."""

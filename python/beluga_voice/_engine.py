@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.resources
 import threading
 
@@ -37,8 +38,14 @@ def engine() -> _core.Engine:
                 _engine = _core.Engine(
                     shards=1, max_sessions_per_shard=_MAX_SESSIONS_PER_SHARD, silero=_weights_if_there()
                 )
-            atexit.register(_engine.stop)
+            atexit.register(_stop, _engine)
         return _engine
+
+
+def _stop(running: _core.Engine) -> None:
+    # A forked child that exits by itself has none of the threads: there is nothing to stop.
+    with contextlib.suppress(_core.CoreError):
+        running.stop()
 
 
 def _weights_if_there() -> bytes | None:

@@ -7,6 +7,7 @@ poll a descriptor get a thread that does it for them.
 from __future__ import annotations
 
 import asyncio
+import logging
 import select
 import threading
 import weakref
@@ -19,15 +20,24 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopLink", "loop_link"]
 
-_links: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLink] = weakref.WeakKeyDictionary()
+_log = logging.getLogger("beluga_voice.session")
+
+# Weak on both sides: a loop keeps its link, and so its calls, alive for as long as it listens to them. A loop that is
+# closed in the middle of a call lets go of all of it, and the core ends a call that nobody holds.
+_links: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopLink]] = weakref.WeakKeyDictionary()
+
+# How often a thread that waits for a loop looks whether the loop is still there, in seconds.
+_LOOK_S = 0.5
 
 
 def loop_link() -> LoopLink:
-    """The running loop's link to the core."""
+    """The running loop's link to the core. Hold it for as long as it is needed."""
     loop = asyncio.get_running_loop()
-    link = _links.get(loop)
+    known = _links.get(loop)
+    link = known() if known is not None else None
     if link is None:
-        link = _links[loop] = LoopLink(loop)
+        link = LoopLink(loop)
+        _links[loop] = weakref.ref(link)
     return link
 
 
@@ -54,8 +64,13 @@ class LoopLink:
         """The call is over. With the last one the loop stops listening."""
         self._calls.discard(call)
         loop = self._loop()
-        if not self._calls and loop is not None and self._thread is None:
+        if self._calls or loop is None:
+            return
+        if self._thread is None:
             loop.remove_reader(self.wakeup.fileno())
+        else:
+            self._thread = None
+            self.wakeup.notify()  # it looks, and ends
 
     def _listen(self) -> None:
         loop = self._loop()
@@ -71,7 +86,10 @@ class LoopLink:
         self.wakes += 1
         self.wakeup.clear()
         for call in tuple(self._calls):
-            call.drain()
+            try:
+                call.drain()
+            except Exception:  # a defect of ours: the loop's other calls must not hear of it
+                _log.exception("a call's events could not be told")
 
     def _poll(self) -> None:
         drained = threading.Event()
@@ -82,15 +100,19 @@ class LoopLink:
             finally:
                 drained.set()
 
-        while True:
-            select.select([self.wakeup.fileno()], [], [])
+        while threading.current_thread() is self._thread:
+            readable, _, _ = select.select([self.wakeup.fileno()], [], [], _LOOK_S)
             loop = self._loop()
-            if loop is None:
+            if loop is None or loop.is_closed():
                 return
+            if not readable:
+                continue
             drained.clear()
             try:
                 loop.call_soon_threadsafe(drain)
-            except RuntimeError:  # the loop is closed
+            except RuntimeError:  # closed just now
                 return
+            while not drained.wait(_LOOK_S):
+                if loop.is_closed():
+                    return
             del loop
-            drained.wait()

@@ -7,37 +7,42 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beluga_voice import _core
-from beluga_voice._loop import loop_link
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import AudioFormatError, InvalidStateError, SessionError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from beluga_voice._loop import LoopLink
+
 __all__ = ["CallLink", "Waiter"]
 
 _EAR_READERS = 8
 _OUTPUT_READERS = 4
 
+_TICK_S = 0.01
+
 
 class Waiter:
-    """One place where one coroutine waits for the core, or for anyone else who calls `wake`."""
+    """A place where coroutines wait for the core, or for anyone else who calls `wake`."""
 
     def __init__(self) -> None:
-        self._future: asyncio.Future[None] | None = None
+        self._futures: set[asyncio.Future[None]] = set()
 
     async def wait(self) -> None:
         """Until the next `wake`. What is waited for has to be looked at again after it."""
-        self._future = asyncio.get_running_loop().create_future()
+        future = asyncio.get_running_loop().create_future()
+        self._futures.add(future)
         try:
-            await self._future
+            await future
         finally:
-            self._future = None
+            self._futures.discard(future)
 
     def wake(self) -> None:
-        """Ends the wait, if there is one."""
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        """Ends every wait."""
+        for future in self._futures:
+            if not future.done():
+                future.set_result(None)
 
 
 class CallLink:
@@ -46,12 +51,12 @@ class CallLink:
     `on_event` is called for each event, in order.
     """
 
-    def __init__(self, call: _core.Call) -> None:
+    def __init__(self, call: _core.Call, loop: LoopLink) -> None:
         self.call = call
         self.on_event: Callable[[_core.Event], None] = lambda _: None
         self._waiters: dict[tuple[str, int], Waiter] = {("mouth", 0): Waiter(), ("input", 0): Waiter()}
         self._over = asyncio.Event()
-        self._loop_link = loop_link()
+        self._loop_link = loop
         self._loop_link.add(self)
 
     @property
@@ -74,10 +79,14 @@ class CallLink:
 
     async def close(self) -> None:
         """Ends the call and waits for its last event."""
-        if not self.over:
-            with translated():
+        while not self.call.closed:
+            try:
                 self.call.close()
-            await self._over.wait()
+            except _core.CoreError:  # as many commands wait as may: the next tick takes them
+                await asyncio.sleep(_TICK_S)
+            else:
+                break
+        await self._over.wait()
 
     def ear_reader(self) -> Waiter:
         """A place to wait for the caller's sound. Give it back with `release`."""
@@ -101,11 +110,12 @@ class CallLink:
         if not self.call.want_output(self._place(reader), position):
             await reader.wait()
 
-    async def write_mouth(self, pcm: Buffer, sample_rate: int) -> None:
-        """Queues all of `pcm`, waiting while there is no room. Raises SessionError when the call is over."""
-        await self._write(
-            ("mouth", 0), pcm, lambda rest: self.call.write_mouth(rest, sample_rate), self.call.want_mouth
-        )
+    async def write_mouth(self, pcm: Buffer, write: Callable[[memoryview], int]) -> None:
+        """Queues all of `pcm`, waiting while there is no room; `write` queues what it can and says how much that was.
+
+        Raises SessionError when the call is over.
+        """
+        await self._write(("mouth", 0), pcm, write, self.call.want_mouth)
 
     async def write_input(self, pcm: Buffer) -> None:
         """The caller's sound, waiting while there is no room. Raises SessionError when the call is over."""

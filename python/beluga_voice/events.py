@@ -228,8 +228,9 @@ class ErrorEvent(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseEvent(SessionEvent):
-    """The session is over; nothing follows."""
+    """The session is over; nothing follows. `detail`: what the agent gave as its reason (`EndCall.reason`)."""
 
     type: ClassVar[str] = "close"
     reason: Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
     error: BelugaVoiceError | None = None
+    detail: str = ""

@@ -6,8 +6,9 @@ import asyncio
 import inspect
 import logging
 import uuid
+import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from beluga_voice.errors import BelugaVoiceError, ConfigError, InternalError, InvalidStateError, SessionError
@@ -43,6 +44,8 @@ _log = logging.getLogger("beluga_voice.session")
 
 # Events that a slow `events()` loop may be behind. Policy: the oldest is dropped and counted.
 _EVENTS_WAITING = 1_000
+# How long callbacks that are still at work may take when the session is over, in seconds.
+_GRACE_S = 1.0
 
 
 class VoiceSession:
@@ -106,15 +109,18 @@ class VoiceSession:
         self._agent_state: AgentState = "initializing"
         self._user_state: UserState = "listening"
         self._callbacks: dict[str, list[Callable[[Any], object]]] = defaultdict(list)
-        self._queues: list[asyncio.Queue[SessionEvent | None]] = []
-        self._tasks = Tasks(self._callback_failed)
+        self._queues: weakref.WeakSet[asyncio.Queue[SessionEvent | None]] = weakref.WeakSet()
+        self._tasks = Tasks(self._failed)
         self._over = asyncio.Event()
-        self._closing = False
+        self._starting: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._closer: asyncio.Task[None] | None = None
         self._link: CallLink | None = None
         self._cascade: Cascade | None = None
         self._host: AgentHost | None = None
         self._components: list[SpeechToText | TextToSpeech] = []
         self._transport: Transport | None = None
+        self._close_asked = False
         self.events_dropped = 0
         """Events that an `events()` loop missed because it was too slow."""
 
@@ -123,60 +129,91 @@ class VoiceSession:
     async def start(self, transport: Transport) -> None:
         """Loads the components, then answers the call.
 
-        Raises SessionError session_already_active, and what a component raises that cannot start.
+        Raises SessionError session_already_active, session_not_active (it was closed meanwhile), and what a component
+        raises that cannot start. A session that failed to start is over.
         """
-        from beluga_voice.agent import AgentHost
-        from beluga_voice.pipeline.cascade import Cascade
-        from beluga_voice.transport import CallSettings, Transport
+        from beluga_voice.transport import Transport
 
-        if self._state != "initial" or self._closing:
+        if self._state != "initial" or self._starting is not None or self._closer is not None:
             raise SessionError("this session was started before", code="session_already_active", operation="start")
         if not isinstance(transport, Transport):
             raise ConfigError(f"a session cannot start on a {type(transport).__name__}: allowed: a LocalCall")
-        self._closing = True  # until it runs: a second start, or a close in the middle, has nothing to end
-        parts = self._parts
+        # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
+        self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
-            stt, tts = parts.stt.create(), parts.tts.create()
-            self._components = [stt, tts]
-            self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
-            async with asyncio.TaskGroup() as starting:
-                for component in self._components:
-                    starting.create_task(component.start())
-            link = transport.open(
-                CallSettings(
-                    vad=cast("Any", parts.vad.name),
-                    vad_options=parts.vad_options,
-                    turn_handling=parts.turn_handling,
-                    user_away_timeout=parts.user_away_timeout,
-                )
-            )
+            await self._starting
         except BaseException as error:
-            self._state = "error"
-            await self._release()
-            self._over.set()
-            if isinstance(error, BaseExceptionGroup):
-                raise error.exceptions[0] from None
+            cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+            if isinstance(cause, Exception):
+                self._end_soon("error", cause)
+            else:
+                self._end_soon("user_initiated")
+            await self._closed()
+            if isinstance(cause, asyncio.CancelledError) and self._close_asked:
+                message = "the session was closed while it started"
+                raise SessionError(message, code="session_not_active", operation="start") from None
+            if cause is not error:
+                raise cause from None
             raise
-        self._link, self._transport = link, transport
+
+    async def _start(self, transport: Transport) -> None:
+        from beluga_voice.agent import AgentHost
+        from beluga_voice.pipeline.cascade import Cascade
+        from beluga_voice.transport import CallSettings
+
+        parts = self._parts
+        stt: SpeechToText = parts.stt.create()
+        self._components.append(stt)
+        tts: TextToSpeech = parts.tts.create()
+        self._components.append(tts)
+        self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
+        async with asyncio.TaskGroup() as starting:
+            for component in self._components:
+                starting.create_task(component.start())
+        self._link = link = transport.open(
+            CallSettings(
+                vad=cast("Any", parts.vad.name),
+                vad_options=parts.vad_options,
+                turn_handling=parts.turn_handling,
+                user_away_timeout=parts.user_away_timeout,
+            )
+        )
+        self._transport = transport
         self._cascade = Cascade(
             link,
             stt=stt,
+            stt_name=parts.stt.name,
             tts=tts,
+            tts_name=parts.tts.name,
             agent=self._host,
             interruption=parts.turn_handling.interruption,
             session_id=self.id,
             metadata=parts.metadata,
             emit=self._emit,
-            end_call=lambda _: self._end_soon("task_completed"),
+            end_call=lambda reason: self._end_soon("task_completed", detail=reason),
         )
         link.on_event = self._on_core_event
         self._state = "active"
-        self._closing = False
         self._cascade.start()
+        self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
+
+    async def _keep(self) -> None:
+        try:
+            await self._over.wait()
+        except asyncio.CancelledError:
+            # Whoever leaves the loop without closing, as the end of `asyncio.run` does, ends the call.
+            self._end_soon("user_initiated")
+            await self._closed()
+            raise
 
     async def aclose(self) -> None:
         """Ends the call now and waits until everything is let go of. May be called twice."""
-        await self._close("user_initiated")
+        self._close_asked = True
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+        else:
+            self._end_soon("user_initiated")
+        await self._closed()
 
     async def wait_closed(self) -> None:
         """Until the session is over, whoever ended it."""
@@ -260,26 +297,29 @@ class VoiceSession:
         """Takes back what `on` did."""
         self._callbacks[name].remove(callback)
 
-    async def events(self) -> AsyncIterator[SessionEvent]:
+    def events(self) -> AsyncIterator[SessionEvent]:
         """Every event from now on, until the session is over. A loop that is 1000 behind misses the oldest."""
-        if self._over.is_set():
-            return
         queue: asyncio.Queue[SessionEvent | None] = asyncio.Queue(_EVENTS_WAITING)
-        self._queues.append(queue)
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            self._queues.remove(queue)
+        if self._over.is_set():
+            queue.put_nowait(None)
+        # Held by whoever iterates, and by nobody else.
+        self._queues.add(queue)
+        return _each(queue)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _running(self) -> Cascade:
-        if self._state != "active" or self._cascade is None or self._closing:
+        if self._state != "active" or self._cascade is None or self._closer is not None:
             raise SessionError(f"the session is {self._state}", code="session_not_active")
         return self._cascade
 
     def _on_core_event(self, event: _core.Event) -> None:
+        try:
+            self._take_core_event(event)
+        except Exception as error:  # a defect of ours: the events after this one are told all the same
+            self._failed(error)
+
+    def _take_core_event(self, event: _core.Event) -> None:
         match event.kind:
             case "agent_state_changed":
                 old, self._agent_state = self._agent_state, cast("AgentState", event.new_state)
@@ -296,31 +336,37 @@ class VoiceSession:
             case _:
                 cast("Cascade", self._cascade).on_event(event)
 
-    def _end_soon(self, reason: CloseReason, error: BelugaVoiceError | None = None) -> None:
-        if not self._closing:
-            self._tasks.start(self._close(reason, error), name="close")
+    def _end_soon(self, reason: CloseReason, error: Exception | None = None, *, detail: str = "") -> None:
+        if self._closer is None and not self._over.is_set():
+            # A task of its own: who waits for the end may be cancelled, the end itself may not.
+            self._closer = asyncio.create_task(self._close(reason, error, detail), name="beluga-voice close")
 
-    async def _close(self, reason: CloseReason, error: BelugaVoiceError | None = None) -> None:
-        if self._closing:
-            await self._over.wait()
-            return
-        self._closing = True
+    async def _closed(self) -> None:
+        """Until the session is over and, except for one of its own callbacks, its tasks are gone."""
+        await self._over.wait()
+        if self._closer is not None and asyncio.current_task() not in self._tasks:
+            await asyncio.wait({self._closer})
+
+    async def _close(self, reason: CloseReason, error: Exception | None, detail: str) -> None:
         at_s = 0.0
         try:
-            if self._cascade is not None and self._link is not None:
-                at_s = self._link.call.ear_written / 16_000
+            if self._link is not None:
                 # The last event first: history gets what was heard of the sentence that the end cuts off.
                 await self._link.close()
+                at_s = self._link.call.ear_written / 16_000
+            if self._cascade is not None:
                 await self._cascade.aclose()
         finally:
             await self._release()
             self._state = "error" if error is not None else "ended"
             if self._transport is not None:
                 self._transport.closed()
-            self._emit(CloseEvent(at_s=at_s, reason=reason, error=error))
+            known = error if isinstance(error, BelugaVoiceError) else None
+            self._emit(CloseEvent(at_s=at_s, reason=reason, error=known, detail=detail))
             for queue in self._queues:
-                _put(queue, None)
+                self.events_dropped += _put(queue, None)
             self._over.set()
+            await self._tasks.settle(_GRACE_S)
             await self._tasks.cancel()
 
     async def _release(self) -> None:
@@ -340,19 +386,44 @@ class VoiceSession:
             try:
                 result = callback(event)
                 if inspect.iscoroutine(result):
-                    self._tasks.start(result, name=f"on {event.type}")
+                    self._tasks.start(self._called_back(result, event), name=f"on {event.type}")
             except Exception as error:
-                self._callback_failed(error)
+                self._callback_failed(error, event)
+        self._queue(event)
+
+    async def _called_back(self, work: Coroutine[Any, Any, object], event: SessionEvent) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._callback_failed(error, event)
+
+    def _callback_failed(self, error: Exception, event: SessionEvent) -> None:
+        message = f"a callback of {event.type} raised {type(error).__name__}: {error}"
+        wrapped = InvalidStateError(message, operation="on")
+        wrapped.__cause__ = error
+        _log.warning("%s", wrapped, exc_info=error)
+        told = ErrorEvent(at_s=event.at_s, error=wrapped, source="session", recoverable=True)
+        # What fails at hearing of an error is not told of its own.
+        if event.type == ErrorEvent.type:
+            self._queue(told)
+        else:
+            self._emit(told)
+
+    def _failed(self, error: BaseException) -> None:
+        """A defect of ours."""
+        wrapped = InternalError(f"{type(error).__name__}: {error}", operation="session")
+        wrapped.__cause__ = error
+        _log.error("%s", wrapped, exc_info=error)
+        self._emit(ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True))
+
+    def _queue(self, event: SessionEvent) -> None:
         for queue in self._queues:
             self.events_dropped += _put(queue, event)
 
-    def _callback_failed(self, error: BaseException) -> None:
-        wrapped = InvalidStateError(f"an event callback raised {type(error).__name__}: {error}", operation="on")
-        wrapped.__cause__ = error
-        _log.warning("%s", wrapped, exc_info=error)
-        event = ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True)
-        for queue in self._queues:
-            self.events_dropped += _put(queue, event)
+
+async def _each(queue: asyncio.Queue[SessionEvent | None]) -> AsyncIterator[SessionEvent]:
+    while (event := await queue.get()) is not None:
+        yield event
 
 
 def _put(queue: asyncio.Queue[SessionEvent | None], event: SessionEvent | None) -> int:

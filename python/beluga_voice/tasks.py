@@ -23,6 +23,15 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    def __contains__(self, task: object) -> bool:
+        return task in self._running
+
+    async def settle(self, timeout_s: float) -> None:
+        """Waits until all have ended by themselves, but no longer than that; the task that calls does not count."""
+        running = self._running - {asyncio.current_task()}
+        if running:
+            await asyncio.wait(running, timeout=timeout_s)
+
     async def cancel(self) -> None:
         """Cancels all and waits until they are gone; the task that calls is left alone."""
         current = asyncio.current_task()

@@ -29,7 +29,7 @@ class CallSettings:
     def open(
         self,
         *,
-        input: Literal["pcm", "opus", "pcmu", "pcma"],
+        codec: Literal["pcm", "opus", "pcmu", "pcma"],
         input_hz: int,
         output_hz: int,
         jitter_target_ms: int = 60,
@@ -41,10 +41,11 @@ class CallSettings:
         interruption = self.turn_handling.interruption
         false_timeout = interruption.false_interruption_timeout
         core = engine()
+        loop = loop_link()  # held until the call's link holds it
         with translated():
             call: _core.Call = core.open_call(
-                loop_link().wakeup,
-                input=input,
+                loop.wakeup,
+                input=codec,
                 input_hz=input_hz,
                 output_hz=output_hz,
                 jitter_target_ms=jitter_target_ms,
@@ -64,8 +65,9 @@ class CallSettings:
                 user_away_timeout_ms=_ms(self.user_away_timeout) if self.user_away_timeout is not None else None,
                 interruptible_while_thinking=interruption.enabled,
                 min_interruption_ms=_ms(interruption.min_duration),
+                duck_gain_db=interruption.duck_gain_db if interruption.duck_gain_db is not None else 0.0,
             )
-        return CallLink(call)
+        return CallLink(call, loop)
 
 
 @runtime_checkable

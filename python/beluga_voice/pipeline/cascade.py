@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from beluga_voice.commands import Command, EndCall, Say, ToolFinished, ToolStarted
 from beluga_voice.core_errors import translated
-from beluga_voice.errors import AgentError, BelugaVoiceError, ComponentError, DeadlineError, InternalError
+from beluga_voice.errors import BelugaVoiceError, ComponentError, InternalError
 from beluga_voice.events import (
     AgentFalseInterruption,
     ConversationItemAdded,
@@ -56,6 +56,8 @@ __all__ = ["Cascade"]
 _TRANSCRIPT_TIMEOUT_S = 10.0
 # An agent that pauses this long after a full stop has finished its sentence, in seconds.
 _SETTLE_S = 0.08
+# How long a recogniser that is given up may take to let go, in seconds.
+_GRACE_S = 1.0
 # Between attempts to start a failed recogniser again, in seconds.
 _RETRY_DELAYS_S = (0.0, 0.2, 1.0, 3.0)
 # The tick in which the core reports something lasts this long, in seconds.
@@ -74,6 +76,8 @@ class _CallerTurn:
     decided_at: float = 0.0
     transcript: asyncio.Future[Transcript | None] = field(default_factory=lambda: _future())
     transcribed_at: float | None = None
+    talked_over: bool = False
+    """He went on before his words were understood: they wait for the rest."""
 
 
 def _future() -> asyncio.Future[Any]:
@@ -91,6 +95,15 @@ class _Answer:
     tools: dict[str, ToolStarted] = field(default_factory=dict[str, ToolStarted])
 
 
+class _FailedError(Exception):
+    """A component's failure on its way to where it is told."""
+
+    def __init__(self, error: BelugaVoiceError, source: Literal["stt", "tts"]) -> None:
+        super().__init__(error)
+        self.error = error
+        self.source: Literal["stt", "tts"] = source
+
+
 class Cascade:
     """The pipeline of one session. Belongs to the loop that it was made on."""
 
@@ -99,7 +112,9 @@ class Cascade:
         link: CallLink,
         *,
         stt: SpeechToText,
+        stt_name: str,
         tts: TextToSpeech,
+        tts_name: str,
         agent: AgentHost,
         interruption: InterruptionRules,
         session_id: str,
@@ -110,7 +125,9 @@ class Cascade:
         self.history: list[ChatMessage] = []
         self._link = link
         self._stt = stt
+        self._stt_name = stt_name
         self._tts = tts
+        self._tts_name = tts_name
         self._agent = agent
         self._interruption = interruption
         self._session_id = session_id
@@ -120,10 +137,13 @@ class Cascade:
         self._ear = CallEar(link)
         self._tasks = Tasks(self._failed)
         self._turns: dict[int, _CallerTurn] = {}
+        self._turn_end = 0
+        """Where the sound of the newest turn ends, in samples."""
         self._speeches: dict[int, Speech] = {}
-        self._marks: dict[int, str] = {}
+        """By their numbers in the core, until they were played."""
+        self._unfinished: dict[str, Speech] = {}
+        """Those, and what has no sound yet."""
         self._numbers = itertools.count(1)
-        self._mark_numbers = itertools.count(1)
         # One utterance is written at a time, in the order in which they were asked for.
         self._floor = asyncio.Lock()
         self._answer: _Answer | None = None
@@ -138,28 +158,31 @@ class Cascade:
 
     def start(self) -> None:
         """Begins to listen."""
-        self._tasks.start(self._listen(), name="stt")
+        self._listener = self._tasks.start(self._listen(), name="stt")
 
     async def aclose(self) -> None:
         """Ends everything that was begun."""
         self._ear.close()
         await self._tasks.cancel()
-        for speech in self._speeches.values():
+        for speech in list(self._unfinished.values()):
             speech.interrupted = True
-            speech.finished.set()
+            self._finish(speech)
 
     def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
         """Speaks `text` as soon as what was asked for before it is written."""
         speech = self._begin_speech(None, "say", allow_interruptions=allow_interruptions)
-        self._tasks.start(self._say(speech, text), name=f"say {speech.id}")
+        speech.task = self._tasks.start(self._say(speech, text), name=f"say {speech.id}")
         return SpeechHandle(speech, self._interrupt)
 
     def interrupt(self) -> None:
         """Fades out whatever is being said and gives up the rest; the question is not asked again."""
+        answered = self._answer is not None
         self._give_up_answer()
         self._unheard = None
-        for speech in list(self._speeches.values()):
+        for speech in list(self._unfinished.values()):
             self._interrupt(speech)
+        if answered:
+            self._send(self._link.call.reply_done)
 
     # -- what the core reports ------------------------------------------------------------------------------------
 
@@ -171,7 +194,9 @@ class Cascade:
 
     def _on_turn_started(self, event: _core.Event) -> None:
         turn_id, onset_s = cast("int", event.turn), cast("float", event.onset_s)
-        utterance = self._ear.begin_turn(turn_id, cast("int", event.read_from))
+        # The pre-roll may reach back into the turn before: its words were heard.
+        start = max(cast("int", event.read_from), min(self._turn_end, round(onset_s * self._ear.sample_rate)))
+        utterance = self._ear.begin_turn(turn_id, start)
         self._turns[turn_id] = _CallerTurn(turn_id, onset_s, utterance)
         self._emit(UserTurnStarted(at_s=event.at_s, turn_id=turn_id, onset_s=onset_s))
 
@@ -180,7 +205,7 @@ class Cascade:
         turn.voiced_end_s = cast("float", event.voiced_end_s)
         turn.decided_at_s = event.at_s
         turn.decided_at = event.now_us / 1e6
-        turn.utterance.end(round(event.at_s * self._ear.sample_rate))
+        self._end_utterance(turn, event)
         self._emit(
             UserTurnEnded(at_s=event.at_s, turn_id=turn.id, onset_s=turn.onset_s, voiced_end_s=turn.voiced_end_s)
         )
@@ -188,8 +213,12 @@ class Cascade:
 
     def _on_turn_dropped(self, event: _core.Event) -> None:
         turn = self._turns.pop(cast("int", event.turn))
-        turn.utterance.end(round(event.at_s * self._ear.sample_rate))
+        self._end_utterance(turn, event)
         self._emit(UserTurnEnded(at_s=event.at_s, turn_id=turn.id, onset_s=turn.onset_s, discarded=True))
+
+    def _end_utterance(self, turn: _CallerTurn, event: _core.Event) -> None:
+        self._turn_end = round(event.at_s * self._ear.sample_rate)
+        turn.utterance.end(self._turn_end)
 
     def _on_interrupted(self, event: _core.Event) -> None:
         speech = self._speeches.get(event.utterance) if event.utterance is not None else None
@@ -203,6 +232,8 @@ class Cascade:
         )
         if speech is None:
             self._give_up_answer()
+            for turn in self._turns.values():
+                turn.talked_over = turn.decided_at > 0
         elif event.action == "pause" and not self._interruption.resume_false_interruption:
             self._cut_short(speech)
         else:
@@ -231,11 +262,12 @@ class Cascade:
             )
         )
         self._remember(speech)
-        speech.finished.set()
+        self._finish(speech)
+        self._drop_interrupted()
 
     def _on_mark_reached(self, event: _core.Event) -> None:
         speech = self._speeches[cast("int", event.utterance)]
-        name = self._marks.pop(cast("int", event.mark))
+        name = speech.mouth.mark_reached(cast("int", event.mark))
         played_s = cast("float", event.played_s)
         self._emit(PlayoutMark(at_s=event.at_s, speech_id=speech.id, name=name, played_s=played_s))
 
@@ -245,16 +277,30 @@ class Cascade:
         failures = 0
         while True:
             try:
-                async for transcript in self._stt.stream(self._ear):
-                    failures = 0
-                    self._on_transcript(transcript)
+                transcripts = self._stt.stream(self._ear)
+                async with AsyncExitStack() as stack:
+                    if hasattr(transcripts, "aclose"):
+                        await stack.enter_async_context(aclosing(cast("AsyncGenerator[Transcript]", transcripts)))
+                    async for transcript in transcripts:
+                        failures = 0
+                        self._on_transcript(transcript)
+                if self._ear.closed:
+                    return
+                raise ComponentError(
+                    "the recogniser's stream ended, the call did not", component="stt", code="stream_closed"
+                )
             except Exception as error:
-                self._emit_error(_component_error(error, "stt"), "stt")
+                if self._link.call.closed:
+                    return
+                self._emit_error(_component_error(error, "stt", self._stt_name), "stt")
                 self._lose_transcript(error)
                 await asyncio.sleep(_RETRY_DELAYS_S[min(failures, len(_RETRY_DELAYS_S) - 1)])
                 failures += 1
-            else:
-                return  # the ear was closed
+
+    async def _listen_anew(self, stuck: asyncio.Task[None]) -> None:
+        stuck.cancel()
+        await asyncio.wait({stuck}, timeout=_GRACE_S)
+        await self._listen()
 
     def _on_transcript(self, transcript: Transcript) -> None:
         turn = self._turn_of(transcript.turn_id)
@@ -284,7 +330,7 @@ class Cascade:
     def _lose_transcript(self, error: Exception) -> None:
         details = error.details if isinstance(error, BelugaVoiceError) else {}
         turn = self._turn_of(details.get("turn_id"))
-        if turn is not None and not turn.transcript.done():
+        if turn is not None and not turn.transcript.done() and self._ear.was_handed(turn.id):
             turn.transcript.set_result(None)
 
     # -- answering ------------------------------------------------------------------------------------------------
@@ -293,18 +339,22 @@ class Cascade:
         transcript = await self._transcript(caller)
         self._turns.pop(caller.id, None)
         text = transcript.text.strip() if transcript is not None else ""
+        if self._contested is not None and len(text.split()) < self._interruption.min_words:
+            text = ""  # too few words to stop the agent
         if not text:
             # No words: what he stopped goes on, and a question that this noise cut off still stands.
             if self._contested is not None:
+                self._contested = None
                 self._send(self._link.call.resume)
             if self._answer is None and self._unheard is None:
                 self._send(self._link.call.reply_done)
             if self._answer is not None or self._unheard is None:
                 return
-        if self._contested is not None:
-            self._cut_short(self._contested)
-        self._give_up_answer()
+        await self._take_the_floor()
         answer = self._begin_answer(caller, text)
+        if caller.talked_over and any(later > caller.id for later in self._turns):
+            self._answer, self._unheard = None, answer
+            return
         asked = Turn(
             text=answer.item.text,
             history=tuple(self.history[:-1]),
@@ -317,8 +367,10 @@ class Cascade:
         )
         try:
             await self._reply(asked, answer)
+        except _FailedError as failed:
+            self._emit_error(failed.error, failed.source)
         except BelugaVoiceError as error:
-            self._emit_error(error, _source_of(error))
+            self._emit_error(error, "agent")
         finally:
             if self._answer is answer:
                 self._answer = None
@@ -333,10 +385,42 @@ class Cascade:
                 f"no final transcript {_TRANSCRIPT_TIMEOUT_S:g} s after the end of the turn",
                 component="stt",
                 code="stream_timeout",
+                provider=self._stt_name,
                 details={"turn_id": caller.id},
             )
             self._emit_error(error, "stt")
+            # What it is stuck in must not cost the turns after this one.
+            self._listener = self._tasks.start(self._listen_anew(self._listener), name="stt")
             return None
+
+    async def _take_the_floor(self) -> None:
+        """Ends what the agent says, as far as he lets himself be interrupted, and waits for the rest.
+
+        Then the history holds what was heard of it.
+        """
+        while True:
+            answer = self._answer
+            if answer is not None and not self._interruption.enabled:
+                await asyncio.wait({answer.task})
+                continue
+            lasting = next(
+                (each for each in self._speeches.values() if each.started_at and not each.allow_interruptions), None
+            )
+            if answer is not None and lasting is not None and lasting in answer.speeches:
+                await lasting.finished.wait()
+                continue
+            if self._contested is not None:
+                self._cut_short(self._contested)
+            self._give_up_answer()
+            for speech in list(self._unfinished.values()):
+                # An answer to what he said before, or what he hears: what merely waits to be said is still to be said.
+                if speech.allow_interruptions and (speech.turn_id is not None or speech.started_at is not None):
+                    self._interrupt(speech)
+            fading = [each for each in self._speeches.values() if each.interrupted]
+            if not fading:
+                return
+            for speech in fading:
+                await speech.finished.wait()
 
     def _begin_answer(self, caller: _CallerTurn, text: str) -> _Answer:
         """The caller's words go into the history, with those before them that nobody answered."""
@@ -370,7 +454,7 @@ class Cascade:
             aclosing(self._agent.run(asked)) as answered,
             aclosing(_with_pauses(answered)) as pieces,
         ):
-            speech = self._begin_speech(answer, "reply", allow_interruptions=self._interruption.enabled)
+            speech = self._begin_speech(answer, "reply")
             splitter = SentenceSplitter()
             try:
                 async for piece in pieces:
@@ -388,7 +472,7 @@ class Cascade:
                         speech = self._begin_speech(answer, "say", allow_interruptions=piece.allow_interruptions)
                         await self._speak(speech, [piece.text])
                         self._end_speech(speech)
-                        speech = self._begin_speech(answer, "reply", allow_interruptions=self._interruption.enabled)
+                        speech = self._begin_speech(answer, "reply")
                     elif isinstance(piece, EndCall):
                         reason = piece.reason
                         break
@@ -408,8 +492,7 @@ class Cascade:
         if answer is None:
             return
         answer.task.cancel()
-        for speech in answer.speeches:
-            self._interrupt(speech)
+        self._drop(answer)
         if not any(speech.started_at is not None for speech in answer.speeches):
             self._unheard = answer
 
@@ -439,25 +522,26 @@ class Cascade:
 
     async def _say(self, speech: Speech, text: str) -> None:
         splitter = SentenceSplitter()
-        async with self._floor:
-            try:
+        try:
+            async with self._floor:
                 await self._speak(speech, splitter.push(text) + splitter.flush())
-            except BelugaVoiceError as error:
-                self._emit_error(error, _source_of(error))
-            finally:
-                self._end_speech(speech)
+        except _FailedError as failed:
+            self._emit_error(failed.error, failed.source)
+        finally:
+            self._end_speech(speech)
 
     def _begin_speech(
-        self, answer: _Answer | None, source: Literal["say", "reply"], *, allow_interruptions: bool
+        self, answer: _Answer | None, source: Literal["say", "reply"], *, allow_interruptions: bool = True
     ) -> Speech:
         speech = Speech(
             id=f"speech_{next(self._numbers)}",
             source=source,
-            allow_interruptions=allow_interruptions,
+            allow_interruptions=allow_interruptions and self._interruption.enabled,
             turn_id=answer.caller.id if answer is not None else None,
             caller_voiced_end_s=answer.caller.voiced_end_s if answer is not None else None,
         )
-        speech.mouth = CallMouth(self._link, lambda: self._open_utterance(speech), self._number_mark)
+        speech.mouth = CallMouth(self._link, lambda: self._open_utterance(speech))
+        self._unfinished[speech.id] = speech
         if answer is not None:
             answer.speeches.append(speech)
         self._emit(SpeechCreated(at_s=self._at_s, speech_id=speech.id, source=source, turn_id=speech.turn_id))
@@ -466,21 +550,24 @@ class Cascade:
     async def _speak(self, speech: Speech, sentences: Iterable[str]) -> None:
         for sentence in sentences:
             speech.begin_segment(sentence)
+            complete = False
             try:
                 await self._tts.synthesize(sentence, speech.mouth)
-            except BelugaVoiceError:
-                raise
+                complete = True
             except Exception as error:
-                raise _component_error(error, "tts") from error
+                raise _FailedError(_component_error(error, "tts", self._tts_name), "tts") from error
             finally:
-                speech.end_segment()
+                speech.end_segment(complete=complete)
 
     def _end_speech(self, speech: Speech) -> None:
         """Nothing more will be written of it. Without any sound it is done."""
+        speech.mouth.close()
         if speech.utterance is None:
-            speech.finished.set()
-        elif not self._link.call.closed:
-            self._send(self._link.call.end_utterance)
+            self._finish(speech)
+
+    def _finish(self, speech: Speech) -> None:
+        self._unfinished.pop(speech.id, None)
+        speech.finished.set()
 
     def _open_utterance(self, speech: Speech) -> int:
         rules = self._interruption
@@ -494,24 +581,39 @@ class Cascade:
         self._speeches[utterance] = speech
         return utterance
 
-    def _number_mark(self, name: str) -> int:
-        number = next(self._mark_numbers)
-        self._marks[number] = name
-        return number
-
     def _interrupt(self, speech: Speech) -> None:
-        if speech.utterance is not None and not speech.finished.is_set():
-            utterance = speech.utterance
-            speech.interrupted = True
-            self._send(lambda: self._link.call.drop_utterances(utterance))
+        """Fades it out and gives up the rest, whether that is still to be played or still to be made."""
+        if speech.finished.is_set():
+            return
+        speech.interrupted = True
+        if speech.task is not None:
+            speech.task.cancel()
+        self._end_speech(speech)
+        self._drop_interrupted()
+
+    def _drop_interrupted(self) -> None:
+        """Has the core drop what was given up. It drops everything up to a number: what is to be heard comes first."""
+        dropped = 0
+        for utterance, speech in sorted(self._speeches.items()):
+            if not speech.interrupted:
+                break
+            dropped = utterance
+        if dropped:
+            self._send(lambda: self._link.call.drop_utterances(dropped))
+
+    def _drop(self, answer: _Answer) -> None:
+        for speech in answer.speeches:
+            self._interrupt(speech)
 
     def _cut_short(self, speech: Speech) -> None:
-        """The caller means it: the rest of the speech is not said."""
+        """The caller means it: the rest of the speech is not said, nor of the answer that it is part of."""
         self._contested = None
         if self._answer is not None and speech in self._answer.speeches:
             self._give_up_answer()
-        else:
-            self._interrupt(speech)
+            return
+        for part in list(self._unfinished.values()):
+            if part is speech or (part.turn_id is not None and part.turn_id == speech.turn_id):
+                self._interrupt(part)
 
     def _remember(self, speech: Speech) -> None:
         """What was heard of a speech goes into the history."""
@@ -540,6 +642,8 @@ class Cascade:
             command()
 
     def _emit_error(self, error: BelugaVoiceError, source: Literal["stt", "agent", "tts", "session"]) -> None:
+        if self._link.call.closed:
+            return  # what is cut off by the end of the call is no failure
         self._emit(ErrorEvent(at_s=self._at_s, error=error, source=source, recoverable=True))
 
     def _failed(self, error: BaseException) -> None:
@@ -570,15 +674,12 @@ async def _with_pauses(pieces: AsyncIterator[str | Command]) -> AsyncGenerator[s
 _END: Any = object()
 
 
-def _component_error(error: Exception, component: Literal["stt", "tts"]) -> BelugaVoiceError:
+def _component_error(error: Exception, component: Literal["stt", "tts"], provider: str) -> BelugaVoiceError:
     if isinstance(error, BelugaVoiceError):
+        error.provider = error.provider or provider
         return error
-    wrapped = ComponentError(f"{type(error).__name__}: {error}", component=component, code="internal_error")
+    wrapped = ComponentError(
+        f"{type(error).__name__}: {error}", component=component, code="internal_error", provider=provider
+    )
     wrapped.__cause__ = error
     return wrapped
-
-
-def _source_of(error: BelugaVoiceError) -> Literal["stt", "agent", "tts", "session"]:
-    if isinstance(error, ComponentError):
-        return "tts" if error.component == "tts" else "stt"
-    return "agent" if isinstance(error, (AgentError, DeadlineError)) else "session"

@@ -55,6 +55,10 @@ class CallUtterance:
                 self.lost_samples += lost
                 if not pcm:  # the call ended in the middle of the turn
                     return
+                if self._end is not None:  # read so late that what follows the turn was in its place
+                    pcm = pcm[: 2 * max(0, self._end - start)]
+                    if not pcm:
+                        return
                 position = start + len(pcm) // 2
                 yield AudioChunk(pcm, EAR_HZ, start / EAR_HZ)
         finally:
@@ -72,12 +76,17 @@ class CallEar:
         """Samples that were overwritten before `read` came to them."""
         self.turns_given_up = 0
         """Turns that nobody heard because too many waited."""
+        self.closed = False
+        """The call is over."""
+        self._read_through = False
+        self._taken = 0
         self._link = link
         self._position = link.call.ear_written
         self._turns: asyncio.Queue[CallUtterance | None] = asyncio.Queue(_TURNS_WAITING)
 
     async def read(self, duration: float) -> AudioChunk | None:
         """The next `duration` seconds; None when the call is over."""
+        self._read_through = True
         samples = max(1, round(duration * EAR_HZ))
         reader = self._link.ear_reader()
         try:
@@ -95,7 +104,12 @@ class CallEar:
     async def utterances(self) -> AsyncIterator[CallUtterance]:
         """The caller's turns, one after another, until the call is over."""
         while (turn := await self._turns.get()) is not None:
+            self._taken = turn.turn_id
             yield turn
+
+    def was_handed(self, turn_id: int) -> bool:
+        """Whether a recogniser has begun with that turn. One that has not will come to it yet."""
+        return self._read_through or turn_id <= self._taken
 
     def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
         """A turn has begun; its sound starts at sample `start`."""
@@ -105,6 +119,7 @@ class CallEar:
 
     def close(self) -> None:
         """The call is over: `utterances` ends."""
+        self.closed = True
         self._put(None)
 
     def _put(self, turn: CallUtterance | None) -> None:

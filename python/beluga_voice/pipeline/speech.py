@@ -17,6 +17,8 @@ __all__ = ["Speech", "SpeechHandle"]
 # A sentence counts as heard to its last word when no more than this of its sound was cut off, in seconds: the voice's
 # own trailing silence.
 _TAIL_S = 0.15
+# How long a letter takes where no sentence of the speech was finished that would tell, in seconds: 150 words a minute.
+_LETTER_S = 0.085
 
 
 @dataclass(slots=True)
@@ -26,6 +28,13 @@ class _Segment:
     text: str
     start_s: float
     end_s: float
+    complete: bool = False
+    """All of its sound was made."""
+
+    @property
+    def letters(self) -> int:
+        """How long it is to say."""
+        return sum(len(word) for word in self.text.split())
 
 
 @dataclass(slots=True)
@@ -40,6 +49,8 @@ class Speech:
     """The last voiced sample of the turn that it answers."""
     created_at: float = field(default_factory=time.monotonic)
     mouth: CallMouth = field(init=False)
+    task: asyncio.Task[None] | None = None
+    """What says it, where that is no answer's task."""
     segments: list[_Segment] = field(default_factory=list[_Segment])
     first_text_at: float | None = None
     first_sentence_at: float | None = None
@@ -62,9 +73,10 @@ class Speech:
             self.first_sentence_at = time.monotonic()
         self.segments.append(_Segment(text, self.mouth.written_s, self.mouth.written_s))
 
-    def end_segment(self) -> None:
-        """All of the newest segment's sound is written."""
+    def end_segment(self, *, complete: bool) -> None:
+        """No more of the newest segment's sound will be written; `complete`: all of it was."""
         self.segments[-1].end_s = self.mouth.written_s
+        self.segments[-1].complete = complete
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -94,11 +106,21 @@ class Speech:
             length_s = segment.end_s - segment.start_s
             if length_s <= 0 or self.played_s <= segment.start_s:
                 continue
-            if not self.interrupted or self.played_s >= segment.end_s - _TAIL_S:
+            if segment.complete and (not self.interrupted or self.played_s >= segment.end_s - _TAIL_S):
                 said.append(segment.text.strip())
-            else:
-                said.append(_words_before(segment.text, (self.played_s - segment.start_s) / length_s))
+                continue
+            if not segment.complete:
+                # The voice was stopped while it made this: how long it would have become can only be guessed.
+                length_s = max(length_s, segment.letters * self._letter_s())
+            heard_s = min(self.played_s, segment.end_s) - segment.start_s
+            said.append(_words_before(segment.text, heard_s / length_s))
         return " ".join(text for text in said if text)
+
+    def _letter_s(self) -> float:
+        """How long this voice takes for a letter."""
+        whole = [segment for segment in self.segments if segment.complete]
+        letters = sum(segment.letters for segment in whole)
+        return sum(segment.end_s - segment.start_s for segment in whole) / letters if letters else _LETTER_S
 
 
 def _words_before(text: str, share: float) -> str:

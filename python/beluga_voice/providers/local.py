@@ -94,7 +94,7 @@ class LocalCall:
         if self._link is not None:
             raise SessionError("this call has had its session", code="session_already_active", provider="local")
         self._link = settings.open(
-            input=self._codec,
+            codec=self._codec,
             input_hz=self.sample_rate,
             output_hz=self.output_sample_rate,
             jitter_target_ms=round(self._jitter_target * 1000),

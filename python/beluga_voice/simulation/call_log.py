@@ -108,8 +108,8 @@ class TurnLog:
     @property
     def stages_ms(self) -> dict[str, float]:
         """Where the time between the caller's last voiced sample and the answer's first sample went."""
-        first = next((speech.metrics for speech in self.speeches if speech.start_s is not None), {})
-        measured = {**self.metrics, **first}
+        first = next((speech.metrics for speech in self.speeches if speech.start_s is not None), None)
+        measured = {**self.metrics, **(first or {})}
         return {stage: round(measured[name] * 1000, 1) for name, stage in STAGES.items() if name in measured}
 
 

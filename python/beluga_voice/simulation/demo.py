@@ -24,6 +24,9 @@ __all__ = ["Demo", "run_demo"]
 
 _GREETING = "Harbour Museum, how can I help you?"
 
+# At 16 kHz: a tenth of a second without the caller, at the start of a call or all in all, does no harm.
+_STARVED_SAMPLES = 1_600
+
 # A turn counts as heard when this share of its words came out right; half of them carry the sense.
 _HEARD_SHARE = 0.5
 
@@ -42,6 +45,11 @@ class Demo:
     def account(self) -> dict[str, Any]:
         """What the caller meant to say and when: seconds in his own sound, which the session hears a little later."""
         return {"outcome": self.caller.outcome, "lines": [line.to_dict() for line in self.caller.spoken]}
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether the caller's sound had holes because this machine was too busy to play it in time."""
+        return self.record.counters["input_starved_samples"] > _STARVED_SAMPLES
 
     def shortcomings(self, script: CallerScript = DEMO_SCRIPT) -> list[str]:
         """What did not go as it should, in words; nothing when all went well."""

@@ -62,7 +62,7 @@ class MuseumLine:
             yield "You are welcome. Goodbye!"
             yield EndCall("the caller said goodbye")
         elif day is not None:
-            yield from self._hours(day, closing=_alike(words, "close", "closing") is not None)
+            yield from self._hours(day, words)
         elif _alike(words, "ticket", "tickets", "much", "price", "cost"):
             yield from self._price(words)
         elif _alike(words, "museum", "about"):
@@ -70,15 +70,17 @@ class MuseumLine:
         else:
             yield "I can tell you about the museum, its opening hours and its tickets."
 
-    def _hours(self, day: str, *, closing: bool) -> Iterator[str | Command]:
+    def _hours(self, day: str, words: list[str]) -> Iterator[str | Command]:
         call_id = self._next_call()
         yield ToolStarted("opening_hours", {"day": day}, call_id)
         hours = opening_hours(day)
         yield ToolFinished("opening_hours", hours, call_id=call_id)
         if "from" not in hours:
             yield f"On {day.title()} we are closed."
-        elif closing:
+        elif _alike(words, "close", "closing"):
             yield f"On {day.title()} we close at {hours['to']}."
+        elif "time" in words:
+            yield f"On {day.title()} we open at {hours['from']}."
         else:
             yield f"On {day.title()} we are open from {hours['from']} to {hours['to']}."
 
@@ -89,7 +91,7 @@ class MuseumLine:
         yield ToolStarted("ticket_price", {"visitor": visitor, "count": count}, call_id)
         price = ticket_price(visitor, count)
         yield ToolFinished("ticket_price", price, call_id=call_id)
-        who = {"child": "child", "adult": "adult"}[visitor] if count == 1 else {"child": "children"}.get(visitor, "adults")
+        who = visitor if count == 1 else {"child": "children", "adult": "adults"}[visitor]
         yield f"For {_word(count)} {who} that is {_word(price['euros'])} euros."
 
     def _next_call(self) -> str:

@@ -55,9 +55,9 @@ DEMO_SCRIPT = CallerScript(
     waits_for_greeting=True,
     lines=(
         Line(text="Tell me about the museum, please."),
-        Line(text="No wait, what about Sunday?", begin="over", wait_s=1.0),
-        Line(text="And what time do you close | on Saturday?"),
+        Line(text="Are you open on Sunday?", begin="over", wait_s=1.0),
+        Line(text="What time do you open | on Saturday?"),
         Line(text="How much is a ticket for two children?"),
         Line(text="Thank you very much, goodbye."),
-    )
+    ),
 )

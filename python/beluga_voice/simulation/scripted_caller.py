@@ -76,14 +76,14 @@ class ScriptedCaller:
         """The whole call: returns when the script is through, the agent has hung up or patience has ended."""
         try:
             for _ in range(_AHEAD_FRAMES):
-                await call.write(self._next_frame())
+                await call.write(self._next_frame().tobytes())
             while self.outcome == "talking":
                 heard = await call.read(_FRAME_S)
                 if heard is None:
                     break
                 self._hears.take(heard)
                 self._decide()
-                await call.write(self._next_frame())
+                await call.write(self._next_frame().tobytes())
         except SessionError:  # the agent hung up between two frames
             pass
         if self.outcome == "talking":

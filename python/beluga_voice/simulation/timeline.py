@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,10 +42,13 @@ _AGENT_Y = 0.335
 _AGENT_TEXT_Y = 0.205
 _BOTTOM_Y = 0.0
 
-_FONT = 9.0
-# Of the sans-serif font at that size, in pixels of the picture.
-_CHARACTER_PX = 6.3
+_FONT = 9.5
 _LINES = 4
+_LINE_Y = 0.0365
+# Words in less room than this would be a column of syllables.
+_NARROWEST_PX = 48
+# A call so long that a second is narrower than this has no room for figures between its turns.
+_DENSEST_PX_PER_S = 12
 
 
 def can_draw() -> bool:
@@ -55,19 +58,18 @@ def can_draw() -> bool:
 
 def save_timeline(path: Path, log: CallLog, caller: Track, agent: Track, *, title: str) -> None:
     """Draws both sides of a call over its time, with turns, answers, first sounds and interruptions; 1600 x 700."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    # Without pyplot: no window system is asked for, and no figure outlives this call.
+    mpl: Any = importlib.import_module("matplotlib")
+    agg: Any = importlib.import_module("matplotlib.backends.backend_agg")
+    make_figure: Any = importlib.import_module("matplotlib.figure").Figure
     end_s = max(caller.duration_s, agent.duration_s, 1.0)
     with mpl.rc_context({"font.family": "sans-serif", "font.size": _FONT, "text.color": _INK}):
-        # Without pyplot: no window system is asked for, and no figure outlives this call.
-        figure = Figure(figsize=(_WIDTH_PX / _DPI, _HEIGHT_PX / _DPI), dpi=_DPI, facecolor=_PAPER)
-        canvas = FigureCanvasAgg(figure)
-        drawing = _Drawing(figure, end_s)
+        figure = make_figure(figsize=(_WIDTH_PX / _DPI, _HEIGHT_PX / _DPI), dpi=_DPI, facecolor=_PAPER)
+        canvas = agg.FigureCanvasAgg(figure)
+        drawing = _Drawing(figure, canvas.get_renderer(), end_s)
         drawing.heading(title, log)
         drawing.wave(caller, _CALLER_Y, _CALLER, "Caller", [(turn.start_s, turn.end_s) for turn in log.turns])
-        drawing.wave(agent, _AGENT_Y, _AGENT, "Agent", [(each.start_s, each.end_s) for each in log.speeches])
+        drawing.wave(agent, _AGENT_Y, _AGENT, "Agent", [_sounding(speech) for speech in log.speeches])
         drawing.bands(log.bands("user", end_s), "user", _USER_BAND_Y, "caller is")
         drawing.bands(log.bands("agent", end_s), "agent", _AGENT_BAND_Y, "agent is")
         drawing.turns(log)
@@ -77,8 +79,9 @@ def save_timeline(path: Path, log: CallLog, caller: Track, agent: Track, *, titl
 class _Drawing:
     """The one pair of axes: x is the session's time, y the rows above."""
 
-    def __init__(self, figure: Any, end_s: float) -> None:
+    def __init__(self, figure: Any, renderer: Any, end_s: float) -> None:
         self._figure = figure
+        self._renderer = renderer
         self._end_s = end_s
         self._axes = figure.add_axes((0.062, 0.062, 0.926, 0.83))
         self._px_per_s = 0.926 * _WIDTH_PX / end_s
@@ -87,7 +90,7 @@ class _Drawing:
         axes.set_ylim(_BOTTOM_Y, 1.0)
         axes.set_yticks([])
         axes.xaxis.set_major_locator(_seconds_locator(end_s))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{int(value) // 60}:{value % 60:02.0f}")
+        axes.xaxis.set_major_formatter(_minutes)
         axes.tick_params(axis="x", length=0, labelcolor=_FAINT, pad=6)
         axes.grid(axis="x", color=_GRID, linewidth=1.0, zorder=0)
         axes.set_axisbelow(True)
@@ -102,16 +105,16 @@ class _Drawing:
         if totals:
             parts.append(f"median answer {sorted(totals)[len(totals) // 2] / 1000:.2f} s after the caller's last sound")
         self._figure.text(0.012, 0.913, "   ·   ".join(parts), fontsize=10, color="#616e7c", va="center")
-        x = 0.988
+        x = float(_WIDTH_PX - 12)
         for label, colour, marker in (
             ("interruption", _STOP, "X"),
             ("agent thinks", _STATE_COLOURS["thinking"]["agent"], "s"),
             ("agent speaks", _AGENT, "s"),
             ("caller speaks", _CALLER, "s"),
         ):
-            x -= (len(label) * 6.2 + 34) / _WIDTH_PX
-            self._figure.text(x + 18 / _WIDTH_PX, 0.931, label, fontsize=9.5, color="#52606d", va="center")
-            self._figure.add_artist(_marker(x + 8 / _WIDTH_PX, 0.932, colour, marker))
+            x -= self._width_px(label, 9.5) + 28
+            self._figure.add_artist(_marker((x + 5) / _WIDTH_PX, 0.932, colour, marker))
+            self._figure.text((x + 15) / _WIDTH_PX, 0.931, label, fontsize=9.5, color="#52606d", va="center")
 
     def wave(
         self, track: Track, y: float, colour: str, label: str, spans: list[tuple[float | None, float | None]]
@@ -121,9 +124,7 @@ class _Drawing:
         for start_s, end_s in spans:
             if start_s is not None:
                 width = (end_s if end_s is not None else self._end_s) - start_s
-                axes.add_patch(
-                    _box(start_s, y - _WAVE_HALF, width, 2 * _WAVE_HALF, colour, 0.10, 5 / self._px_per_s)
-                )
+                axes.add_patch(_box(start_s, y - _WAVE_HALF, width, 2 * _WAVE_HALF, colour, 0.10))
         times, low, high = _envelope(track, round(self._px_per_s * self._end_s))
         axes.plot([0.0, self._end_s], [y, y], color=colour, linewidth=0.8, alpha=0.5, zorder=2)
         axes.fill_between(
@@ -136,7 +137,7 @@ class _Drawing:
         for band in bands:
             colour = _STATE_COLOURS.get(band.state, {}).get(who, _IDLE)
             self._axes.add_patch(
-                _box(band.start_s, y - _BAND_HALF, band.end_s - band.start_s, 2 * _BAND_HALF, colour, 1.0, 0.0)
+                _box(band.start_s, y - _BAND_HALF, band.end_s - band.start_s, 2 * _BAND_HALF, colour, 1.0)
             )
         self._label(y, label, "#7b8794", size=8.5)
 
@@ -157,7 +158,11 @@ class _Drawing:
     def _heard(self, number: int, turn: TurnLog, room_s: float) -> None:
         axes = self._axes
         axes.plot(
-            [turn.start_s, turn.start_s], [_CALLER_Y + _WAVE_HALF, _CALLER_TEXT_Y], color=_CALLER, linewidth=0.9, alpha=0.5
+            [turn.start_s, turn.start_s],
+            [_CALLER_Y + _WAVE_HALF, _CALLER_TEXT_Y],
+            color=_CALLER,
+            linewidth=0.9,
+            alpha=0.5,
         )
         left_s = turn.start_s + 7 / self._px_per_s
         heading = axes.text(
@@ -171,31 +176,51 @@ class _Drawing:
     def _said(self, log: CallLog, speech: Speech, room_s: float) -> None:
         start_s = speech.start_s or 0.0
         axes = self._axes
-        axes.plot(
-            [start_s, start_s], [_AGENT_Y - _WAVE_HALF, _BOTTOM_Y + 0.02], color=_AGENT, linewidth=0.9, alpha=0.5
-        )
+        axes.plot([start_s, start_s], [_AGENT_Y - _WAVE_HALF, _BOTTOM_Y + 0.02], color=_AGENT, linewidth=0.9, alpha=0.5)
         left_s = start_s + 7 / self._px_per_s
         text = (speech.text or "(nothing heard)") + (" …" if speech.interrupted else "")
         lines = self._words(left_s, _AGENT_TEXT_Y, text, room_s, colour="#8a4a17")
         turn = log.turn(speech.turn_id)
         if turn is not None and turn.tools:
             names = ", ".join(f"{tool.name}({', '.join(map(str, tool.arguments.values()))})" for tool in turn.tools)
-            self._words(left_s, _AGENT_TEXT_Y - 0.036 * lines - 0.008, names, room_s, colour=_TOOL, mono=True)
+            y = _AGENT_TEXT_Y - _LINE_Y * lines - 0.008
+            self._words(left_s, y, names, room_s, colour=_TOOL, family="monospace", size=_FONT - 1.5)
 
     def _words(
-        self, left_s: float, y: float, text: str, room_s: float, *, colour: str, mono: bool = False
-    ) -> int:
+        self, left_s: float, y: float, text: str, room_s: float, *, colour: str, family: str = "sans-serif",
+        size: float = _FONT,
+    ) -> int:  # fmt: skip
         """Text in the room that is left before the next one; returns its number of lines."""
-        room_px = min(room_s, self._end_s - left_s) * self._px_per_s - 14
-        character_px = _CHARACTER_PX * (1.05 if mono else 1.0)
-        lines = textwrap.wrap(
-            text, width=max(8, int(room_px / character_px)), max_lines=_LINES, placeholder=" …", break_long_words=True
-        )
+        room_px = min(room_s, self._end_s - left_s) * self._px_per_s - 16
+        if room_px < _NARROWEST_PX:
+            return 0
+        lines = self._wrapped(text, room_px, size, family)
         self._axes.text(
-            left_s, y, "\n".join(lines), color=colour, fontsize=_FONT - 1 if mono else _FONT + 0.5, va="top",
-            linespacing=1.35, family="monospace" if mono else "sans-serif", zorder=6,
+            left_s, y, "\n".join(lines), color=colour, fontsize=size, family=family,
+            va="top", linespacing=1.35, zorder=6,
         )  # fmt: skip
         return len(lines)
+
+    def _wrapped(self, text: str, room_px: float, size: float, family: str) -> list[str]:
+        """`text` cut into at most `_LINES` lines that fit, by the width that it will really have."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if not lines[-1] or self._width_px(longer, size, family) <= room_px:
+                lines[-1] = longer
+            elif len(lines) < _LINES:
+                lines.append(word)
+            else:
+                lines[-1] += " …"
+                break
+        return lines
+
+    def _width_px(self, text: str, size: float, family: str = "sans-serif") -> float:
+        from matplotlib.font_manager import FontProperties
+
+        font = FontProperties(family=family, size=size)
+        width, _, _ = self._renderer.get_text_width_height_descent(text, font, ismath=False)
+        return float(width)
 
     def _gap(self, end_s: float, first_s: float) -> None:
         """The caller's last sound to the agent's first."""
@@ -205,9 +230,12 @@ class _Drawing:
             axes.plot([x, x], [y, reach], color=_INK, linewidth=0.8, linestyle=(0, (2, 2)), alpha=0.6, zorder=4)
         axes.plot([end_s, first_s], [y, y], color=_INK, linewidth=1.2, solid_capstyle="butt", zorder=5)
         axes.plot([first_s], [_AGENT_Y + _WAVE_HALF], marker="v", markersize=6, color=_AGENT, zorder=7)
+        if self._px_per_s < _DENSEST_PX_PER_S:
+            return
         axes.text(
             (end_s + first_s) / 2, y + 0.008, f"{first_s - end_s:.2f} s", fontsize=8.5, fontweight="bold", ha="center",
-            va="bottom", zorder=7, bbox={"boxstyle": "round,pad=0.12", "facecolor": _PAPER, "edgecolor": "none", "alpha": 0.85},
+            va="bottom", zorder=7,
+            bbox={"boxstyle": "round,pad=0.12", "facecolor": _PAPER, "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip
 
     def _interruption(self, speech: Speech) -> None:
@@ -216,13 +244,12 @@ class _Drawing:
         onset_s = speech.onset_s if speech.onset_s is not None else stopped_s
         axes = self._axes
         bottom, top = _AGENT_Y - _WAVE_HALF, _CALLER_Y + _WAVE_HALF
-        axes.add_patch(_box(onset_s, bottom, stopped_s - onset_s, top - bottom, _STOP, 0.09, 0.0))
+        axes.add_patch(_box(onset_s, bottom, stopped_s - onset_s, top - bottom, _STOP, 0.09))
         axes.plot([stopped_s, stopped_s], [bottom, top], color=_STOP, linewidth=1.4, zorder=6)
         axes.plot([stopped_s], [_AGENT_Y], marker="X", markersize=9, color=_STOP, markeredgecolor=_PAPER, zorder=8)
         axes.text(
-            stopped_s + 7 / self._px_per_s, bottom + 0.012, f"gives way after {stopped_s - onset_s:.2f} s",
+            stopped_s + 6 / self._px_per_s, top + 0.008, f"gives way after {stopped_s - onset_s:.2f} s",
             color=_STOP, fontsize=8.5, fontweight="bold", va="bottom", zorder=8,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": _PAPER, "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip
 
     def _label(self, y: float, text: str, colour: str, *, size: float, bold: bool = False) -> None:
@@ -233,10 +260,16 @@ class _Drawing:
         )  # fmt: skip
 
 
+def _sounding(speech: Speech) -> tuple[float | None, float | None]:
+    """From a speech's first sample to its last: to the fade, where it was talked over."""
+    stopped_s = speech.stopped_at_s if speech.interrupted else None
+    return speech.start_s, stopped_s if stopped_s is not None else speech.end_s
+
+
 def _rooms(log: CallLog, end_s: float) -> list[float]:
     """How far each turn's text may reach: to the next turn."""
     starts = [turn.start_s for turn in log.turns]
-    return [following - start for start, following in zip(starts, [*starts[1:], end_s], strict=True)]
+    return [following - start for start, following in zip(starts, [*starts, end_s][1:], strict=True)]
 
 
 def _envelope(track: Track, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -253,6 +286,10 @@ def _envelope(track: Track, columns: int) -> tuple[NDArray[np.float64], NDArray[
     return edges / track.sample_rate, low / peak, high / peak
 
 
+def _minutes(seconds: float, _: object) -> str:
+    return f"{int(seconds) // 60}:{seconds % 60:02.0f}"
+
+
 def _seconds_locator(end_s: float) -> Any:
     from matplotlib.ticker import MultipleLocator
 
@@ -260,10 +297,9 @@ def _seconds_locator(end_s: float) -> Any:
     return MultipleLocator(next((step for step in steps if end_s / step <= 24), 900))
 
 
-def _box(x: float, y: float, width: float, height: float, colour: str, alpha: float, radius_s: float) -> Any:
+def _box(x: float, y: float, width: float, height: float, colour: str, alpha: float) -> Any:
     from matplotlib.patches import Rectangle
 
-    del radius_s
     return Rectangle((x, y), max(width, 0.0), height, facecolor=colour, alpha=alpha, edgecolor="none", zorder=1)
 
 

@@ -19,7 +19,10 @@ const NOTHING: u64 = u64::MAX;
 
 impl Default for Gauge {
     fn default() -> Self {
-        Self { progress: AtomicU64::new(0), wanted: AtomicU64::new(NOTHING) }
+        Self {
+            progress: AtomicU64::new(0),
+            wanted: AtomicU64::new(NOTHING),
+        }
     }
 }
 
@@ -33,12 +36,14 @@ impl Gauge {
     /// Asks to be marked due when the count reaches `count`; true if it already has, and then nothing is asked.
     #[must_use]
     pub fn want(&self, count: u64) -> bool {
-        self.wanted.store(count, Ordering::Relaxed);
+        // Swaps and no stores: they and the exchange of `advance` are in one order, so that it cannot answer a wish that
+        // was withdrawn in place of the one that stands.
+        self.wanted.swap(count, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if self.progress() < count {
             return false;
         }
-        self.wanted.store(NOTHING, Ordering::Relaxed);
+        self.wanted.swap(NOTHING, Ordering::Relaxed);
         true
     }
 
@@ -50,7 +55,10 @@ impl Gauge {
         let wanted = self.wanted.load(Ordering::Relaxed);
         // Fails where the waiter has just asked for something else; then it is the waiter who sees the new count.
         wanted <= count
-            && self.wanted.compare_exchange(wanted, NOTHING, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self
+                .wanted
+                .compare_exchange(wanted, NOTHING, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }
 
@@ -91,7 +99,10 @@ mod loom_tests {
             };
             let at_once = gauge.want(320);
             let due = shard.join().unwrap();
-            assert!(at_once || due.contains(&true), "320 was reached and nobody said so");
+            assert!(
+                at_once || due.contains(&true),
+                "320 was reached and nobody said so"
+            );
             assert!(!due[0], "160 is not what was waited for");
         });
     }
@@ -107,7 +118,10 @@ mod loom_tests {
             let first = gauge.want(160);
             let second = gauge.want(320);
             let due = shard.join().unwrap();
-            assert!(second || due[1], "320 was reached and nobody said so (first wish: {first}, due: {due:?})");
+            assert!(
+                second || due[1],
+                "320 was reached and nobody said so (first wish: {first}, due: {due:?})"
+            );
         });
     }
 }

@@ -30,7 +30,9 @@ pub use packet_in::{PacketIn, PacketInError, PacketWriter, PayloadTooLong, packe
 pub use pcm_in::{PCM_IN_CAPACITY_MS, PcmIn, PcmWriter, pcm_in};
 pub use pcm_out::{PCM_OUT_CAPACITY_MS, PcmOut, pcm_out};
 pub use playout::{MAX_OUT_FRAME_SAMPLES, Played, Playout};
-pub use session::{Command, EAR_CAPACITY_SAMPLES, Session, SessionConfig, SessionHandles, Vad, session};
+pub use session::{
+    Command, EAR_CAPACITY_SAMPLES, Session, SessionConfig, SessionHandles, Vad, session,
+};
 pub use shard::Shard;
 pub use shared::{EAR_READERS, LoopWake, OUT_READERS, Ready, Shared, Wake};
 pub use sound_ring::{SoundRead, SoundRing, SoundWriter, sound_ring};

@@ -66,7 +66,10 @@ pub fn mouth(out_hz: u32) -> (MouthWriter, Playout) {
         open: false,
         rate_hz: None,
     };
-    (writer, Playout::new(samples_out, controls_out, spent_in, gauge, out_hz))
+    (
+        writer,
+        Playout::new(samples_out, controls_out, spent_in, gauge, out_hz),
+    )
 }
 
 impl MouthWriter {
@@ -138,7 +141,8 @@ impl MouthWriter {
     /// What [`gauge`](Self::gauge) must reach for `samples` to have room.
     #[must_use]
     pub fn room_for(&self, samples: usize) -> u64 {
-        (self.written + samples.min(MOUTH_CAPACITY_SAMPLES) as u64).saturating_sub(MOUTH_CAPACITY_SAMPLES as u64)
+        (self.written + samples.min(MOUTH_CAPACITY_SAMPLES) as u64)
+            .saturating_sub(MOUTH_CAPACITY_SAMPLES as u64)
     }
 
     /// One place is kept for the end, so that an utterance can always be closed.
@@ -146,6 +150,11 @@ impl MouthWriter {
         if self.controls.slots() < 2 && !matches!(kind, ControlKind::End) {
             return Err(MouthError::Full);
         }
-        self.controls.push(Control { at: self.written, kind }).map_err(|_| MouthError::Full)
+        self.controls
+            .push(Control {
+                at: self.written,
+                kind,
+            })
+            .map_err(|_| MouthError::Full)
     }
 }

@@ -6,7 +6,10 @@ use crate::time::EAR_HZ;
 use beluga_codec::Decoder;
 use beluga_dsp::pcm::to_f32;
 use beluga_dsp::{Alignment, ResampleError, Resampler};
-use beluga_jitter::{JitterBuffer, JitterConfig, JitterConfigError, MAX_PAYLOAD_BYTES, Packet, PullOutcome, PushOutcome};
+use beluga_jitter::{
+    JitterBuffer, JitterConfig, JitterConfigError, MAX_PAYLOAD_BYTES, Packet, PullOutcome,
+    PushOutcome,
+};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::fmt;
 
@@ -57,13 +60,17 @@ pub struct PacketIn {
 
 impl fmt::Debug for PacketWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PacketWriter").field("free", &self.0.cached_slots()).finish()
+        f.debug_struct("PacketWriter")
+            .field("free", &self.0.cached_slots())
+            .finish()
     }
 }
 
 impl fmt::Debug for PacketIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PacketIn").field("jitter", &self.jitter.stats()).finish_non_exhaustive()
+        f.debug_struct("PacketIn")
+            .field("jitter", &self.jitter.stats())
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,7 +84,11 @@ pub fn packet_in(
     target_ms: u32,
 ) -> Result<(PacketWriter, PacketIn), PacketInError> {
     let resampler = Resampler::new(decoder.sample_rate_hz(), EAR_HZ, Alignment::Delayed)?;
-    let config = JitterConfig { target_ms, capacity_packets: HELD_PACKETS, rtp_clock_hz };
+    let config = JitterConfig {
+        target_ms,
+        capacity_packets: HELD_PACKETS,
+        rtp_clock_hz,
+    };
     let jitter = JitterBuffer::new(config, decoder)?;
     let (queue_in, queue_out) = RingBuffer::new(QUEUE_PACKETS);
     let frame = jitter.frame_samples();
@@ -106,8 +117,20 @@ impl PacketWriter {
     ) -> Result<bool, PayloadTooLong> {
         let len = payload.len();
         let mut kept = [0; MAX_PAYLOAD_BYTES];
-        kept.get_mut(..len).ok_or(PayloadTooLong { size: len })?.copy_from_slice(payload);
-        Ok(self.0.push(Queued { arrival_us, sequence, timestamp, ssrc, len, payload: kept }).is_ok())
+        kept.get_mut(..len)
+            .ok_or(PayloadTooLong { size: len })?
+            .copy_from_slice(payload);
+        Ok(self
+            .0
+            .push(Queued {
+                arrival_us,
+                sequence,
+                timestamp,
+                ssrc,
+                len,
+                payload: kept,
+            })
+            .is_ok())
     }
 }
 
@@ -121,7 +144,9 @@ impl InDoor for PacketIn {
                 ssrc: packet.ssrc,
                 payload: &packet.payload[..packet.len],
             });
-            counters.packets_dropped.add(u64::from(outcome != PushOutcome::Queued));
+            counters
+                .packets_dropped
+                .add(u64::from(outcome != PushOutcome::Queued));
         }
         match self.jitter.pull(now_us, &mut self.pcm) {
             PullOutcome::Decoded => {}

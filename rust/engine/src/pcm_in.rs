@@ -43,7 +43,12 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
     let (samples_in, samples_out) = RingBuffer::new(capacity);
     let gauge = Arc::new(Gauge::default());
     let longest = (sample_rate_hz / 100 + 2) as usize;
-    let writer = PcmWriter { samples: samples_in, gauge: gauge.clone(), capacity: capacity as u64, written: 0 };
+    let writer = PcmWriter {
+        samples: samples_in,
+        gauge: gauge.clone(),
+        capacity: capacity as u64,
+        written: 0,
+    };
     let door = PcmIn {
         samples: samples_out,
         gauge,

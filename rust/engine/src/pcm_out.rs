@@ -19,7 +19,13 @@ pub struct PcmOut {
 #[must_use]
 pub fn pcm_out(sample_rate_hz: u32) -> (PcmOut, Arc<SoundRing>) {
     let (writer, ring) = sound_ring((sample_rate_hz / 1_000 * PCM_OUT_CAPACITY_MS) as usize);
-    (PcmOut { writer, sample_rate_hz }, ring)
+    (
+        PcmOut {
+            writer,
+            sample_rate_hz,
+        },
+        ring,
+    )
 }
 
 impl OutDoor for PcmOut {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// The longest frame: 10 ms at 48 kHz.
 pub const MAX_OUT_FRAME_SAMPLES: usize = 480;
-/// How much quieter a ducked utterance is: 12 dB.
+/// How much quieter a ducked utterance is unless said otherwise: 12 dB.
 const DUCK_GAIN: f32 = 0.25;
 
 /// Something that happens at a position of the queue.
@@ -28,7 +28,10 @@ pub(crate) struct Control {
 
 #[derive(Debug)]
 pub(crate) enum ControlKind {
-    Begin { utterance: UtteranceId, policy: InterruptionPolicy },
+    Begin {
+        utterance: UtteranceId,
+        policy: InterruptionPolicy,
+    },
     /// What follows has another rate.
     Rate(Box<Voice>),
     Mark(u32),
@@ -52,9 +55,13 @@ enum Pause {
     /// The next frame fades out.
     Asked,
     /// `held[..len]` was faded out.
-    Held { len: usize },
+    Held {
+        len: usize,
+    },
     /// The next frame fades in from what is held.
-    Resuming { len: usize },
+    Resuming {
+        len: usize,
+    },
 }
 
 /// The reading side of the queue: one frame per tick.
@@ -71,6 +78,7 @@ pub struct Playout {
     drop_through: UtteranceId,
     gain: f32,
     gain_target: f32,
+    duck_gain: f32,
     frame: [f32; MAX_OUT_FRAME_SAMPLES],
     held: [f32; MAX_OUT_FRAME_SAMPLES],
     chunk: [i16; 512],
@@ -107,6 +115,7 @@ impl Playout {
             drop_through: 0,
             gain: 1.0,
             gain_target: 1.0,
+            duck_gain: DUCK_GAIN,
             frame: [0.0; MAX_OUT_FRAME_SAMPLES],
             held: [0.0; MAX_OUT_FRAME_SAMPLES],
             chunk: [0; 512],
@@ -119,11 +128,16 @@ impl Playout {
         let audible = self
             .current
             .as_ref()
-            .filter(|utterance| utterance.started && utterance.id > self.drop_through && self.pause == Pause::None)
+            .filter(|utterance| {
+                utterance.started && utterance.id > self.drop_through && self.pause == Pause::None
+            })
             .map(|utterance| (utterance.id, utterance.policy));
         PlayoutView {
             audible,
-            played_us: self.current.as_ref().map_or(0, |utterance| self.us(utterance.played_samples)),
+            played_us: self
+                .current
+                .as_ref()
+                .map_or(0, |utterance| self.us(utterance.played_samples)),
             pending: self.current.is_some() || !self.controls.is_empty(),
         }
     }
@@ -147,7 +161,11 @@ impl Playout {
     /// Gives up every utterance up to and including `through`: the one being heard fades out, the rest is not played. Each
     /// is finished as soon as nothing more of it will be heard, whether its writer has ended it or not.
     pub fn drop_through(&mut self, through: UtteranceId) {
-        if self.current.as_ref().is_some_and(|utterance| utterance.id <= through) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|utterance| utterance.id <= through)
+        {
             self.pause();
         }
         self.drop_through = self.drop_through.max(through);
@@ -160,7 +178,12 @@ impl Playout {
 
     /// Goes to the ducked volume, or back.
     pub fn duck(&mut self, on: bool) {
-        self.gain_target = if on { DUCK_GAIN } else { 1.0 };
+        self.gain_target = if on { self.duck_gain } else { 1.0 };
+    }
+
+    /// How loud a ducked utterance is from the next [`duck`](Self::duck) on: a factor, 0 to 1.
+    pub fn set_duck_gain(&mut self, gain: f32) {
+        self.duck_gain = gain.clamp(0.0, 1.0);
     }
 
     /// Fills `out`, one frame at the transport's rate, with the next 10 ms.
@@ -182,7 +205,8 @@ impl Playout {
                 self.held[..filled].copy_from_slice(&self.frame[..filled]);
                 if let Some(utterance) = &mut self.current {
                     // What fades counts as not played: a resumed utterance begins with it.
-                    utterance.played_samples = utterance.played_samples.saturating_sub(filled as u64);
+                    utterance.played_samples =
+                        utterance.played_samples.saturating_sub(filled as u64);
                 }
                 ramp_down(&mut self.frame[..filled]);
                 self.pause = Pause::Held { len: filled };
@@ -216,14 +240,20 @@ impl Playout {
 
     /// Whether the utterance in progress was dropped.
     fn is_given_up(&self) -> bool {
-        self.current.as_ref().is_some_and(|utterance| utterance.id <= self.drop_through)
+        self.current
+            .as_ref()
+            .is_some_and(|utterance| utterance.id <= self.drop_through)
     }
 
     /// The utterance in progress is over; what is left of it in the queue belongs to nobody and is thrown away.
     fn finish(&mut self, interrupted: bool, event: &mut dyn FnMut(EventKind)) {
         if let Some(utterance) = self.current.take() {
             let played_us = self.us(utterance.played_samples.max(utterance.marked_samples));
-            event(EventKind::PlayoutFinished { utterance: utterance.id, played_us, interrupted });
+            event(EventKind::PlayoutFinished {
+                utterance: utterance.id,
+                played_us,
+                interrupted,
+            });
             self.give_back(utterance.voice);
         }
     }
@@ -250,7 +280,9 @@ impl Playout {
                 if taken > 0 {
                     if !utterance.started {
                         utterance.started = true;
-                        event(EventKind::PlayoutStarted { utterance: utterance.id });
+                        event(EventKind::PlayoutStarted {
+                            utterance: utterance.id,
+                        });
                     }
                     utterance.played_samples += taken as u64;
                     filled += taken;
@@ -269,7 +301,10 @@ impl Playout {
                 control => {
                     let until = control.map_or(u64::MAX, |at| at - self.read);
                     if !self.consume(available.min(until) as usize, to - filled) {
-                        played.gap = self.current.as_ref().is_some_and(|utterance| utterance.started);
+                        played.gap = self
+                            .current
+                            .as_ref()
+                            .is_some_and(|utterance| utterance.started);
                         break;
                     }
                 }
@@ -283,7 +318,11 @@ impl Playout {
         if available == 0 {
             return false;
         }
-        let taken = match self.current.as_mut().and_then(|utterance| utterance.voice.as_mut()) {
+        let taken = match self
+            .current
+            .as_mut()
+            .and_then(|utterance| utterance.voice.as_mut())
+        {
             Some(voice) => {
                 let taken = available.min(voice.wants(wanted)).min(self.chunk.len());
                 let (chunk, _) = self.samples.pop_partial_slice(&mut self.chunk[..taken]);
@@ -303,19 +342,36 @@ impl Playout {
     }
 
     /// Carries out the control at the front of the queue; false if the frame ends here.
-    fn obey_control(&mut self, wanted: usize, within: bool, event: &mut dyn FnMut(EventKind)) -> bool {
-        let ends_voice =
-            matches!(self.controls.peek().map(|control| &control.kind), Ok(ControlKind::Rate(_) | ControlKind::End));
+    fn obey_control(
+        &mut self,
+        wanted: usize,
+        within: bool,
+        event: &mut dyn FnMut(EventKind),
+    ) -> bool {
+        let ends_voice = matches!(
+            self.controls.peek().map(|control| &control.kind),
+            Ok(ControlKind::Rate(_) | ControlKind::End)
+        );
         if ends_voice
-            && let Some(voice) = self.current.as_mut().and_then(|utterance| utterance.voice.as_mut())
+            && let Some(voice) = self
+                .current
+                .as_mut()
+                .and_then(|utterance| utterance.voice.as_mut())
             && voice.put_tail(wanted)
         {
             return true;
         }
-        if within && matches!(self.controls.peek().map(|control| &control.kind), Ok(ControlKind::End)) {
+        if within
+            && matches!(
+                self.controls.peek().map(|control| &control.kind),
+                Ok(ControlKind::End)
+            )
+        {
             return false;
         }
-        let Ok(control) = self.controls.pop() else { return false };
+        let Ok(control) = self.controls.pop() else {
+            return false;
+        };
         match control.kind {
             ControlKind::Begin { utterance, policy } => {
                 self.current = Some(Utterance {
@@ -341,7 +397,11 @@ impl Playout {
                 if let Some(utterance) = &mut self.current {
                     utterance.marked_samples = utterance.played_samples;
                     let (utterance, samples) = (utterance.id, utterance.played_samples);
-                    event(EventKind::MarkReached { utterance, mark, played_us: self.us(samples) });
+                    event(EventKind::MarkReached {
+                        utterance,
+                        mark,
+                        played_us: self.us(samples),
+                    });
                 }
             }
             ControlKind::End => self.finish(false, event),

@@ -155,17 +155,32 @@ pub fn session(
         notify: false,
         done: false,
     };
-    Ok((Box::new(session), SessionHandles { shared, mouth, events: events_out, commands: commands_in }))
+    Ok((
+        Box::new(session),
+        SessionHandles {
+            shared,
+            mouth,
+            events: events_out,
+            commands: commands_in,
+        },
+    ))
 }
 
 impl Session {
+    /// How loud a ducked utterance is: a factor, 0 to 1.
+    pub fn set_duck_gain(&mut self, gain: f32) {
+        self.playout.set_duck_gain(gain);
+    }
+
     /// First half of a tick: commands, ten milliseconds in.
     pub fn begin(&mut self, now_us: u64) {
         self.obey(now_us);
         if self.done {
             return;
         }
-        let room = self.input.pull(now_us, &mut self.frame, &self.shared.counters);
+        let room = self
+            .input
+            .pull(now_us, &mut self.frame, &self.shared.counters);
         self.mark_ready(room, Ready::Input);
         self.position += EAR_FRAME_SAMPLES as u64;
         self.level_dbfs = rms_dbfs(&self.frame);
@@ -188,7 +203,9 @@ impl Session {
 
     /// Takes Silero's judgement: its new state is written through `judge`, which returns the probability.
     pub fn judge(&mut self, judge: impl FnOnce(&mut SileroState) -> f32) {
-        if let (Detector::Silero(state), Some(end)) = (&mut self.detector, self.full_window_end.take()) {
+        if let (Detector::Silero(state), Some(end)) =
+            (&mut self.detector, self.full_window_end.take())
+        {
             let probability = judge(state);
             self.shared.counters.vad_windows.add(1);
             self.speech.push_window(end, probability);
@@ -200,16 +217,29 @@ impl Session {
         if self.done {
             return;
         }
-        if let (Detector::Energy(detector), Some(end)) = (&mut self.detector, self.full_window_end.take()) {
+        if let (Detector::Energy(detector), Some(end)) =
+            (&mut self.detector, self.full_window_end.take())
+        {
             let probability = detector.push(&self.full_window);
             self.shared.counters.vad_windows.add(1);
             self.speech.push_window(end, probability);
         }
         let edge = self.speech.push_frame(self.position, self.level_dbfs);
-        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+        let mut sink = Sink::new(
+            &mut self.events,
+            &self.shared.counters,
+            self.position,
+            now_us,
+        );
         let mut event = |kind| sink.push(kind);
         let mut out = Outbox::new(&mut event, &self.shared.counters);
-        self.turns.step(self.position, &self.speech, edge, self.playout.view(), &mut out);
+        self.turns.step(
+            self.position,
+            &self.speech,
+            edge,
+            self.playout.view(),
+            &mut out,
+        );
         for order in out.orders() {
             match order {
                 PlayoutOrder::Pause => self.playout.pause(),
@@ -241,16 +271,27 @@ impl Session {
 
     /// Ends the session because its own code failed.
     pub fn fail(&mut self, now_us: u64) {
-        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+        let mut sink = Sink::new(
+            &mut self.events,
+            &self.shared.counters,
+            self.position,
+            now_us,
+        );
         sink.push(EventKind::Failed);
         self.end();
     }
 
     /// Ends the session as intended.
     pub fn close(&mut self, now_us: u64) {
-        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+        let mut sink = Sink::new(
+            &mut self.events,
+            &self.shared.counters,
+            self.position,
+            now_us,
+        );
         let mut event = |kind| sink.push(kind);
-        self.turns.close(&mut Outbox::new(&mut event, &self.shared.counters));
+        self.turns
+            .close(&mut Outbox::new(&mut event, &self.shared.counters));
         self.playout.abandon(&mut |kind| sink.push(kind));
         sink.push(EventKind::Closed);
         self.end();
@@ -275,7 +316,12 @@ impl Session {
 
     fn obey(&mut self, now_us: u64) {
         while let Ok(command) = self.commands.pop() {
-            let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.position, now_us);
+            let mut sink = Sink::new(
+                &mut self.events,
+                &self.shared.counters,
+                self.position,
+                now_us,
+            );
             let mut event = |kind| sink.push(kind);
             let mut out = Outbox::new(&mut event, &self.shared.counters);
             match command {
@@ -303,8 +349,10 @@ impl Session {
         // Whoever waits for sound that will not come is to look and see that it is over.
         self.shared.set_ready(Ready::Mouth);
         self.shared.set_ready(Ready::Input);
-        (0..self.shared.ear_waits.len()).for_each(|reader| self.shared.set_ready(Ready::Ear(reader)));
-        (0..self.shared.out_waits.len()).for_each(|reader| self.shared.set_ready(Ready::Out(reader)));
+        (0..self.shared.ear_waits.len())
+            .for_each(|reader| self.shared.set_ready(Ready::Ear(reader)));
+        (0..self.shared.out_waits.len())
+            .for_each(|reader| self.shared.set_ready(Ready::Out(reader)));
     }
 
     fn fill_window(&mut self) {
@@ -374,7 +422,13 @@ struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     fn new(events: &'a mut Producer<Event>, counters: &'a Counters, at: u64, now_us: u64) -> Self {
-        Self { events, counters, at, now_us, pushed: false }
+        Self {
+            events,
+            counters,
+            at,
+            now_us,
+            pushed: false,
+        }
     }
 
     fn push(&mut self, kind: EventKind) {
@@ -382,7 +436,16 @@ impl<'a> Sink<'a> {
         // One place is kept for the last event: whoever drains late learns at least that the call is over.
         let last = matches!(kind, EventKind::Closed | EventKind::Failed);
         let room = last || self.events.slots() > 1;
-        if !room || self.events.push(Event { at: self.at, now_us: self.now_us, kind }).is_err() {
+        if !room
+            || self
+                .events
+                .push(Event {
+                    at: self.at,
+                    now_us: self.now_us,
+                    kind,
+                })
+                .is_err()
+        {
             self.counters.events_dropped.add(1);
         }
     }

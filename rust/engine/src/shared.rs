@@ -55,7 +55,10 @@ impl LoopWake {
     /// A loop that is woken by `wake`.
     #[must_use]
     pub fn new(wake: Box<dyn Wake>) -> Self {
-        Self { pending: AtomicBool::new(false), wake }
+        Self {
+            pending: AtomicBool::new(false),
+            wake,
+        }
     }
 
     /// Wakes the loop unless it has been woken and has not looked yet.
@@ -91,7 +94,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(ear: Arc<SoundRing>, out: Arc<SoundRing>, out_hz: u32, wake: Arc<LoopWake>) -> Self {
+    pub(crate) fn new(
+        ear: Arc<SoundRing>,
+        out: Arc<SoundRing>,
+        out_hz: u32,
+        wake: Arc<LoopWake>,
+    ) -> Self {
         Self {
             counters: Counters::default(),
             ear,
@@ -132,8 +140,13 @@ impl Shared {
     /// Who is to look again, each said once.
     pub fn take_ready(&self) -> impl Iterator<Item = Ready> + use<> {
         let bits = self.ready.swap(0, Ordering::AcqRel);
-        let readers = (0..EAR_READERS).map(Ready::Ear).chain((0..OUT_READERS).map(Ready::Out));
-        [Ready::Mouth, Ready::Input].into_iter().chain(readers).filter(move |ready| bits & ready.bit() != 0)
+        let readers = (0..EAR_READERS)
+            .map(Ready::Ear)
+            .chain((0..OUT_READERS).map(Ready::Out));
+        [Ready::Mouth, Ready::Input]
+            .into_iter()
+            .chain(readers)
+            .filter(move |ready| bits & ready.bit() != 0)
     }
 
     pub(crate) fn set_ready(&self, ready: Ready) {

@@ -10,9 +10,9 @@
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicU64, Ordering, fence};
+use std::fmt;
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::fmt;
 
 /// Samples in one atomic word.
 const LANES: u64 = 4;
@@ -28,7 +28,10 @@ pub struct SoundRing {
 
 impl fmt::Debug for SoundRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoundRing").field("capacity", &self.capacity()).field("written", &self.written()).finish()
+        f.debug_struct("SoundRing")
+            .field("capacity", &self.capacity())
+            .field("written", &self.written())
+            .finish()
     }
 }
 
@@ -55,9 +58,14 @@ pub struct SoundRead {
 /// If `capacity` is 0 or no multiple of 4.
 #[must_use]
 pub fn sound_ring(capacity: usize) -> (SoundWriter, std::sync::Arc<SoundRing>) {
-    assert!(capacity > 0 && capacity % LANES as usize == 0, "capacity is {capacity}, not a multiple of {LANES}");
+    assert!(
+        capacity > 0 && capacity.is_multiple_of(LANES as usize),
+        "capacity is {capacity}, not a multiple of {LANES}"
+    );
     let ring = std::sync::Arc::new(SoundRing {
-        words: (0..capacity / LANES as usize).map(|_| AtomicU64::new(0)).collect(),
+        words: (0..capacity / LANES as usize)
+            .map(|_| AtomicU64::new(0))
+            .collect(),
         claimed: AtomicU64::new(0),
         written: AtomicU64::new(0),
     });
@@ -71,15 +79,20 @@ impl SoundWriter {
     /// If `samples` is no multiple of 4 (every frame of 10 ms at 8 kHz and above is) or longer than half of the ring.
     pub fn write(&mut self, samples: &[i16]) {
         let ring = &*self.ring;
-        assert!(samples.len() % LANES as usize == 0 && samples.len() <= ring.capacity() / 2);
+        assert!(
+            samples.len().is_multiple_of(LANES as usize) && samples.len() <= ring.capacity() / 2
+        );
         let start = ring.written.load(Ordering::Relaxed);
         let end = start + samples.len() as u64;
         ring.claimed.store(end, Ordering::Relaxed);
         // Orders the announcement before the words: a reader that sees a new word sees the announcement too.
         fence(Ordering::Release);
         for (index, four) in samples.chunks_exact(LANES as usize).enumerate() {
-            let word = four.iter().rev().fold(0u64, |word, &sample| (word << 16) | u64::from(sample as u16));
-            ring.word(start / LANES + index as u64).store(word, Ordering::Relaxed);
+            let word = four.iter().rev().fold(0u64, |word, &sample| {
+                (word << 16) | u64::from(sample as u16)
+            });
+            ring.word(start / LANES + index as u64)
+                .store(word, Ordering::Relaxed);
         }
         ring.written.store(end, Ordering::Release);
     }
@@ -111,9 +124,16 @@ impl SoundRing {
             self.copy(start, &mut out[..len as usize]);
             // Orders the words before the announcement: what the writer began during the copy is seen here.
             fence(Ordering::Acquire);
-            let safe = self.claimed.load(Ordering::Relaxed).saturating_sub(capacity);
+            let safe = self
+                .claimed
+                .load(Ordering::Relaxed)
+                .saturating_sub(capacity);
             if start >= safe || len == 0 {
-                return SoundRead { len: len as usize, start, lost: start.saturating_sub(from) };
+                return SoundRead {
+                    len: len as usize,
+                    start,
+                    lost: start.saturating_sub(from),
+                };
             }
             // The writer ran into the copy: begin again a little behind its announcement, so that this ends.
             from_now = (safe + capacity / 4).min(written.max(safe));
@@ -155,7 +175,14 @@ mod tests {
         }
         let mut out = [0; 64];
         let read = ring.read(3, &mut out);
-        assert_eq!(read, SoundRead { len: 16, start: 24, lost: 21 });
+        assert_eq!(
+            read,
+            SoundRead {
+                len: 16,
+                start: 24,
+                lost: 21
+            }
+        );
         assert_eq!(out[..16], (24..40).collect::<Vec<i16>>()[..]);
     }
 
@@ -163,7 +190,14 @@ mod tests {
     fn a_reader_ahead_of_the_writer_gets_nothing() {
         let (mut writer, ring) = sound_ring(16);
         writer.write(&[1, 2, 3, 4]);
-        assert_eq!(ring.read(9, &mut [0; 4]), SoundRead { len: 0, start: 9, lost: 0 });
+        assert_eq!(
+            ring.read(9, &mut [0; 4]),
+            SoundRead {
+                len: 0,
+                start: 9,
+                lost: 0
+            }
+        );
     }
 
     proptest! {
@@ -204,7 +238,9 @@ mod tests {
             let frame: [i16; 4] = std::array::from_fn(|lane| (n * 4 + lane as u64) as i16);
             writer.write(&frame);
         }
-        reader.join().expect("the reader saw each sample at its place");
+        reader
+            .join()
+            .expect("the reader saw each sample at its place");
     }
 }
 

@@ -87,7 +87,10 @@ mod tests {
         for &state in AgentState::ALL {
             assert!(!state.next().is_empty(), "{state:?} has no way out");
             let entered = AgentState::ALL.iter().any(|from| from.allows(state));
-            assert!(entered || state == AgentState::Initializing, "{state:?} has no way in");
+            assert!(
+                entered || state == AgentState::Initializing,
+                "{state:?} has no way in"
+            );
             assert!(!state.allows(state), "{state:?} follows itself");
         }
     }

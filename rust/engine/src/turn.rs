@@ -158,7 +158,14 @@ impl TurnMachine {
     pub fn playout_finished(&mut self, out: &mut Outbox<'_>) {
         self.paused = None;
         if self.agent == AgentState::Speaking {
-            self.set_agent(if self.reply_pending { AgentState::Thinking } else { AgentState::Listening }, out);
+            self.set_agent(
+                if self.reply_pending {
+                    AgentState::Thinking
+                } else {
+                    AgentState::Listening
+                },
+                out,
+            );
         }
     }
 
@@ -190,7 +197,9 @@ impl TurnMachine {
             return;
         }
         match playout.audible {
-            Some((_, policy)) if !policy.allow && self.config.discard_audio_if_uninterruptible => self.ignoring = true,
+            Some((_, policy)) if !policy.allow && self.config.discard_audio_if_uninterruptible => {
+                self.ignoring = true
+            }
             audible => self.open_turn(onset, audible.is_some(), out),
         }
     }
@@ -207,9 +216,19 @@ impl TurnMachine {
     fn open_turn(&mut self, onset: u64, began_over_agent: bool, out: &mut Outbox<'_>) {
         self.turns += 1;
         let overlap_from = began_over_agent.then_some(onset);
-        self.turn = Some(OpenTurn { id: self.turns, onset, began_over_agent, overlap_from, interrupted: None });
+        self.turn = Some(OpenTurn {
+            id: self.turns,
+            onset,
+            began_over_agent,
+            overlap_from,
+            interrupted: None,
+        });
         let read_from = onset.saturating_sub(self.config.pre_roll);
-        out.event(EventKind::TurnStarted { turn: self.turns, onset, read_from });
+        out.event(EventKind::TurnStarted {
+            turn: self.turns,
+            onset,
+            read_from,
+        });
     }
 
     fn consider_interruption(
@@ -280,11 +299,16 @@ impl TurnMachine {
         out: &mut Outbox<'_>,
     ) {
         let Some(turn) = self.turn else { return };
-        if speech.is_speaking() || speech.hears_speech() || speech.silence_samples(now) < self.config.min_delay {
+        if speech.is_speaking()
+            || speech.hears_speech()
+            || speech.silence_samples(now) < self.config.min_delay
+        {
             return;
         }
         self.turn = None;
-        let no_turn = |policy: InterruptionPolicy| policy.allow || self.config.discard_audio_if_uninterruptible;
+        let no_turn = |policy: InterruptionPolicy| {
+            policy.allow || self.config.discard_audio_if_uninterruptible
+        };
         if turn.began_over_agent
             && turn.interrupted.is_none()
             && playout.audible.is_some_and(|(_, policy)| no_turn(policy))
@@ -293,22 +317,34 @@ impl TurnMachine {
             return;
         }
         self.reply_pending = true;
-        out.event(EventKind::TurnEnded { turn: turn.id, onset: turn.onset, voiced_end: speech.voiced_end() });
+        out.event(EventKind::TurnEnded {
+            turn: turn.id,
+            onset: turn.onset,
+            voiced_end: speech.voiced_end(),
+        });
         if self.agent == AgentState::Listening {
             self.set_agent(AgentState::Thinking, out);
         }
     }
 
     fn consider_resuming(&mut self, now: u64, speech: &SpeechDetector, out: &mut Outbox<'_>) {
-        let Some(timeout) = self.config.false_interruption_timeout else { return };
-        if self.turn.is_none() && self.user != UserState::Speaking && speech.silence_samples(now) >= timeout {
+        let Some(timeout) = self.config.false_interruption_timeout else {
+            return;
+        };
+        if self.turn.is_none()
+            && self.user != UserState::Speaking
+            && speech.silence_samples(now) >= timeout
+        {
             self.resume_paused(true, out);
         }
     }
 
     fn resume_paused(&mut self, timed_out: bool, out: &mut Outbox<'_>) {
         if let Some(utterance) = self.paused.take() {
-            out.event(EventKind::Resumed { utterance, timed_out });
+            out.event(EventKind::Resumed {
+                utterance,
+                timed_out,
+            });
             out.order(PlayoutOrder::Resume);
             self.set_agent(AgentState::Speaking, out);
         }
@@ -325,7 +361,13 @@ impl TurnMachine {
         }
     }
 
-    fn consider_away(&mut self, now: u64, speech: &SpeechDetector, playout: PlayoutView, out: &mut Outbox<'_>) {
+    fn consider_away(
+        &mut self,
+        now: u64,
+        speech: &SpeechDetector,
+        playout: PlayoutView,
+        out: &mut Outbox<'_>,
+    ) {
         let busy = self.user == UserState::Speaking
             || self.agent != AgentState::Listening
             || self.turn.is_some()
@@ -372,14 +414,20 @@ pub struct Outbox<'a> {
 
 impl std::fmt::Debug for Outbox<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbox").field("orders", &self.orders).finish_non_exhaustive()
+        f.debug_struct("Outbox")
+            .field("orders", &self.orders)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Outbox<'a> {
     /// An empty one; events go to `event` at once.
     pub fn new(event: &'a mut dyn FnMut(EventKind), counters: &'a Counters) -> Self {
-        Self { event, orders: [None; 4], counters }
+        Self {
+            event,
+            orders: [None; 4],
+            counters,
+        }
     }
 
     /// The orders of the step, oldest first.

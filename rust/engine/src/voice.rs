@@ -47,7 +47,9 @@ impl Voice {
 
     /// How many source samples are wanted to fill `frame_len` more, at most one chunk. Never 0 for a wanted sample.
     pub(crate) fn wants(&self, frame_len: usize) -> usize {
-        self.resampler.input_needed(frame_len).clamp(1, CHUNK_SAMPLES)
+        self.resampler
+            .input_needed(frame_len)
+            .clamp(1, CHUNK_SAMPLES)
     }
 
     /// Resamples source samples (at most what it wants) behind what is pending.
@@ -69,8 +71,13 @@ impl Voice {
     }
 
     fn resample(&mut self, len: usize) {
-        debug_assert_eq!(self.pending_from, self.pending_to, "what is pending is taken first");
+        debug_assert_eq!(
+            self.pending_from, self.pending_to,
+            "what is pending is taken first"
+        );
         self.pending_from = 0;
-        self.pending_to = self.resampler.process(&self.source[..len], &mut self.pending);
+        self.pending_to = self
+            .resampler
+            .process(&self.source[..len], &mut self.pending);
     }
 }

@@ -46,6 +46,14 @@ impl Call {
     }
 }
 
+impl Drop for Call {
+    /// Nobody holds the call any more, so nobody could end it: its loop was closed, or its session forgotten.
+    fn drop(&mut self) {
+        // A full queue of commands is taken within a tick; the call is then not worth waiting for it.
+        let _ = lock(&self.commands).push(Command::Close);
+    }
+}
+
 #[pymethods]
 impl Call {
     fn drain(&self) -> (Vec<Event>, Vec<(&'static str, usize)>) {

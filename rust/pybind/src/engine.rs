@@ -57,7 +57,8 @@ impl Engine {
     #[pyo3(signature = (
         wakeup, *, input, input_hz, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
         min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms, discard_audio_if_uninterruptible,
-        false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms
+        false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
+        duck_gain_db
     ))]
     #[expect(clippy::too_many_arguments, reason = "keyword-only, and each is one option of the configuration")]
     fn open_call(
@@ -79,6 +80,7 @@ impl Engine {
         user_away_timeout_ms: Option<u32>,
         interruptible_while_thinking: bool,
         min_interruption_ms: u32,
+        duck_gain_db: f32,
     ) -> PyResult<Call> {
         self.check_process()?;
         let vad = match vad {
@@ -120,8 +122,9 @@ impl Engine {
         };
         let InputDoor { door, writer } = input_door(input, input_hz, jitter_target_ms)?;
         let (output, out_ring) = pcm_out(output_hz);
-        let (session, handles) = session(config, door, Box::new(output), out_ring, wakeup.wake.clone())
+        let (mut session, handles) = session(config, door, Box::new(output), out_ring, wakeup.wake.clone())
             .map_err(|config| invalid_config(config.field, config))?;
+        session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
         self.with_runtime(|runtime| runtime.open(session))?.map_err(|open| {
             let code = match open {
                 OpenError::Full { .. } => "session_limit_exceeded",

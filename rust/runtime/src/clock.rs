@@ -12,8 +12,10 @@ pub fn now_us() -> u64 {
 
 /// Sleeps until [`now_us`] reaches `deadline_us`. An absolute deadline does not drift, however late a tick was.
 pub(crate) fn sleep_until(deadline_us: u64) {
-    let deadline =
-        Timespec { tv_sec: (deadline_us / 1_000_000) as i64, tv_nsec: (deadline_us % 1_000_000 * 1_000) as i64 };
+    let deadline = Timespec {
+        tv_sec: (deadline_us / 1_000_000) as i64,
+        tv_nsec: (deadline_us % 1_000_000 * 1_000) as i64,
+    };
     // A signal may cut the sleep short; the deadline is absolute, so sleeping again is right.
     while now_us() < deadline_us {
         if clock_nanosleep_absolute(ClockId::Monotonic, &deadline).is_ok() {

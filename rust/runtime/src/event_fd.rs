@@ -2,7 +2,7 @@
 
 use beluga_engine::Wake;
 use rustix::event::{EventfdFlags, eventfd};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// An eventfd: readable from `wake` until `clear`.
@@ -16,7 +16,10 @@ impl EventFd {
     /// # Errors
     /// The system's, when it has no descriptors left.
     pub fn new() -> std::io::Result<Self> {
-        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+        Ok(Self(Arc::new(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?)))
     }
 
     /// The descriptor, for polling only.
@@ -29,6 +32,12 @@ impl EventFd {
     pub fn clear(&self) {
         // Would-block means that it was clear already.
         let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

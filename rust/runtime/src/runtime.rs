@@ -53,9 +53,15 @@ impl Runtime {
         }
         let mut session = session;
         loop {
-            let free = self.shards.iter().filter(|shard| shard.has_room()).min_by_key(|shard| shard.load());
+            let free = self
+                .shards
+                .iter()
+                .filter(|shard| shard.has_room())
+                .min_by_key(|shard| shard.load());
             let Some(shard) = free else {
-                return Err(OpenError::Full { sessions: self.sessions() });
+                return Err(OpenError::Full {
+                    sessions: self.sessions(),
+                });
             };
             // Somebody else may have taken the last place meanwhile: look again.
             match shard.add(session) {

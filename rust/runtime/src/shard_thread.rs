@@ -49,7 +49,11 @@ struct Mailbox {
 }
 
 impl ShardThread {
-    pub(crate) fn start(index: usize, model: Option<Arc<Silero>>, max_sessions: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        index: usize,
+        model: Option<Arc<Silero>>,
+        max_sessions: usize,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Mailbox {
             incoming: ArrayQueue::new(max_sessions),
             retired: ArrayQueue::new(max_sessions),
@@ -60,16 +64,21 @@ impl ShardThread {
             stats: ShardStats::default(),
         });
         let mailbox = shared.clone();
-        let thread = std::thread::Builder::new().name(format!("beluga-shard-{index}")).spawn(move || {
-            let shard = Shard::new(model, max_sessions);
-            if catch_unwind(AssertUnwindSafe(|| serve(&mailbox, shard))).is_err() {
-                // Every call of this shard is mute: better to die and be restarted than to seem alive.
-                mailbox.unhealthy.store(true, Ordering::Release);
-                std::thread::sleep(LAST_WORDS);
-                std::process::abort();
-            }
-        })?;
-        Ok(Self { shared, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name(format!("beluga-shard-{index}"))
+            .spawn(move || {
+                let shard = Shard::new(model, max_sessions);
+                if catch_unwind(AssertUnwindSafe(|| serve(&mailbox, shard))).is_err() {
+                    // Every call of this shard is mute: better to die and be restarted than to seem alive.
+                    mailbox.unhealthy.store(true, Ordering::Release);
+                    std::thread::sleep(LAST_WORDS);
+                    std::process::abort();
+                }
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn load(&self) -> usize {
@@ -92,7 +101,12 @@ impl ShardThread {
     pub(crate) fn add(&self, session: Box<Session>) -> Result<(), Box<Session>> {
         // A place first, the session after: all that have one fit into the mailbox and into the shard.
         let place = |load| (load < self.shared.max_sessions).then_some(load + 1);
-        if self.shared.load.fetch_update(Ordering::AcqRel, Ordering::Acquire, place).is_err() {
+        if self
+            .shared
+            .load
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, place)
+            .is_err()
+        {
             return Err(session);
         }
         self.shared.incoming.push(session).inspect_err(|_| {
@@ -147,11 +161,15 @@ fn serve(mailbox: &Mailbox, mut shard: Shard) {
         welcome(mailbox, &mut shard, &mut retire);
         let began_us = now_us();
         let late_us = began_us.saturating_sub(due_us);
-        stats.late_ticks.fetch_add(u64::from(late_us >= TICK_US), Ordering::Relaxed);
+        stats
+            .late_ticks
+            .fetch_add(u64::from(late_us >= TICK_US), Ordering::Relaxed);
         stats.max_late_us.fetch_max(late_us, Ordering::Relaxed);
         shard.tick(began_us, &mut retire);
         stats.ticks.fetch_add(1, Ordering::Relaxed);
-        stats.busy_us.fetch_add(now_us() - began_us, Ordering::Relaxed);
+        stats
+            .busy_us
+            .fetch_add(now_us() - began_us, Ordering::Relaxed);
         // A late shard serves what it owes at once: the next deadline may already be past.
         due_us += TICK_US;
     }

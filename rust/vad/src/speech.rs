@@ -6,6 +6,7 @@
 //! and silence counts from the last voiced frame.
 
 use std::fmt;
+use std::ops::Range;
 
 /// Sample rate of everything in this module.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;
@@ -138,6 +139,8 @@ pub struct SpeechDetector {
     confirmed_end: u64,
     /// The detector hears what the level does not show: its windows alone say how far the voice goes.
     quiet_voice: bool,
+    /// No frame of the window that began this speech was loud so far: if one is, it is the newest.
+    onset_unseen: bool,
     /// Where the last reported speech ended: no onset lies before it, and what is too short to report leaves it as it is.
     reported_end: u64,
 }
@@ -171,6 +174,7 @@ impl SpeechDetector {
             voiced_end: 0,
             confirmed_end: 0,
             quiet_voice: false,
+            onset_unseen: false,
             reported_end: 0,
         })
     }
@@ -185,13 +189,19 @@ impl SpeechDetector {
         self.hears_speech = probability >= threshold;
         match (self.state, self.hears_speech) {
             (State::Silence, true) => {
+                // A floor that is still on its way up is corrected by what was quietest just now.
+                self.floor_dbfs = self.floor_dbfs.max(self.quietest_dbfs());
+                let loud = self.newest_loud_run();
+                // Where nothing is loud the window itself is the best that is known; its last frame is yet to come.
+                self.quiet_voice = loud.is_none();
+                self.onset_unseen = loud.is_none();
+                let voice = loud.unwrap_or(end.saturating_sub(crate::WINDOW_SAMPLES as u64)..end);
                 // Never before the end of what was reported last: a look back must not find the speech before.
-                self.onset = self.find_onset(end).max(self.reported_end);
+                self.onset = voice.start.max(self.reported_end);
+                self.voiced_end = voice.end.max(self.onset);
+                self.confirmed_end = self.voiced_end;
                 self.peak_dbfs = self.loudest_since(self.onset);
                 self.state = State::Rising;
-                self.quiet_voice = false;
-                self.voiced_end = end;
-                self.confirmed_end = end;
             }
             (State::Silence, false) => {}
             (State::Rising | State::Speech, true) => {
@@ -234,9 +244,13 @@ impl SpeechDetector {
         if hears_speech {
             self.peak_dbfs = self.peak_dbfs.max(level_dbfs);
             if level_dbfs > self.gate_dbfs() {
+                if self.onset_unseen {
+                    self.onset = self.onset.max(end.saturating_sub(FRAME_SAMPLES));
+                }
                 self.voiced_end = end;
                 self.quiet_voice = false;
             }
+            self.onset_unseen = false;
         }
         match self.state {
             State::Rising
@@ -318,37 +332,40 @@ impl SpeechDetector {
         })
     }
 
-    /// The start of the run of loud frames that reaches into the window ending at `window_end`.
-    fn find_onset(&self, window_end: u64) -> u64 {
-        let frames_end = self.frames * FRAME_SAMPLES;
+    /// The quietest frame that is remembered; nothing until enough were heard that one should have been the room's.
+    fn quietest_dbfs(&self) -> f32 {
+        if self.frames < LOOK_BACK_FRAMES as u64 {
+            return SILENCE_DBFS;
+        }
+        self.levels_dbfs.iter().copied().fold(f32::MAX, f32::min)
+    }
+
+    /// The newest run of loud frames, short gaps included; `None` if no frame that is remembered is loud.
+    fn newest_loud_run(&self) -> Option<Range<u64>> {
         let back = || (0..LOOK_BACK_FRAMES).map_while(|back| self.level_back(back));
-        // A floor that is still on its way up is corrected by what was quietest just now.
-        let quietest = if self.frames < LOOK_BACK_FRAMES as u64 {
-            self.floor_dbfs
-        } else {
-            back().fold(f32::MAX, f32::min)
-        };
-        let gate = gate_dbfs(self.floor_dbfs.max(quietest), back().fold(SILENCE_DBFS, f32::max));
-        let mut onset = None;
+        let gate = gate_dbfs(self.floor_dbfs, back().fold(SILENCE_DBFS, f32::max));
+        let mut run: Option<Range<u64>> = None;
         let mut quiet = 0;
         for (back, level) in back().enumerate() {
+            let end = (self.frames - back as u64) * FRAME_SAMPLES;
             if level > gate {
-                onset = Some(frames_end - (back as u64 + 1) * FRAME_SAMPLES);
+                run = Some(end - FRAME_SAMPLES..run.map_or(end, |run| run.end));
                 quiet = 0;
             } else {
                 quiet += 1;
-                if onset.is_some() && quiet > ONSET_GAP_FRAMES {
+                if run.is_some() && quiet > ONSET_GAP_FRAMES {
                     break;
                 }
             }
         }
-        // Nothing loud at all: a voice under the gate. The window itself is the best that is known.
-        onset.unwrap_or_else(|| window_end.saturating_sub(crate::WINDOW_SAMPLES as u64))
+        run
     }
 
     /// The loudest frame that reaches beyond `from`.
     fn loudest_since(&self, from: u64) -> f32 {
-        let frames = (self.frames * FRAME_SAMPLES).saturating_sub(from).div_ceil(FRAME_SAMPLES);
+        let frames = (self.frames * FRAME_SAMPLES)
+            .saturating_sub(from)
+            .div_ceil(FRAME_SAMPLES);
         (0..LOOK_BACK_FRAMES.min(frames as usize))
             .filter_map(|back| self.level_back(back))
             .fold(SILENCE_DBFS, f32::max)

@@ -1,0 +1,157 @@
+//! Writes inputs for the fuzzer to begin with: `seeds DIRECTORY` makes `DIRECTORY/TARGET/NAME`.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+use beluga_codec::{Encoder, OpusEncoder, OpusEncoderConfig};
+use beluga_dsp::wav;
+use beluga_fuzz::decoder_rules::{self, OPUS_RATES_HZ};
+use beluga_fuzz::{jitter_rules, model_file};
+
+fn main() -> io::Result<()> {
+    let directory = env::args_os().nth(1).expect("the directory to write to");
+    let write = |target: &str, seeds: Vec<Vec<u8>>| {
+        let place = Path::new(&directory).join(target);
+        fs::create_dir_all(&place)?;
+        for (number, seed) in seeds.iter().enumerate() {
+            fs::write(place.join(format!("seed-{number}")), seed)?;
+        }
+        io::Result::Ok(())
+    };
+    write("wav_parse", wav_files())?;
+    write("wav_round_trip", vec![sound(1), sound(2)])?;
+    write("opus_decode", opus(decode_all))?;
+    let (short, too_long) = (vec![0xd5; 160], vec![0x2a; 961]);
+    write("g711_decode", vec![decode_all(&[short, too_long])])?;
+    write("jitter_mu_law", vec![call(&vec![vec![0x55; 160]; 8])])?;
+    write("jitter_opus", opus(call))?;
+    write("silero_header", headers())?;
+    // The last 264 kB are the spectrum's, before them lie the LSTM's weights.
+    let in_lstm = model_file::bytes().len() as u32 - 300_000;
+    let in_header = overwrite(40, *b"7777");
+    let in_values = overwrite(in_lstm, 1.0_f32.to_le_bytes());
+    let not_finite = overwrite(in_lstm, f32::NAN.to_le_bytes());
+    write("silero_damage", vec![in_header, in_values, not_finite])
+}
+
+/// The true header, and one whose first two layers have changed names.
+fn headers() -> Vec<Vec<u8>> {
+    let (header, _) = model_file::header_and_values();
+    let text = String::from_utf8_lossy(header);
+    let swapped = text
+        .replace("conv1.weight", "conv0.weight")
+        .replace("conv2.weight", "conv1.weight")
+        .replace("conv0.weight", "conv2.weight");
+    vec![header.to_vec(), swapped.into_bytes()]
+}
+
+/// A script of `silero_damage` that cuts nothing.
+fn overwrite(place: u32, word: [u8; 4]) -> Vec<u8> {
+    [&[0], &place.to_le_bytes()[..], &word].concat()
+}
+
+/// One file for each format that is read, the last with an extensible header.
+fn wav_files() -> Vec<Vec<u8>> {
+    let formats = [
+        (1, 8),
+        (1, 16),
+        (1, 24),
+        (1, 32),
+        (3, 32),
+        (3, 64),
+        (6, 8),
+        (7, 8),
+    ];
+    let mut files: Vec<Vec<u8>> = formats
+        .iter()
+        .map(|&(tag, bits)| wav_file(tag, bits, &[]))
+        .collect();
+    let mut extension = vec![22, 0, 16, 0, 0, 0, 0, 0, 1, 0];
+    extension.extend([0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71]);
+    files.push(wav_file(0xfffe, 16, &extension));
+    files.push(wav::write_i16(16_000, 1, &[0, 1, -1, i16::MAX, i16::MIN]));
+    files
+}
+
+fn wav_file(tag: u16, bits: u16, extension: &[u8]) -> Vec<u8> {
+    let channels = 2;
+    let frame = channels * bits / 8;
+    let mut file = b"RIFF\xff\xff\xff\xffWAVELIST\x03\0\0\0odd\0fmt ".to_vec();
+    file.extend((16 + extension.len() as u32).to_le_bytes());
+    file.extend([tag, channels].map(u16::to_le_bytes).as_flattened());
+    file.extend(
+        [8_000, 8_000 * u32::from(frame)]
+            .map(u32::to_le_bytes)
+            .as_flattened(),
+    );
+    file.extend([frame, bits].map(u16::to_le_bytes).as_flattened());
+    file.extend(extension);
+    file.extend(b"data\x20\0\0\0");
+    file.extend(0x60..0x80);
+    file
+}
+
+/// Rate, channels and cut of `wav_round_trip`, and 12 samples.
+fn sound(channels: u8) -> Vec<u8> {
+    let mut seed = vec![0x80, 0x3e, 0, 0, channels, 0, 3, 0];
+    seed.extend(0..24);
+    seed
+}
+
+/// Scripts over packets of every mode of Opus, at every rate.
+fn opus(script: fn(&[Vec<u8>]) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (place, rate_hz) in (0..).zip(OPUS_RATES_HZ) {
+        for bitrate_bps in [8_000, 20_000, 40_000, 100_000] {
+            let seed = [vec![place], script(&opus_packets(rate_hz, bitrate_bps))];
+            seeds.push(seed.concat());
+        }
+    }
+    seeds
+}
+
+fn opus_packets(sample_rate_hz: u32, bitrate_bps: u32) -> Vec<Vec<u8>> {
+    let config = OpusEncoderConfig {
+        sample_rate_hz,
+        complexity: 5,
+        bitrate_bps,
+    };
+    let mut encoder = OpusEncoder::new(config).expect("an encoder");
+    let frame = encoder.frame_samples();
+    let encode = |number: usize| {
+        let wave = |n: usize| ((n * n / 7 + n * 13) % 16_000) as i16 - 8_000;
+        let sound: Vec<i16> = (number * frame..(number + 1) * frame).map(wave).collect();
+        let mut packet = vec![0; 1_276];
+        let length = encoder.encode(&sound, &mut packet).expect("a packet");
+        packet.truncate(length);
+        packet
+    };
+    (0..4).map(encode).collect()
+}
+
+/// A script for a decoder: every packet, then 10 ms concealed at 8 kHz, and the first packet to a new stream.
+fn decode_all(packets: &[Vec<u8>]) -> Vec<u8> {
+    use decoder_rules::step::{CONCEAL, PACKET_WITH_ROOM, RESET};
+    let decode = |packet: &Vec<u8>| {
+        let length = (packet.len() as u16).to_le_bytes();
+        [&[PACKET_WITH_ROOM, 0xff, 0xff], &length[..], packet].concat()
+    };
+    let mut script: Vec<u8> = packets.iter().flat_map(decode).collect();
+    script.extend([CONCEAL, 80, 0, RESET]);
+    script.extend(decode(&packets[0]));
+    script
+}
+
+/// A script for a jitter buffer: 60 ms of target, every packet in its time, with loss, repetition and a pause.
+fn call(packets: &[Vec<u8>]) -> Vec<u8> {
+    use jitter_rules::step::{LOSE, SEND, SEND_AGAIN, SEND_LIKE_LAST, TICKS};
+    let mut script = vec![60, 0, 20, 0];
+    for packet in packets {
+        script.extend([SEND, packet.len().min(255) as u8]);
+        script.extend(&packet[..packet.len().min(255)]);
+        script.extend([TICKS, 2]);
+    }
+    script.extend([SEND_AGAIN, LOSE, SEND_LIKE_LAST, TICKS, 30]);
+    script.extend([SEND_LIKE_LAST, SEND_LIKE_LAST, TICKS, 9]);
+    script
+}

@@ -1,0 +1,92 @@
+"""The commands and their options. What they do is in the other modules, imported when a command runs."""
+
+# ruff: noqa: FBT001, FBT002 - typer makes options of these arguments, and calls by keyword
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from beluga_voice.cli.problems import telling
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="beluga-voice",
+    help="Puts an AI agent on a voice call.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Out = Annotated[Path, typer.Option(help="Folder for call.wav, timeline.png and report.json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from beluga_voice._core import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that go before a command."""
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo-out"),
+    debug: Debug = False,
+) -> None:
+    """Play a call: a scripted caller rings a small agent, with real recogniser and voice. Half a minute, offline."""
+    with telling(debug=debug):
+        from beluga_voice.cli.demo import demo as run
+
+        raise typer.Exit(run(out))
+
+
+@app.command()
+def simulate(
+    file: Annotated[Path, typer.Argument(help="WAV file with the caller's voice.", metavar="FILE.wav")],
+    agent: Annotated[str, typer.Option(help="The agent, as MODULE:NAME or FILE.py:NAME.", metavar="MODULE:NAME")],
+    out: Out = Path("simulate-out"),
+    stt: Annotated[str, typer.Option(help="Speech to text: a name or provider/model.")] = "pocketsphinx",
+    tts: Annotated[str, typer.Option(help="Text to speech: a name or provider/model.")] = "piper",
+    vad: Annotated[str, typer.Option(help="Voice activity detector.")] = "silero",
+    patience: Annotated[float, typer.Option(help="Seconds that the agent may still talk after the file's end.")] = 60.0,
+    debug: Debug = False,
+) -> None:
+    """Play a recorded caller to your agent, in real time."""
+    with telling(debug=debug):
+        from beluga_voice.cli.simulate import simulate as run
+
+        raise typer.Exit(run(file, agent, out, stt=stt, tts=tts, vad=vad, patience_s=patience))
+
+
+@app.command()
+def doctor(as_json: Json = False, debug: Debug = False) -> None:
+    """Say what is installed, what is missing and what to do about it."""
+    with telling(debug=debug):
+        from beluga_voice.cli.doctor import doctor as run
+
+        raise typer.Exit(run(as_json=as_json))
+
+
+@app.command()
+def models(as_json: Json = False, debug: Debug = False) -> None:
+    """Verify the models and list where they come from."""
+    with telling(debug=debug):
+        from beluga_voice.cli.models import models as run
+
+        raise typer.Exit(run(as_json=as_json))

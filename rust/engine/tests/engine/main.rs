@@ -1,0 +1,14 @@
+//! The engine as its users meet it: a caller who speaks, an agent who answers, one tick after another.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod any_cutting;
+mod any_script;
+mod barge_in;
+mod closing;
+mod playout;
+mod rates;
+mod starving;
+mod states;
+mod turns;

@@ -1,0 +1,311 @@
+//! A tick neither asks for memory nor gives any back, whatever happens in it.
+#![expect(
+    unsafe_code,
+    reason = "a global allocator that counts can be written in no other way"
+)]
+
+mod common;
+
+use beluga_codec::{Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
+use beluga_engine::{
+    Command, EventKind, InDoor, LoopWake, PacketWriter, PcmWriter, SessionHandles, Shard, Vad,
+    Wake, packet_in, pcm_in, pcm_out, session,
+};
+use common::call::{POLICY, config};
+use common::caller::Caller;
+use common::models::silero;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts what this thread asks for and gives back; other tests' threads do not disturb it.
+struct Counting;
+
+// SAFETY: each call goes to the system's allocator as it came; the counter neither allocates nor touches the memory.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are the ones that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+fn count() {
+    CALLS.with(|calls| calls.set(calls.get() + 1));
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn calls_of(work: impl FnOnce()) -> usize {
+    let before = CALLS.get();
+    work();
+    CALLS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(calls_of(|| drop(std::hint::black_box(vec![0_u8; 100]))), 2);
+}
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
+enum Line {
+    Pcm {
+        writer: PcmWriter,
+        sound: Vec<i16>,
+        frame: usize,
+    },
+    Packets {
+        writer: PacketWriter,
+        packets: Vec<Vec<u8>>,
+        rtp_step: u32,
+    },
+}
+
+impl Line {
+    /// Brings what belongs to a tick.
+    fn bring(&mut self, tick: usize) {
+        match self {
+            Self::Pcm {
+                writer,
+                sound,
+                frame,
+            } => {
+                let at = (tick * *frame).min(sound.len());
+                let pcm = &sound[at..(at + *frame).min(sound.len())];
+                assert_eq!(writer.write(pcm), pcm.len());
+            }
+            Self::Packets {
+                writer,
+                packets,
+                rtp_step,
+            } if tick.is_multiple_of(2) => {
+                let index = tick / 2;
+                // Some are lost, some come twice.
+                let times = if index % 37 == 5 {
+                    0
+                } else {
+                    1 + usize::from(index % 41 == 7)
+                };
+                if let Some(payload) = packets.get(index) {
+                    for _ in 0..times {
+                        let arrival_us = tick as u64 * 10_000;
+                        assert!(
+                            writer
+                                .push(
+                                    arrival_us,
+                                    index as u16,
+                                    index as u32 * *rtp_step,
+                                    1,
+                                    payload
+                                )
+                                .unwrap()
+                        );
+                    }
+                }
+            }
+            Self::Packets { .. } => {}
+        }
+    }
+}
+
+fn caller(rate_hz: u32, pitch_hz: f64) -> Vec<i16> {
+    let caller = Caller::new(rate_hz)
+        .with(|caller| caller.pitch_hz = pitch_hz)
+        .pause(1_500)
+        .voice(500)
+        .pause(2_500);
+    caller.voice(900).pause(700).voice(300).pause(1_600).pcm()
+}
+
+fn pcm_line(rate_hz: u32) -> (Line, Box<dyn InDoor>) {
+    let (writer, door) = pcm_in(rate_hz).unwrap();
+    (
+        Line::Pcm {
+            writer,
+            sound: caller(rate_hz, 120.0),
+            frame: rate_hz as usize / 100,
+        },
+        Box::new(door),
+    )
+}
+
+fn opus_line() -> (Line, Box<dyn InDoor>) {
+    let mut encoder = OpusEncoder::new(OpusEncoderConfig {
+        sample_rate_hz: 16_000,
+        complexity: 1,
+        bitrate_bps: 24_000,
+    })
+    .unwrap();
+    let packets = encode(&mut encoder, &caller(16_000, 130.0));
+    let (writer, door) =
+        packet_in(Box::new(OpusDecoder::new(16_000).unwrap()), 48_000, 40).unwrap();
+    (
+        Line::Packets {
+            writer,
+            packets,
+            rtp_step: 960,
+        },
+        Box::new(door),
+    )
+}
+
+fn telephone_line() -> (Line, Box<dyn InDoor>) {
+    let packets = encode(&mut MuLaw::new(), &caller(8_000, 140.0));
+    let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, 40).unwrap();
+    (
+        Line::Packets {
+            writer,
+            packets,
+            rtp_step: 160,
+        },
+        Box::new(door),
+    )
+}
+
+fn encode(encoder: &mut dyn Encoder, sound: &[i16]) -> Vec<Vec<u8>> {
+    let frame_samples = encoder.frame_samples();
+    let packet = |frame: &[i16]| {
+        let mut payload = vec![0; 1_500];
+        let len = encoder.encode(frame, &mut payload).unwrap();
+        payload.truncate(len);
+        payload
+    };
+    sound.chunks_exact(frame_samples).map(packet).collect()
+}
+
+#[test]
+fn no_tick_of_eight_calls_allocates_or_frees() {
+    let model = silero();
+    let vad = if model.is_some() {
+        Vad::Silero
+    } else {
+        Vad::Energy
+    };
+    let mut shard = Shard::new(model, 8);
+    let mut calls: Vec<(Line, SessionHandles)> = Vec::new();
+    for index in 0..8 {
+        let (line, door) = match index % 4 {
+            0 => pcm_line(48_000),
+            1 => pcm_line(44_100),
+            2 => opus_line(),
+            _ => telephone_line(),
+        };
+        let (output, ring) = pcm_out(24_000);
+        let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let mut config = config(if index == 4 { Vad::Energy } else { vad });
+        config.vad_phase_samples = index * 160;
+        let (session, handles) = session(config, door, Box::new(output), ring, wake).unwrap();
+        shard.add(session).unwrap();
+        calls.push((line, handles));
+    }
+    let mut retired = Vec::with_capacity(8);
+    let mut happened: Vec<EventKind> = Vec::new();
+    let speech = vec![5_000_i16; 22_050 * 2];
+    for tick in 1..=820 {
+        for (index, (line, handles)) in calls.iter_mut().enumerate() {
+            if !handles.shared.is_closed() {
+                line.bring(tick);
+            }
+            let mouth = &mut handles.mouth;
+            match tick {
+                // Spoken over and resumed by itself or by command; the second is dropped while it is paused or played, and
+                // with it more queued utterances than the way back of resamplers once had room for.
+                120 | 500 => {
+                    mouth.begin(POLICY).unwrap();
+                    mouth.mark(0).unwrap();
+                    mouth.write(&speech, 22_050).unwrap();
+                    mouth.mark(1).unwrap();
+                    mouth.write(&speech[..1_000], 16_000).unwrap();
+                    mouth.end().unwrap();
+                    for _ in 0..40 {
+                        mouth.begin(POLICY).unwrap();
+                        mouth.write(&speech[..2], 22_050).unwrap();
+                        mouth.end().unwrap();
+                    }
+                }
+                310 if index % 2 == 0 => handles.commands.push(Command::Resume).unwrap(),
+                600 => handles.commands.push(Command::Drop(60)).unwrap(),
+                620 => handles.commands.push(Command::ReplyDone).unwrap(),
+                800 if index == 3 => handles.commands.push(Command::Close).unwrap(),
+                _ => {}
+            }
+        }
+        let taken =
+            calls_of(|| shard.tick(tick as u64 * 10_000, &mut |session| retired.push(session)));
+        assert_eq!(taken, 0, "in tick {tick}");
+        for (_, handles) in &mut calls {
+            happened
+                .extend(std::iter::from_fn(|| handles.events.pop().ok()).map(|event| event.kind));
+        }
+    }
+    assert_eq!((retired.len(), shard.len()), (1, 7));
+    let count =
+        |wanted: fn(&EventKind) -> bool| happened.iter().filter(|&kind| wanted(kind)).count();
+    for (what, times) in [
+        (
+            "turns",
+            count(|kind| matches!(kind, EventKind::TurnEnded { .. })),
+        ),
+        (
+            "interruptions",
+            count(|kind| matches!(kind, EventKind::Interrupted { .. })),
+        ),
+        (
+            "resumptions",
+            count(|kind| matches!(kind, EventKind::Resumed { .. })),
+        ),
+        (
+            "ends",
+            count(|kind| {
+                matches!(
+                    kind,
+                    EventKind::PlayoutFinished {
+                        interrupted: false,
+                        ..
+                    }
+                )
+            }),
+        ),
+        (
+            "drops",
+            count(|kind| {
+                matches!(
+                    kind,
+                    EventKind::PlayoutFinished {
+                        interrupted: true,
+                        ..
+                    }
+                )
+            }),
+        ),
+        (
+            "marks",
+            count(|kind| matches!(kind, EventKind::MarkReached { .. })),
+        ),
+    ] {
+        assert!(times >= 8, "{times} {what} in all calls");
+    }
+}
