@@ -140,8 +140,8 @@ class Call:
     def resume(self) -> None:
         """What was paused goes on."""
 
-    def reply_done(self) -> None:
-        """The answer to the last turn is written to its end, or there is none."""
+    def reply_done(self, through: int) -> None:
+        """The answers to the turns up to and including this one are written to their end, or there are none."""
 
     def begin_utterance(
         self,

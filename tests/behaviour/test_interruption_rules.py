@@ -142,6 +142,7 @@ async def test_with_interruptions_off_the_agent_always_finishes() -> None:
         await tried.agent_heard("gold", "hand")
         await tried.say("fish belt corn")  # while it speaks
         await tried.agent_heard("zero")
+        await tried.heard(PlayoutFinished, nth=2)
 
     assert not tried.all(Interruption)
     assert asked == ["able", "calm dark echo"]

@@ -79,7 +79,7 @@ class ToneVoice(TextToSpeech):
         try:
             for word in text.replace(".", " ").replace(",", " ").replace("!", " ").replace("?", " ").split():
                 if self._on_word is not None:
-                    await self._on_word(word)
+                    await self._on_word(word.lower())
                 await mouth.write(spoken(word, self._sample_rate), sample_rate=self._sample_rate)
         except asyncio.CancelledError:
             self.cancelled.append(text)

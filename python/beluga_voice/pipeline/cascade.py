@@ -91,6 +91,8 @@ class _Answer:
     caller: _CallerTurn
     item: ChatMessage
     task: asyncio.Task[None]
+    through: int
+    """The last turn that needs no other answer: this one's, or one without words that came while it was given."""
     speeches: list[Speech] = field(default_factory=list[Speech])
     tools: dict[str, ToolStarted] = field(default_factory=dict[str, ToolStarted])
 
@@ -176,13 +178,13 @@ class Cascade:
 
     def interrupt(self) -> None:
         """Fades out whatever is being said and gives up the rest; the question is not asked again."""
-        answered = self._answer is not None
+        answer = self._answer
         self._give_up_answer()
         self._unheard = None
         for speech in list(self._unfinished.values()):
             self._interrupt(speech)
-        if answered:
-            self._send(self._link.call.reply_done)
+        if answer is not None:
+            self._reply_done(answer.through)
 
     # -- what the core reports ------------------------------------------------------------------------------------
 
@@ -347,7 +349,9 @@ class Cascade:
                 self._contested = None
                 self._send(self._link.call.resume)
             if self._answer is None and self._unheard is None:
-                self._send(self._link.call.reply_done)
+                self._reply_done(caller.id)
+            if self._answer is not None:
+                self._answer.through = caller.id
             if self._answer is not None or self._unheard is None:
                 return
         await self._take_the_floor()
@@ -374,7 +378,7 @@ class Cascade:
         finally:
             if self._answer is answer:
                 self._answer = None
-                self._send(self._link.call.reply_done)
+                self._reply_done(answer.through)
 
     async def _transcript(self, caller: _CallerTurn) -> Transcript | None:
         try:
@@ -444,7 +448,7 @@ class Cascade:
                 metrics=metrics,
             )
         )
-        self._answer = _Answer(caller, item, cast("asyncio.Task[None]", asyncio.current_task()))
+        self._answer = _Answer(caller, item, cast("asyncio.Task[None]", asyncio.current_task()), through=caller.id)
         return self._answer
 
     async def _reply(self, asked: Turn, answer: _Answer) -> None:
@@ -640,6 +644,9 @@ class Cascade:
         # A command to a call that has ended meanwhile has nothing left to do.
         with translated():
             command()
+
+    def _reply_done(self, turn_id: int) -> None:
+        self._send(lambda: self._link.call.reply_done(turn_id))
 
     def _emit_error(self, error: BelugaVoiceError, source: Literal["stt", "agent", "tts", "session"]) -> None:
         if self._link.call.closed:

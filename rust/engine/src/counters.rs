@@ -25,8 +25,6 @@ counters! {
     vad_windows,
     /// Samples of silence put in because the caller's side had nothing (at 16 kHz).
     input_starved_samples,
-    /// Samples refused because the input queue was full (at the caller's rate; by the pusher).
-    input_refused_samples,
     /// Packets refused because the packet queue was full (by the pusher).
     packets_refused,
     /// Packets that could not be used: late, duplicate, malformed or overflowing the jitter buffer.
@@ -35,16 +33,12 @@ counters! {
     frames_concealed,
     /// Ticks in which an utterance in progress had nothing to play.
     playout_gaps,
-    /// Frames refused by the transport.
-    output_refused_frames,
     /// Events lost because nobody drained them.
     events_dropped,
     /// Commands refused because the queue was full (by the sender).
     commands_refused,
     /// Changes of state that the table does not allow: 0, or a bug.
     illegal_transitions,
-    /// Marks and ends of utterances that could not be tracked: 0, or a bug.
-    controls_lost,
 }
 
 /// A count that only grows.

@@ -2,7 +2,7 @@
 
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor, OutDoor};
-use crate::event::{Event, EventKind, UtteranceId};
+use crate::event::{Event, EventKind, TurnId, UtteranceId};
 use crate::mouth::{MouthWriter, mouth};
 use crate::playout::{MAX_OUT_FRAME_SAMPLES, Playout};
 use crate::shared::{LoopWake, Ready, Shared};
@@ -54,8 +54,8 @@ pub enum Command {
     Drop(UtteranceId),
     /// What is paused goes on.
     Resume,
-    /// The answer to the last turn is complete, or there will be none.
-    ReplyDone,
+    /// The answers to the turns up to and including this one are complete, or there will be none.
+    ReplyDone(TurnId),
     /// End the session.
     Close,
 }
@@ -330,7 +330,7 @@ impl Session {
                     self.turns.dropped(through);
                 }
                 Command::Resume => self.turns.resume(&mut out),
-                Command::ReplyDone => self.turns.reply_done(),
+                Command::ReplyDone(through) => self.turns.reply_done(through),
                 Command::Close => return self.close(now_us),
             }
             for order in out.orders() {

@@ -82,7 +82,7 @@ pub struct TurnMachine {
     paused: Option<UtteranceId>,
     ducked: bool,
     /// A turn has ended and its answer is not complete.
-    reply_pending: bool,
+    awaited_reply: Option<TurnId>,
     quiet_since: u64,
 }
 
@@ -100,7 +100,7 @@ impl TurnMachine {
             ignoring: false,
             paused: None,
             ducked: false,
-            reply_pending: false,
+            awaited_reply: None,
             quiet_since: 0,
         }
     }
@@ -159,7 +159,7 @@ impl TurnMachine {
         self.paused = None;
         if self.agent == AgentState::Speaking {
             self.set_agent(
-                if self.reply_pending {
+                if self.awaited_reply.is_some() {
                     AgentState::Thinking
                 } else {
                     AgentState::Listening
@@ -179,9 +179,10 @@ impl TurnMachine {
         self.resume_paused(false, out);
     }
 
-    /// The answer to the last turn is complete, or there will be none.
-    pub fn reply_done(&mut self) {
-        self.reply_pending = false;
+    /// The answers to the turns up to and including `through` are complete, or there will be none.
+    pub fn reply_done(&mut self, through: TurnId) {
+        // Not that of a turn which has ended since: its answer is still to come.
+        self.awaited_reply = self.awaited_reply.filter(|&turn| turn > through);
     }
 
     /// The session is over.
@@ -276,11 +277,11 @@ impl TurnMachine {
                 InterruptionAction::AwaitWords => {}
             }
         } else if self.agent == AgentState::Thinking
-            && self.reply_pending
+            && self.awaited_reply.is_some()
             && self.thinking_policy.allow
             && voiced_since(turn.onset) >= self.thinking_policy.min_speech
         {
-            self.reply_pending = false;
+            self.awaited_reply = None;
             out.event(EventKind::Interrupted {
                 utterance: 0,
                 onset,
@@ -316,7 +317,7 @@ impl TurnMachine {
             out.event(EventKind::TurnDropped { turn: turn.id });
             return;
         }
-        self.reply_pending = true;
+        self.awaited_reply = Some(turn.id);
         out.event(EventKind::TurnEnded {
             turn: turn.id,
             onset: turn.onset,
@@ -353,7 +354,7 @@ impl TurnMachine {
     /// Nothing is thought about any more and nothing waits to be said: it is the caller's turn.
     fn consider_no_reply(&mut self, playout: PlayoutView, out: &mut Outbox<'_>) {
         if self.agent == AgentState::Thinking
-            && !self.reply_pending
+            && self.awaited_reply.is_none()
             && !playout.pending
             && self.paused.is_none()
         {

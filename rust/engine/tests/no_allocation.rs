@@ -248,7 +248,7 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
                 }
                 310 if index % 2 == 0 => handles.commands.push(Command::Resume).unwrap(),
                 600 => handles.commands.push(Command::Drop(60)).unwrap(),
-                620 => handles.commands.push(Command::ReplyDone).unwrap(),
+                620 => handles.commands.push(Command::ReplyDone(u32::MAX)).unwrap(),
                 800 if index == 3 => handles.commands.push(Command::Close).unwrap(),
                 _ => {}
             }

@@ -21,9 +21,11 @@ pub(crate) struct Resampler(Mutex<beluga_dsp::Resampler>);
 impl Resampler {
     #[new]
     fn new(py: Python<'_>, in_hz: u32, out_hz: u32) -> PyResult<Self> {
-        detached(py, || beluga_dsp::Resampler::new(in_hz, out_hz, Alignment::Compensated))?
-            .map(|resampler| Self(Mutex::new(resampler)))
-            .map_err(|rate| invalid_config("sample_rate", rate))
+        detached(py, || {
+            beluga_dsp::Resampler::new(in_hz, out_hz, Alignment::Compensated)
+        })?
+        .map(|resampler| Self(Mutex::new(resampler)))
+        .map_err(|rate| invalid_config("sample_rate", rate))
     }
 
     fn process<'py>(&self, py: Python<'py>, pcm: Pcm) -> PyResult<Bound<'py, PyBytes>> {
@@ -56,13 +58,17 @@ fn resample(resampler: &mut beluga_dsp::Resampler, pcm: &[i16]) -> Vec<u8> {
 fn decode_packet(decoder: &Mutex<impl Decoder>, payload: &[u8]) -> PyResult<Vec<u8>> {
     let mut decoder = lock(decoder);
     let mut samples = vec![0; decoder.packet_samples(payload).map_err(invalid_format)?];
-    let len = decoder.decode(payload, &mut samples).map_err(invalid_format)?;
+    let len = decoder
+        .decode(payload, &mut samples)
+        .map_err(invalid_format)?;
     Ok(to_bytes(&samples[..len]))
 }
 
 fn encode_frame(encoder: &Mutex<impl Encoder>, pcm: &[i16]) -> PyResult<Vec<u8>> {
     let mut payload = vec![0; LONGEST_PACKET_BYTES.max(pcm.len())];
-    let len = lock(encoder).encode(pcm, &mut payload).map_err(invalid_format)?;
+    let len = lock(encoder)
+        .encode(pcm, &mut payload)
+        .map_err(invalid_format)?;
     payload.truncate(len);
     Ok(payload)
 }
@@ -84,7 +90,11 @@ macro_rules! g711 {
                 Ok(PyBytes::new(py, &encode_frame(&self.0, &pcm.0)?))
             }
 
-            fn decode<'py>(&self, py: Python<'py>, payload: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+            fn decode<'py>(
+                &self,
+                py: Python<'py>,
+                payload: &[u8],
+            ) -> PyResult<Bound<'py, PyBytes>> {
                 Ok(PyBytes::new(py, &decode_packet(&self.0, payload)?))
             }
         }
@@ -102,7 +112,11 @@ impl OpusEncoder {
     #[new]
     #[pyo3(signature = (*, sample_rate, complexity=5, bitrate_bps=24_000))]
     fn new(sample_rate: u32, complexity: u8, bitrate_bps: u32) -> PyResult<Self> {
-        let config = OpusEncoderConfig { sample_rate_hz: sample_rate, complexity: complexity.into(), bitrate_bps };
+        let config = OpusEncoderConfig {
+            sample_rate_hz: sample_rate,
+            complexity,
+            bitrate_bps,
+        };
         beluga_codec::OpusEncoder::new(config)
             .map(|encoder| Self(Mutex::new(encoder)))
             .map_err(|codec| invalid_config("", codec))
@@ -136,7 +150,10 @@ impl OpusDecoder {
 
 /// Samples of all channels interleaved, as int16; see the stub.
 #[pyfunction]
-pub(crate) fn read_wav<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Bound<'py, PyBytes>, u32, u16)> {
+pub(crate) fn read_wav<'py>(
+    py: Python<'py>,
+    data: &[u8],
+) -> PyResult<(Bound<'py, PyBytes>, u32, u16)> {
     let (pcm, rate, channels) = detached(py, || {
         let wav = wav::parse(data).map_err(invalid_format)?;
         let mut samples = vec![0; wav.samples.len()];
@@ -149,7 +166,12 @@ pub(crate) fn read_wav<'py>(py: Python<'py>, data: &[u8]) -> PyResult<(Bound<'py
 /// A WAV file of int16 samples; see the stub.
 #[pyfunction]
 #[pyo3(signature = (pcm, *, sample_rate, channels=1))]
-pub(crate) fn write_wav(py: Python<'_>, pcm: Pcm, sample_rate: u32, channels: u16) -> PyResult<Bound<'_, PyBytes>> {
+pub(crate) fn write_wav(
+    py: Python<'_>,
+    pcm: Pcm,
+    sample_rate: u32,
+    channels: u16,
+) -> PyResult<Bound<'_, PyBytes>> {
     let file = detached(py, || wav::write_i16(sample_rate, channels, &pcm.0))?;
     Ok(PyBytes::new(py, &file))
 }

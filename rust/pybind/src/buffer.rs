@@ -22,17 +22,30 @@ impl<'py> FromPyObject<'_, 'py> for Pcm {
             return Ok(Self(samples.to_vec(py)?));
         }
         let bytes = PyBuffer::<u8>::get(&object).map_err(|_| {
-            invalid_format("sound is no buffer of int16; pass an int16 array of shape (n,), or bytes of one")
+            invalid_format(
+                "sound is no buffer of int16; pass an int16 array of shape (n,), or bytes of one",
+            )
         })?;
         let bytes = bytes.to_vec(py)?;
         if bytes.len() % 2 != 0 {
-            return Err(invalid_format(format!("{} bytes are no whole number of int16 samples", bytes.len())));
+            return Err(invalid_format(format!(
+                "{} bytes are no whole number of int16 samples",
+                bytes.len()
+            )));
         }
-        Ok(Self(bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()))
+        Ok(Self(
+            bytes
+                .chunks_exact(2)
+                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+                .collect(),
+        ))
     }
 }
 
 /// Samples as the bytes of little-endian int16.
 pub(crate) fn to_bytes(samples: &[i16]) -> Vec<u8> {
-    samples.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+    samples
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect()
 }

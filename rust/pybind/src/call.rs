@@ -6,8 +6,8 @@ use crate::error::{error, invalid_config, invalid_format, invalid_state};
 use crate::event::{Event, action_of};
 use crate::gate::detached;
 use beluga_engine::{
-    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Ready, SessionHandles, Shared,
-    SoundRing, ear_samples,
+    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Ready,
+    SessionHandles, Shared, SoundRing, ear_samples,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -58,7 +58,9 @@ impl Drop for Call {
 impl Call {
     fn drain(&self) -> (Vec<Event>, Vec<(&'static str, usize)>) {
         let mut queue = lock(&self.events);
-        let events = std::iter::from_fn(|| queue.pop().ok()).map(Event::from).collect();
+        let events = std::iter::from_fn(|| queue.pop().ok())
+            .map(Event::from)
+            .collect();
         let ready = self.shared.take_ready().map(|ready| match ready {
             Ready::Mouth => ("mouth", 0),
             Ready::Input => ("input", 0),
@@ -85,8 +87,8 @@ impl Call {
         self.send(Command::Resume)
     }
 
-    fn reply_done(&self) -> PyResult<()> {
-        self.send(Command::ReplyDone)
+    fn reply_done(&self, through: u32) -> PyResult<()> {
+        self.send(Command::ReplyDone(through))
     }
 
     #[pyo3(signature = (*, allow_interruptions, min_interruption_ms, interruption_action))]
@@ -98,11 +100,15 @@ impl Call {
     ) -> PyResult<u32> {
         let action = action_of(interruption_action).ok_or_else(|| {
             let allowed = "'pause', 'duck' or 'await_words'";
-            let message = format!("interruption_action is '{interruption_action}', allowed is {allowed}");
+            let message =
+                format!("interruption_action is '{interruption_action}', allowed is {allowed}");
             invalid_config("interruption_action", message)
         })?;
-        let policy =
-            InterruptionPolicy { allow: allow_interruptions, min_speech: ear_samples(min_interruption_ms), action };
+        let policy = InterruptionPolicy {
+            allow: allow_interruptions,
+            min_speech: ear_samples(min_interruption_ms),
+            action,
+        };
         lock(&self.mouth).begin(policy).map_err(mouth_error)
     }
 
@@ -128,7 +134,12 @@ impl Call {
         self.shared.ear.written()
     }
 
-    fn read_ear<'py>(&self, py: Python<'py>, start: u64, max_samples: usize) -> (Bound<'py, PyBytes>, u64, u64) {
+    fn read_ear<'py>(
+        &self,
+        py: Python<'py>,
+        start: u64,
+        max_samples: usize,
+    ) -> (Bound<'py, PyBytes>, u64, u64) {
         read(py, &self.shared.ear, start, max_samples)
     }
 
@@ -147,7 +158,12 @@ impl Call {
         self.shared.out.written()
     }
 
-    fn read_output<'py>(&self, py: Python<'py>, start: u64, max_samples: usize) -> (Bound<'py, PyBytes>, u64, u64) {
+    fn read_output<'py>(
+        &self,
+        py: Python<'py>,
+        start: u64,
+        max_samples: usize,
+    ) -> (Bound<'py, PyBytes>, u64, u64) {
         read(py, &self.shared.out, start, max_samples)
     }
 
@@ -169,19 +185,29 @@ impl Call {
             InputWriter::Pcm(writer) => {
                 Ok(writer.gauge().want(writer.room_for(samples)) || self.shared.is_closed())
             }
-            InputWriter::Packets(_) => Err(invalid_state("this call's input is packets, which never wait")),
+            InputWriter::Packets(_) => Err(invalid_state(
+                "this call's input is packets, which never wait",
+            )),
         }
     }
 
     #[pyo3(signature = (payload, *, sequence, timestamp, ssrc))]
-    fn push_packet(&self, payload: &[u8], sequence: u16, timestamp: u32, ssrc: u32) -> PyResult<bool> {
+    fn push_packet(
+        &self,
+        payload: &[u8],
+        sequence: u16,
+        timestamp: u32,
+        ssrc: u32,
+    ) -> PyResult<bool> {
         match &mut *lock(&self.input) {
             InputWriter::Pcm(_) => Err(invalid_state("this call's input is PCM; write that")),
             InputWriter::Packets(writer) => {
                 let arrival_us = beluga_runtime::now_us();
                 let pushed = writer
                     .push(arrival_us, sequence, timestamp, ssrc, payload)
-                    .map_err(|size| invalid_format(format!("a packet of {size} bytes is no speech packet")))?;
+                    .map_err(|size| {
+                        invalid_format(format!("a packet of {size} bytes is no speech packet"))
+                    })?;
                 self.shared.counters.packets_refused.add(u64::from(!pushed));
                 Ok(pushed)
             }
@@ -202,17 +228,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read<'py>(py: Python<'py>, ring: &SoundRing, start: u64, max_samples: usize) -> (Bound<'py, PyBytes>, u64, u64) {
+fn read<'py>(
+    py: Python<'py>,
+    ring: &SoundRing,
+    start: u64,
+    max_samples: usize,
+) -> (Bound<'py, PyBytes>, u64, u64) {
     let mut samples = vec![0; max_samples.min(ring.capacity())];
     let read = ring.read(start, &mut samples);
-    (PyBytes::new(py, &to_bytes(&samples[..read.len])), read.start, read.lost)
+    (
+        PyBytes::new(py, &to_bytes(&samples[..read.len])),
+        read.start,
+        read.lost,
+    )
 }
 
 fn check_reader(reader: usize, readers: usize) -> PyResult<()> {
     if reader < readers {
         return Ok(());
     }
-    Err(invalid_state(format!("{readers} readers wait already, reader {reader} has no place")))
+    Err(invalid_state(format!(
+        "{readers} readers wait already, reader {reader} has no place"
+    )))
 }
 
 fn mouth_error(mouth: MouthError) -> PyErr {

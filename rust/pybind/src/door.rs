@@ -25,15 +25,24 @@ pub(crate) enum InputWriter {
 }
 
 /// The door named `kind`: samples at `sample_rate_hz`, or packets of a codec held back by `jitter_target_ms`.
-pub(crate) fn input_door(kind: &str, sample_rate_hz: u32, jitter_target_ms: u32) -> PyResult<InputDoor> {
+pub(crate) fn input_door(
+    kind: &str,
+    sample_rate_hz: u32,
+    jitter_target_ms: u32,
+) -> PyResult<InputDoor> {
     let (decoder, clock_hz): (Box<dyn Decoder>, u32) = match kind {
         "pcm" => {
-            let (writer, door) = pcm_in(sample_rate_hz).map_err(|rate| invalid_config("input_hz", rate))?;
-            return Ok(InputDoor { door: Box::new(door), writer: InputWriter::Pcm(writer) });
+            let (writer, door) =
+                pcm_in(sample_rate_hz).map_err(|rate| invalid_config("input_hz", rate))?;
+            return Ok(InputDoor {
+                door: Box::new(door),
+                writer: InputWriter::Pcm(writer),
+            });
         }
         // Straight to the ear's rate: decoding to 48 kHz and resampling would cost twice as much.
         "opus" => {
-            let decoder = OpusDecoder::new(EAR_HZ).map_err(|codec| invalid_config("input", codec))?;
+            let decoder =
+                OpusDecoder::new(EAR_HZ).map_err(|codec| invalid_config("input", codec))?;
             (Box::new(decoder), OPUS_CLOCK_HZ)
         }
         "pcmu" => (Box::new(MuLaw::default()), G711_CLOCK_HZ),
@@ -43,7 +52,10 @@ pub(crate) fn input_door(kind: &str, sample_rate_hz: u32, jitter_target_ms: u32)
             return Err(invalid_config("input", message));
         }
     };
-    let (writer, door) =
-        packet_in(decoder, clock_hz, jitter_target_ms).map_err(|door| invalid_config("jitter_target_ms", door))?;
-    Ok(InputDoor { door: Box::new(door), writer: InputWriter::Packets(writer) })
+    let (writer, door) = packet_in(decoder, clock_hz, jitter_target_ms)
+        .map_err(|door| invalid_config("jitter_target_ms", door))?;
+    Ok(InputDoor {
+        door: Box::new(door),
+        writer: InputWriter::Packets(writer),
+    })
 }

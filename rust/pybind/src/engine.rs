@@ -6,8 +6,8 @@ use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::wakeup::Wakeup;
 use beluga_engine::{
-    AgentState, InterruptionAction, InterruptionPolicy, SessionConfig, SessionState, TurnConfig, UserState, Vad,
-    ear_samples, pcm_out, session,
+    AgentState, InterruptionAction, InterruptionPolicy, SessionConfig, SessionState, TurnConfig,
+    UserState, Vad, ear_samples, pcm_out, session,
 };
 use beluga_runtime::{OpenError, Runtime};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
@@ -29,22 +29,44 @@ pub(crate) struct Engine {
 impl Engine {
     #[new]
     #[pyo3(signature = (*, shards, max_sessions_per_shard, silero=None))]
-    fn new(py: Python<'_>, shards: usize, max_sessions_per_shard: usize, silero: Option<&[u8]>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        shards: usize,
+        max_sessions_per_shard: usize,
+        silero: Option<&[u8]>,
+    ) -> PyResult<Self> {
         if !(1..=1_024).contains(&shards) {
-            return Err(invalid_config("shards", format!("shards is {shards}, allowed is 1 to 1024")));
+            return Err(invalid_config(
+                "shards",
+                format!("shards is {shards}, allowed is 1 to 1024"),
+            ));
         }
         if !(1..=100_000).contains(&max_sessions_per_shard) {
-            let message = format!("max_sessions_per_shard is {max_sessions_per_shard}, allowed is 1 to 100000");
+            let message = format!(
+                "max_sessions_per_shard is {max_sessions_per_shard}, allowed is 1 to 100000"
+            );
             return Err(invalid_config("max_sessions_per_shard", message));
         }
         let model = silero
             .map(Silero::from_safetensors)
             .transpose()
-            .map_err(|model| error("model_load_failed", format!("Silero's weights: {model}"), "vad"))?
+            .map_err(|model| {
+                error(
+                    "model_load_failed",
+                    format!("Silero's weights: {model}"),
+                    "vad",
+                )
+            })?
             .map(Arc::new);
         let has_silero = model.is_some();
         let runtime = detached(py, || Runtime::start(shards, max_sessions_per_shard, model))?
-            .map_err(|system| error("internal_error", format!("no thread for a shard: {system}"), ""))?;
+            .map_err(|system| {
+                error(
+                    "internal_error",
+                    format!("no thread for a shard: {system}"),
+                    "",
+                )
+            })?;
         Ok(Self {
             runtime: Mutex::new(Some(runtime)),
             has_silero,
@@ -60,7 +82,10 @@ impl Engine {
         false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
         duck_gain_db
     ))]
-    #[expect(clippy::too_many_arguments, reason = "keyword-only, and each is one option of the configuration")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword-only, and each is one option of the configuration"
+    )]
     fn open_call(
         &self,
         wakeup: &Wakeup,
@@ -85,15 +110,26 @@ impl Engine {
         self.check_process()?;
         let vad = match vad {
             "silero" if !self.has_silero => {
-                return Err(error("model_not_found", "the engine was started without Silero's weights", "vad"));
+                return Err(error(
+                    "model_not_found",
+                    "the engine was started without Silero's weights",
+                    "vad",
+                ));
             }
             "silero" => Vad::Silero,
             "energy" => Vad::Energy,
-            other => return Err(invalid_config("vad", format!("vad is '{other}', allowed is 'silero' or 'energy'"))),
+            other => {
+                return Err(invalid_config(
+                    "vad",
+                    format!("vad is '{other}', allowed is 'silero' or 'energy'"),
+                ));
+            }
         };
         // 400: a frame of 10 ms must fill whole words of the ring.
-        if !(8_000..=48_000).contains(&output_hz) || output_hz % 400 != 0 {
-            let message = format!("output_hz is {output_hz}, allowed are multiples of 400 from 8000 to 48000");
+        if !(8_000..=48_000).contains(&output_hz) || !output_hz.is_multiple_of(400) {
+            let message = format!(
+                "output_hz is {output_hz}, allowed are multiples of 400 from 8000 to 48000"
+            );
             return Err(invalid_config("output_hz", message));
         }
         // Neighbours are 7 ticks of 10 ms apart in a cycle of 16: a shard judges as many windows in each tick.
@@ -122,16 +158,23 @@ impl Engine {
         };
         let InputDoor { door, writer } = input_door(input, input_hz, jitter_target_ms)?;
         let (output, out_ring) = pcm_out(output_hz);
-        let (mut session, handles) = session(config, door, Box::new(output), out_ring, wakeup.wake.clone())
-            .map_err(|config| invalid_config(config.field, config))?;
+        let (mut session, handles) = session(
+            config,
+            door,
+            Box::new(output),
+            out_ring,
+            wakeup.wake.clone(),
+        )
+        .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
-        self.with_runtime(|runtime| runtime.open(session))?.map_err(|open| {
-            let code = match open {
-                OpenError::Full { .. } => "session_limit_exceeded",
-                OpenError::Unhealthy => "internal_error",
-            };
-            error(code, open, "")
-        })?;
+        self.with_runtime(|runtime| runtime.open(session))?
+            .map_err(|open| {
+                let code = match open {
+                    OpenError::Full { .. } => "session_limit_exceeded",
+                    OpenError::Unhealthy => "internal_error",
+                };
+                error(code, open, "")
+            })?;
         Ok(Call::new(handles, writer))
     }
 
@@ -156,7 +199,11 @@ impl Engine {
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Joins the shards: they never take the interpreter, so this ends within a tick.
         detached(py, || drop(runtime))
     }
@@ -166,7 +213,10 @@ impl Engine {
     fn with_runtime<T>(&self, work: impl FnOnce(&Runtime) -> T) -> PyResult<T> {
         self.check_process()?;
         let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        runtime.as_ref().map(work).ok_or_else(|| invalid_state("the engine was stopped"))
+        runtime
+            .as_ref()
+            .map(work)
+            .ok_or_else(|| invalid_state("the engine was stopped"))
     }
 
     /// Threads do not survive a fork: a child that called on would wait for ever.
@@ -174,7 +224,9 @@ impl Engine {
         if std::process::id() == self.process {
             return Ok(());
         }
-        Err(invalid_state("this process was forked from one that runs the engine; start children with 'spawn'"))
+        Err(invalid_state(
+            "this process was forked from one that runs the engine; start children with 'spawn'",
+        ))
     }
 }
 
@@ -182,7 +234,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         if std::process::id() != self.process {
             // The threads are the parent's; joining them here would never end.
-            std::mem::forget(self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take());
+            std::mem::forget(
+                self.runtime
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take(),
+            );
         }
     }
 }

@@ -27,14 +27,21 @@ pub(crate) struct Event {
 #[pymethods]
 impl Event {
     fn __repr__(&self) -> String {
-        let number = self.turn.or(self.utterance).map_or(String::new(), |number| format!(" {number}"));
+        let number = self
+            .turn
+            .or(self.utterance)
+            .map_or(String::new(), |number| format!(" {number}"));
         format!("<Event {}{number} at {:.2} s>", self.kind, self.at_s)
     }
 }
 
 impl From<beluga_engine::Event> for Event {
     fn from(event: beluga_engine::Event) -> Self {
-        let base = Self { at_s: seconds(event.at), now_us: event.now_us, ..Self::default() };
+        let base = Self {
+            at_s: seconds(event.at),
+            now_us: event.now_us,
+            ..Self::default()
+        };
         match event.kind {
             EventKind::UserStateChanged { from, to } => Self {
                 kind: "user_state_changed",
@@ -48,22 +55,39 @@ impl From<beluga_engine::Event> for Event {
                 new_state: Some(to.as_str()),
                 ..base
             },
-            EventKind::TurnStarted { turn, onset, read_from } => Self {
+            EventKind::TurnStarted {
+                turn,
+                onset,
+                read_from,
+            } => Self {
                 kind: "turn_started",
                 turn: Some(turn),
                 onset_s: Some(seconds(onset)),
                 read_from: Some(read_from),
                 ..base
             },
-            EventKind::TurnEnded { turn, onset, voiced_end } => Self {
+            EventKind::TurnEnded {
+                turn,
+                onset,
+                voiced_end,
+            } => Self {
                 kind: "turn_ended",
                 turn: Some(turn),
                 onset_s: Some(seconds(onset)),
                 voiced_end_s: Some(seconds(voiced_end)),
                 ..base
             },
-            EventKind::TurnDropped { turn } => Self { kind: "turn_dropped", turn: Some(turn), ..base },
-            EventKind::Interrupted { utterance, onset, played_us, action } => Self {
+            EventKind::TurnDropped { turn } => Self {
+                kind: "turn_dropped",
+                turn: Some(turn),
+                ..base
+            },
+            EventKind::Interrupted {
+                utterance,
+                onset,
+                played_us,
+                action,
+            } => Self {
                 kind: "interrupted",
                 utterance: (utterance != 0).then_some(utterance),
                 onset_s: Some(seconds(onset)),
@@ -71,28 +95,50 @@ impl From<beluga_engine::Event> for Event {
                 action: Some(action_name(action)),
                 ..base
             },
-            EventKind::Resumed { utterance, timed_out } => {
-                Self { kind: "resumed", utterance: Some(utterance), timed_out: Some(timed_out), ..base }
-            }
-            EventKind::PlayoutStarted { utterance } => {
-                Self { kind: "playout_started", utterance: Some(utterance), ..base }
-            }
-            EventKind::PlayoutFinished { utterance, played_us, interrupted } => Self {
+            EventKind::Resumed {
+                utterance,
+                timed_out,
+            } => Self {
+                kind: "resumed",
+                utterance: Some(utterance),
+                timed_out: Some(timed_out),
+                ..base
+            },
+            EventKind::PlayoutStarted { utterance } => Self {
+                kind: "playout_started",
+                utterance: Some(utterance),
+                ..base
+            },
+            EventKind::PlayoutFinished {
+                utterance,
+                played_us,
+                interrupted,
+            } => Self {
                 kind: "playout_finished",
                 utterance: Some(utterance),
                 played_s: Some(played_us as f64 / 1e6),
                 interrupted: Some(interrupted),
                 ..base
             },
-            EventKind::MarkReached { utterance, mark, played_us } => Self {
+            EventKind::MarkReached {
+                utterance,
+                mark,
+                played_us,
+            } => Self {
                 kind: "mark_reached",
                 utterance: Some(utterance),
                 mark: Some(mark),
                 played_s: Some(played_us as f64 / 1e6),
                 ..base
             },
-            EventKind::Closed => Self { kind: "closed", ..base },
-            EventKind::Failed => Self { kind: "failed", ..base },
+            EventKind::Closed => Self {
+                kind: "closed",
+                ..base
+            },
+            EventKind::Failed => Self {
+                kind: "failed",
+                ..base
+            },
         }
     }
 }

@@ -25,16 +25,32 @@ struct Stream {
 impl SileroVad {
     #[new]
     fn new(weights: &[u8]) -> PyResult<Self> {
-        let model = Silero::from_safetensors(weights)
-            .map_err(|model| error("model_load_failed", format!("Silero's weights: {model}"), "vad"))?;
-        let stream = Stream { batch: SileroBatch::new(1), state: SileroState::default(), pending: Vec::new() };
-        Ok(Self { model, stream: Mutex::new(stream) })
+        let model = Silero::from_safetensors(weights).map_err(|model| {
+            error(
+                "model_load_failed",
+                format!("Silero's weights: {model}"),
+                "vad",
+            )
+        })?;
+        let stream = Stream {
+            batch: SileroBatch::new(1),
+            state: SileroState::default(),
+            pending: Vec::new(),
+        };
+        Ok(Self {
+            model,
+            stream: Mutex::new(stream),
+        })
     }
 
     fn process(&self, py: Python<'_>, pcm: Pcm) -> PyResult<Vec<f32>> {
         detached(py, || {
             let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-            let Stream { batch, state, pending } = &mut *stream;
+            let Stream {
+                batch,
+                state,
+                pending,
+            } = &mut *stream;
             pending.extend_from_slice(&pcm.0);
             let whole = pending.len() / WINDOW_SAMPLES * WINDOW_SAMPLES;
             let mut window = [0.0; WINDOW_SAMPLES];

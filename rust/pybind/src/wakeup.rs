@@ -18,7 +18,11 @@ impl Wakeup {
     #[new]
     fn new() -> PyResult<Self> {
         let descriptor = EventFd::new().map_err(|system| {
-            error("internal_error", format!("no descriptor for waking the event loop: {system}"), "")
+            error(
+                "internal_error",
+                format!("no descriptor for waking the event loop: {system}"),
+                "",
+            )
         })?;
         let wake = Arc::new(LoopWake::new(Box::new(descriptor.clone())));
         Ok(Self { descriptor, wake })

@@ -204,13 +204,13 @@ fn run(script: &[(usize, Step)]) {
             }
             Step::Drop { back } => call.send(Command::Drop(begun.saturating_sub(back))),
             Step::Resume => call.send(Command::Resume),
-            Step::ReplyDone => call.send(Command::ReplyDone),
+            Step::ReplyDone => call.send(Command::ReplyDone(u32::MAX)),
             Step::Write { .. } | Step::Mark => {}
         }
     }
     // Everything is ended and has the time to be played, resumed by itself where it was paused.
     call.handles.mouth.end().unwrap();
-    call.send(Command::ReplyDone);
+    call.send(Command::ReplyDone(u32::MAX));
     for _ in 0..200 + said / FRAME {
         tick(&mut call, &mut speech, &mut listener);
     }

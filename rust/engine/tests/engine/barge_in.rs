@@ -198,7 +198,7 @@ fn what_is_dropped_while_it_is_paused_is_over_and_does_not_go_on() {
     let call = over_agent(&caller, &source(4_000), POLICY, Vad::Energy, |call| {
         if !told && !call.turns_ended().is_empty() {
             call.send(Command::Drop(1));
-            call.send(Command::ReplyDone);
+            call.send(Command::ReplyDone(u32::MAX));
             told = true;
         }
     });

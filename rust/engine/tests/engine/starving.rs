@@ -93,7 +93,10 @@ fn events_that_nobody_drains_are_counted_and_the_last_one_is_kept() {
                 .unwrap();
             call.handles.mouth.end().unwrap();
         }
-        call.handles.commands.push(Command::ReplyDone).unwrap();
+        call.handles
+            .commands
+            .push(Command::ReplyDone(u32::MAX))
+            .unwrap();
         // Not `tick`: that drains.
         assert_eq!(call.input.write(&[0; 160]), 160);
         call.tick_undrained();

@@ -1,0 +1,261 @@
+"""However a session begins and ends, nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from beluga_voice import LocalCall, VoiceSession
+from beluga_voice._engine import engine
+from beluga_voice.errors import SessionError
+from beluga_voice.events import CloseEvent, ErrorEvent, SessionEvent, UserTurnStarted
+
+from support.call import PATIENCE_S, on_call, refuses_after_close
+from support.components import ToneEars, ToneVoice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from beluga_voice import Turn
+
+LONG = "gold hand iron jump kite lamp milk nest open pink quiz rose salt tree unit vase"
+
+
+async def agent(turn: Turn) -> str:
+    return LONG
+
+
+def descriptors() -> int:
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def sessions_in_the_engine() -> object:
+    return engine().stats()["sessions"]
+
+
+async def test_closing_in_the_middle_of_a_word() -> None:
+    async with on_call(agent) as tried:
+        await tried.say("able")
+        await tried.agent_heard("gold", "hand")
+        waiting = tried.session.say("zero")
+        await tried.session.aclose()
+        await asyncio.wait_for(waiting.wait_for_playout(), PATIENCE_S)
+        assert waiting.interrupted
+        assert tried.session.is_over
+        with pytest.raises(SessionError, match="ended"):
+            tried.session.say("zero")
+        await refuses_after_close(tried)
+
+    assert tried.all(CloseEvent)[0].reason == "user_initiated"
+    assert not tried.all(ErrorEvent), "being cut off by the end is no failure"
+    heard = tried.session.history[-1]
+    assert heard.interrupted
+    assert heard.text.split() == tried.agent_words[: len(heard.text.split())]
+    assert tried.stt.closed
+    assert tried.tts.closed
+
+
+async def test_the_caller_hangs_up() -> None:
+    async with on_call(agent) as tried:
+        await tried.say("able")
+        await tried.agent_heard("gold")
+        await tried.call.hang_up()
+        await asyncio.wait_for(tried.session.wait_closed(), PATIENCE_S)
+        closed = await tried.heard(CloseEvent)
+
+    assert closed.reason == "participant_disconnected"
+    assert (tried.session.state, tried.session.agent_state) == ("ended", "idle")
+
+
+async def test_closing_twice_at_once_and_again() -> None:
+    async with on_call(agent) as tried:
+        await asyncio.gather(tried.session.aclose(), tried.session.aclose())
+        await tried.session.aclose()
+    assert len(tried.all(CloseEvent)) == 1
+
+
+async def test_who_gives_up_waiting_for_the_end_does_not_stop_it() -> None:
+    class Slow(ToneVoice):
+        async def aclose(self) -> None:
+            await release.wait()
+            await super().aclose()
+
+    release = asyncio.Event()
+    async with on_call(agent, tts=Slow()) as tried:
+        impatient = asyncio.create_task(tried.session.aclose())
+        await tried.until(lambda: tried.session.link.over)
+        impatient.cancel()
+        await asyncio.wait({impatient})
+        release.set()
+        await tried.session.aclose()
+    assert tried.tts.closed
+
+
+async def test_an_agent_that_closes_its_own_session() -> None:
+    async def suicidal(turn: Turn) -> str:
+        await tried.session.aclose()
+        return "never"
+
+    async with on_call(suicidal) as tried:
+        await tried.say("able")
+        await asyncio.wait_for(tried.session.wait_closed(), PATIENCE_S)
+
+
+async def test_starting_twice() -> None:
+    async with on_call(agent) as tried:
+        with pytest.raises(SessionError) as refused:
+            await tried.session.start(LocalCall())
+        assert refused.value.code == "session_already_active"
+
+
+async def test_starting_after_the_end() -> None:
+    session = VoiceSession(agent=agent, stt=ToneEars, tts=ToneVoice, vad="energy")
+    await session.aclose()
+    with pytest.raises(SessionError):
+        await session.start(LocalCall())
+    assert session.state == "ended"
+
+
+async def test_a_component_that_cannot_start_lets_go_of_the_other_one() -> None:
+    class Broken(ToneVoice):
+        async def start(self) -> None:
+            await asyncio.sleep(0)
+            raise OSError("no model")
+
+    stt, tts = ToneEars(), Broken()
+    session = VoiceSession(agent=agent, stt=stt, tts=tts, vad="energy")
+    told: list[SessionEvent] = []
+    events = session.events()
+    with pytest.raises(OSError, match="no model"):
+        await session.start(LocalCall())
+    async with asyncio.timeout(PATIENCE_S):
+        told = [event async for event in events]
+    assert stt.closed
+    assert tts.closed
+    assert (session.state, session.is_over) == ("error", True)
+    assert [event.type for event in told] == ["close"]
+    await session.aclose()
+
+
+async def test_closing_while_it_starts() -> None:
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    class Slow(ToneEars):
+        async def start(self) -> None:
+            begun.set()
+            await never.wait()
+
+    stt = Slow()
+    session = VoiceSession(agent=agent, stt=stt, tts=ToneVoice, vad="energy")
+    starting = asyncio.create_task(session.start(LocalCall()))
+    await begun.wait()
+    await asyncio.wait_for(session.aclose(), PATIENCE_S)
+    with pytest.raises(SessionError) as told:
+        await starting
+    assert told.value.code == "session_not_active"
+    assert stt.closed
+    assert session.state == "ended"
+
+
+async def test_a_start_that_is_cancelled() -> None:
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    class Slow(ToneEars):
+        async def start(self) -> None:
+            begun.set()
+            await never.wait()
+
+    stt = Slow()
+    session = VoiceSession(agent=agent, stt=stt, tts=ToneVoice, vad="energy")
+    starting = asyncio.create_task(session.start(LocalCall()))
+    await begun.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert stt.closed
+    assert session.is_over
+
+
+async def test_no_task_reader_or_descriptor_is_left() -> None:
+    class Rude(ToneEars):
+        """Leaves each turn after its first piece."""
+
+        async def stream(self, ear: object) -> AsyncIterator[object]:  # type: ignore[override]
+            async for utterance in ear.utterances():  # type: ignore[attr-defined]
+                async for _ in utterance:
+                    break
+                yield None or await self._final(utterance.turn_id)
+
+        async def _final(self, turn_id: int) -> object:
+            from beluga_voice.speech_to_text import Transcript
+
+            return Transcript("able", is_final=True, turn_id=turn_id)
+
+    async def short(turn: Turn) -> str:
+        return ""
+
+    async def one() -> None:
+        async with on_call(short, stt=Rude()) as tried:
+            for number in range(1, 4):
+                await tried.say("able")
+                await tried.heard(UserTurnStarted, nth=number)
+                await tried.session_time(tried.now_s + 0.6)
+            link = tried.session.link
+            free = [link.ear_reader() for _ in range(7)]  # one is the test's own
+            for reader in free:
+                link.release(reader)
+
+    await one()
+    before = descriptors()
+    for _ in range(2):
+        await one()
+    assert descriptors() <= before
+    assert sessions_in_the_engine() == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_a_loop_that_ends_in_the_middle_of_a_call_ends_the_call() -> None:
+    ended: list[VoiceSession] = []
+
+    async def leave() -> None:
+        session = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy")
+        call = LocalCall()
+        await session.start(call)
+        session.say(LONG)
+        assert (await call.read(0.1)) is not None
+        ended.append(session)
+
+    asyncio.run(leave())
+    assert ended[0].state == "ended"
+    assert sessions_in_the_engine() == 0
+
+
+def test_a_loop_closed_under_a_call_lets_go_of_it() -> None:
+    loop = asyncio.new_event_loop()
+
+    async def leave() -> None:
+        session = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy")
+        await session.start(LocalCall())
+
+    loop.run_until_complete(leave())
+    before = sessions_in_the_engine()
+    with pytest.warns(ResourceWarning) if False else _quiet():
+        loop.close()
+        del loop
+        gc.collect()
+    assert before == 1
+    for _ in range(200):
+        if sessions_in_the_engine() == 0:
+            break
+        asyncio.run(asyncio.sleep(0.01))
+    assert sessions_in_the_engine() == 0
+
+
+def _quiet() -> object:
+    import contextlib
+
+    return contextlib.nullcontext()
