@@ -14,7 +14,7 @@ help: ## this list
 setup: ## .venv with everything in it, models, the extension in release mode
 	@$(PYTHON) ci/prepare.py venv models extension
 
-demo: setup ## two local calls with real recogniser and voice: demo-out/
+demo: setup ## a caller talks with an agent on the real recogniser and voice: demo-out/
 	.venv/bin/beluga-voice demo --out demo-out
 
 test: ## every short test, Rust and Python

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from beluga_voice import _core
@@ -20,7 +20,7 @@ __all__ = ["translated"]
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Raises a CoreError as the error of this package that has its code."""
     try:
         yield

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from beluga_voice.turn import ChatMessage
 
 __all__ = [
+    "EVENT_NAMES",
     "AgentFalseInterruption",
     "AgentStateChanged",
     "CloseEvent",
@@ -234,3 +235,29 @@ class CloseEvent(SessionEvent):
     reason: Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
     error: BelugaVoiceError | None = None
     detail: str = ""
+
+
+EVENT_NAMES: tuple[str, ...] = tuple(
+    sorted(
+        each.type
+        for each in (
+            UserStateChanged,
+            AgentStateChanged,
+            UserTurnStarted,
+            UserTurnEnded,
+            UserInputTranscribed,
+            SpeechCreated,
+            PlayoutStarted,
+            PlayoutFinished,
+            PlayoutMark,
+            Interruption,
+            AgentFalseInterruption,
+            FunctionToolStarted,
+            FunctionToolsExecuted,
+            ConversationItemAdded,
+            ErrorEvent,
+            CloseEvent,
+        )
+    )
+)
+"""What `session.on` takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import logging
 import uuid
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from beluga_voice.errors import BelugaVoiceError, ConfigError, InternalError, InvalidStateError, SessionError
 from beluga_voice.events import (
+    EVENT_NAMES,
     AgentState,
     AgentStateChanged,
     CloseEvent,
@@ -136,14 +138,14 @@ class VoiceSession:
 
         if self._state != "initial" or self._starting is not None or self._closer is not None:
             raise SessionError("this session was started before", code="session_already_active", operation="start")
-        if not isinstance(transport, Transport):
+        if not isinstance(cast("object", transport), Transport):
             raise ConfigError(f"a session cannot start on a {type(transport).__name__}: allowed: a LocalCall")
         # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
         self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
             await self._starting
         except BaseException as error:
-            cause = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+            cause = _first_cause(error)
             if isinstance(cause, Exception):
                 self._end_soon("error", cause)
             else:
@@ -283,13 +285,10 @@ class VoiceSession:
 
         It runs on the session's loop; an exception in it is told as an `error` event and harms nothing else.
         """
-        from beluga_voice import events
-
-        known = {each.type for each in vars(events).values() if isinstance(each, type) and hasattr(each, "type")}
-        if name not in known:
-            raise ConfigError(f"no event {name!r}: allowed: {', '.join(sorted(known))}")
+        if name not in EVENT_NAMES:
+            raise ConfigError(f"no event {name!r}: allowed: {', '.join(EVENT_NAMES)}")
         if callback is None:
-            return lambda function: self.on(name, function)
+            return functools.partial(self.on, name)
         self._callbacks[name].append(callback)
         return callback
 
@@ -433,3 +432,10 @@ def _put(queue: asyncio.Queue[SessionEvent | None], event: SessionEvent | None) 
         dropped = 1
     queue.put_nowait(event)
     return dropped
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What a group of components' errors began with."""
+    if isinstance(error, BaseExceptionGroup):
+        return cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error

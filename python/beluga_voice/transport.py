@@ -58,9 +58,7 @@ class CallSettings:
                 min_delay_ms=_ms(self.turn_handling.endpointing.min_delay),
                 discard_audio_if_uninterruptible=interruption.discard_audio_if_uninterruptible,
                 false_interruption_timeout_ms=(
-                    _ms(false_timeout)
-                    if false_timeout is not None and interruption.resume_false_interruption
-                    else None
+                    _ms(false_timeout) if false_timeout is not None and interruption.resume_false_interruption else None
                 ),
                 user_away_timeout_ms=_ms(self.user_away_timeout) if self.user_away_timeout is not None else None,
                 interruptible_while_thinking=interruption.enabled,

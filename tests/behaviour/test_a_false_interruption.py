@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from support.call import OUT_HZ, TriedCall, on_call, turn_handling
+from support.components import RampVoice, ToneEars
+from support.tone_words import noise, silence
+
 from beluga_voice import LocalCall
 from beluga_voice.events import (
     AgentFalseInterruption,
@@ -14,10 +18,6 @@ from beluga_voice.events import (
     PlayoutStarted,
     UserInputTranscribed,
 )
-
-from support.call import OUT_HZ, TriedCall, on_call, turn_handling
-from support.components import RampVoice, ToneEars
-from support.tone_words import noise, silence
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -152,7 +152,9 @@ async def test_unless_it_may_not_resume() -> None:
         await tried.agent_heard("gold", "hand")
         await tried.play(noise(0.45, 16_000))
         finished = await tried.heard(PlayoutFinished)
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
 
     assert finished.interrupted
     assert not tried.all(AgentFalseInterruption)

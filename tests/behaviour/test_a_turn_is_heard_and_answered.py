@@ -6,6 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from support.call import on_call
+from support.tone_words import TONE_S, silence, spoken
+
 from beluga_voice.events import (
     AgentStateChanged,
     ConversationItemAdded,
@@ -17,9 +20,6 @@ from beluga_voice.events import (
     UserTurnEnded,
     UserTurnStarted,
 )
-
-from support.call import on_call
-from support.tone_words import TONE_S, silence, spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,15 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from beluga_voice import session as session_module
-from beluga_voice.events import Interruption, PlayoutFinished, PlayoutStarted
-
 from support.call import OUT_HZ, on_call
 from support.components import RampVoice
 from support.tone_words import noise, spoken
 
+from beluga_voice import session as session_module
+from beluga_voice.events import Interruption, PlayoutFinished, PlayoutStarted
+
 if TYPE_CHECKING:
     import pytest
+
     from beluga_voice import Turn
 
 

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from support.call import OUT_HZ, on_call
+from support.components import EAR_HZ, RampVoice, ToneVoice
+from support.tone_words import WORD_S, spoken
+
 from beluga_voice import Say
 from beluga_voice.events import (
     AgentStateChanged,
@@ -16,10 +20,6 @@ from beluga_voice.events import (
     PlayoutMark,
     PlayoutStarted,
 )
-
-from support.call import OUT_HZ, on_call, turn_handling
-from support.components import EAR_HZ, RampVoice, ToneVoice
-from support.tone_words import WORD_S, spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -223,7 +223,9 @@ async def test_interrupting_an_agent_that_thinks_leaves_it_listening() -> None:
         await tried.say("able")
         await thinking.wait()
         tried.session.interrupt()
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
 
 
 async def test_one_speech_of_several_is_taken_back() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.call import PATIENCE_S, on_call, refuses_after_close
+from support.components import ToneEars, ToneVoice
+
 from beluga_voice import LocalCall, VoiceSession
 from beluga_voice._engine import engine
 from beluga_voice.errors import SessionError
 from beluga_voice.events import CloseEvent, ErrorEvent, SessionEvent, UserTurnStarted
-
-from support.call import PATIENCE_S, on_call, refuses_after_close
-from support.components import ToneEars, ToneVoice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from support.call import on_call
+
 from beluga_voice.errors import ConfigError
 from beluga_voice.events import CloseEvent, ErrorEvent, PlayoutFinished, UserTurnEnded, UserTurnStarted
-
-from support.call import on_call
 
 if TYPE_CHECKING:
     from beluga_voice import Turn

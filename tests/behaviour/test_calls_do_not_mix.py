@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from support.call import on_call
+from support.components import ToneEars, ToneVoice
+
 from beluga_voice import LocalCall, VoiceSession, share
 from beluga_voice.errors import AgentError, ConfigError
 from beluga_voice.events import UserInputTranscribed
-
-from support.call import on_call
-from support.components import ToneEars, ToneVoice
 
 if TYPE_CHECKING:
     from beluga_voice import Turn

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from support.call import on_call
+
 from beluga_voice import EndCall, Say, ToolFinished, ToolStarted
 from beluga_voice.events import (
     AgentStateChanged,
@@ -14,8 +16,6 @@ from beluga_voice.events import (
     PlayoutStarted,
     SpeechCreated,
 )
-
-from support.call import on_call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -107,7 +107,9 @@ async def test_an_answer_of_tools_alone_makes_no_sound() -> None:
 
     async with on_call(agent) as tried:
         await tried.say("able")
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
 
     assert not tried.all(PlayoutStarted)
     assert not tried.agent_sound.any()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from beluga_voice import Say
-from beluga_voice.events import AgentStateChanged, Interruption, PlayoutFinished, PlayoutStarted, UserTurnEnded
-
 from support.call import OUT_HZ, on_call, turn_handling
 from support.components import RampVoice
 from support.tone_words import WORD_S, noise
+
+from beluga_voice import Say
+from beluga_voice.events import AgentStateChanged, Interruption, PlayoutFinished, PlayoutStarted, UserTurnEnded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -178,7 +178,7 @@ async def test_a_part_of_an_answer_that_may_not_be_interrupted() -> None:
 
     first, second = tried.all(PlayoutFinished)[:2]
     assert (first.interrupted, second.interrupted) == (False, True)
-    assert tried.agent_words[:5] == "gold hand iron jump kite".split()
+    assert tried.agent_words[:5] == ["gold", "hand", "iron", "jump", "kite"]
     assert [item.text for item in tried.session.history if item.role == "user"] == ["able", "echo fish belt"]
 
 

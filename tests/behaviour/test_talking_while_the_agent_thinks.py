@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from beluga_voice.events import AgentStateChanged, ConversationItemAdded, Interruption, PlayoutFinished, UserTurnEnded
-
 from support.call import on_call
 from support.components import ToneEars
 from support.tone_words import noise
+
+from beluga_voice.events import AgentStateChanged, ConversationItemAdded, Interruption, PlayoutFinished, UserTurnEnded
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -129,7 +129,7 @@ async def test_going_on_before_the_first_words_are_understood_asks_once() -> Non
 
     assert asked == ["able bake calm dark echo fish gold"]
     assert [item.text for item in tried.session.history] == ["able bake calm dark echo fish gold", "Gold."]
-    assert [item.item.text for item in tried.all(ConversationItemAdded)][0] == "able bake"
+    assert next(item.item.text for item in tried.all(ConversationItemAdded)) == "able bake"
 
 
 async def test_three_turns_in_a_row_are_one_question() -> None:

@@ -7,14 +7,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.call import on_call
+from support.components import ToneEars, ToneVoice
+from support.tone_words import spoken
+
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutFinished
 from beluga_voice.pipeline import cascade
 from beluga_voice.speech_to_text import Transcript
-
-from support.call import on_call
-from support.components import ToneEars, ToneVoice
-from support.tone_words import spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -95,7 +95,9 @@ async def test_an_agent_that_has_nothing_to_say() -> None:
 
     async with on_call(agent) as tried:
         await tried.say("able")
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
         await tried.say("bake")
         await tried.agent_heard("zero")
 
@@ -119,7 +121,9 @@ async def test_a_recogniser_that_raises_in_the_middle_of_a_turn() -> None:
     async with on_call(agent, stt=Stumbling()) as tried:
         await tried.say("able calm dark")
         failed = await tried.heard(ErrorEvent)
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
         await tried.say("bake")
         await tried.agent_heard("zero")
 
@@ -188,7 +192,9 @@ async def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     async with on_call(agent, stt=ToneEars(on_turn=on_turn)) as tried:
         await tried.say("able")
         failed = await tried.heard(ErrorEvent)
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
         await tried.say("bake")
         await tried.agent_heard("zero")
 
@@ -209,7 +215,9 @@ async def test_a_recogniser_that_says_nonsense() -> None:
     async with on_call(agent, stt=Confused()) as tried:
         await tried.say("able")
         await tried.heard(ErrorEvent)
-        await tried.heard(AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening"))
+        await tried.heard(
+            AgentStateChanged, lambda event: (event.old_state, event.new_state) == ("thinking", "listening")
+        )
         await tried.say("bake")
         await tried.agent_heard("zero")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from beluga_voice.audio_chunk import AudioChunk
 
 if TYPE_CHECKING:

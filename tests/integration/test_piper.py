@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from beluga_voice.components.tts import piper as piper_module
 from beluga_voice.components.tts.piper import Piper, PiperOptions
 from beluga_voice.errors import ComponentError, ConfigError

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from beluga_voice.components.stt.pocketsphinx import PocketSphinx, PocketSphinxOptions
 from beluga_voice.errors import ComponentError, ConfigError, InvalidStateError
 from beluga_voice.registry import resolve
@@ -19,8 +20,9 @@ from .conftest import SENTENCES, FakeEar, FakeUtterance, loop_use, room
 
 if TYPE_CHECKING:
     import numpy as np
-    from beluga_voice.speech_to_text import Transcript
     from numpy.typing import NDArray
+
+    from beluga_voice.speech_to_text import Transcript
 
     Spoken = dict[str, NDArray[np.int16]]
 

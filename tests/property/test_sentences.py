@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import itertools
 
+from hypothesis import given, strategies as st
+
 from beluga_voice.pipeline.sentences import SentenceSplitter
-from hypothesis import given
-from hypothesis import strategies as st
 
 TOKENS = [
     *(

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
+import pytest
+
 from beluga_voice import LocalCall, VoiceSession
 from beluga_voice.errors import SessionError
 from beluga_voice.events import SessionEvent
-
 from support.components import EAR_HZ, ToneEars, ToneVoice
 from support.tone_words import spoken, understood, voiced_runs
 
@@ -192,9 +193,6 @@ async def on_call(
 
 async def refuses_after_close(tried: TriedCall) -> None:
     """What a session that is over says to whoever goes on using it."""
-    try:
+    with pytest.raises(SessionError) as refused:
         await tried.say("able")
-    except SessionError as error:
-        assert error.code == "session_not_active"
-    else:
-        raise AssertionError("a call that is over took sound")
+    assert refused.value.code == "session_not_active"

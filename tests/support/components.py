@@ -6,16 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from beluga_voice.speech_to_text import SpeechToText, Transcript
 from beluga_voice.text_to_speech import TextToSpeech
-
 from support.tone_words import spoken, understood
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from beluga_voice.handles import Ear, Mouth
     from numpy.typing import NDArray
+
+    from beluga_voice.handles import Ear, Mouth
 
 EAR_HZ = 16_000
 
@@ -61,9 +62,7 @@ class ToneEars(SpeechToText):
 class ToneVoice(TextToSpeech):
     """Speaks tone words, a word at a time. `on_word(word)` is awaited before each: to wait there, or to raise."""
 
-    def __init__(
-        self, *, sample_rate: int = 16_000, on_word: Callable[[str], Awaitable[None]] | None = None
-    ) -> None:
+    def __init__(self, *, sample_rate: int = 16_000, on_word: Callable[[str], Awaitable[None]] | None = None) -> None:
         self.asked: list[str] = []
         self.cancelled: list[str] = []
         self.started = False

@@ -15,9 +15,47 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WORDS = tuple(
-    "able bake calm dark echo fish gold hand iron jump kite lamp milk nest open pink quiz rose salt tree unit vase "
-    "wind yard zero acid belt corn dust east frog gift hill idea jazz king lion moon nose oven".split()
+WORDS = (
+    "able",
+    "bake",
+    "calm",
+    "dark",
+    "echo",
+    "fish",
+    "gold",
+    "hand",
+    "iron",
+    "jump",
+    "kite",
+    "lamp",
+    "milk",
+    "nest",
+    "open",
+    "pink",
+    "quiz",
+    "rose",
+    "salt",
+    "tree",
+    "unit",
+    "vase",
+    "wind",
+    "yard",
+    "zero",
+    "acid",
+    "belt",
+    "corn",
+    "dust",
+    "east",
+    "frog",
+    "gift",
+    "hill",
+    "idea",
+    "jazz",
+    "king",
+    "lion",
+    "moon",
+    "nose",
+    "oven",
 )
 _LOWEST_HZ, _STEP_HZ = 300.0, 55.0
 TONE_S, GAP_S = 0.14, 0.07
@@ -66,7 +104,7 @@ def noise(seconds: float, rate_hz: int, *, seed: int = 0) -> NDArray[np.int16]:
 
 
 def voiced_runs(sound: NDArray[np.int16], rate_hz: int, *, gap_s: float) -> list[tuple[int, int]]:
-    """Where there is sound: first sample and one past the last of each stretch, quieter pauses up to `gap_s` included."""
+    """Where there is sound: first sample and one past the last of each stretch, pauses up to `gap_s` included."""
     (loud,) = np.nonzero(np.abs(sound.astype(np.int32)) > _LOUD)
     if not len(loud):
         return []

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+
 from beluga_voice.config import BackendConfig, Endpointing, Interruption, SessionConfig, TurnHandling, VadOptions
 from beluga_voice.errors import AgentError, ConfigError, ProviderNotFoundError
 

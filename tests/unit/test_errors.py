@@ -5,6 +5,8 @@ import json
 import pickle
 
 import pytest
+from pydantic import SecretStr
+
 from beluga_voice import errors
 from beluga_voice.errors import (
     COMPONENT_CODES,
@@ -17,7 +19,6 @@ from beluga_voice.errors import (
     SessionError,
     TransportError,
 )
-from pydantic import SecretStr
 
 CONTRACT = {
     "invalid_config",

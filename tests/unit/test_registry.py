@@ -6,6 +6,8 @@ from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from pydantic import BaseModel, Field, SecretStr
+
 from beluga_voice import registry as registry_module
 from beluga_voice.backend import BackendRegistry, ConfigField, ProviderCapabilities, config_fields, get_registry
 from beluga_voice.components.vad.silero import Silero
@@ -15,7 +17,6 @@ from beluga_voice.registry import ComponentRegistry
 from beluga_voice.sharing import share
 from beluga_voice.speech_to_text import SpeechToText
 from beluga_voice.validation import Options
-from pydantic import BaseModel, Field, SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

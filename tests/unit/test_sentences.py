@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pytest
+
 from beluga_voice.pipeline.sentences import SentenceSplitter
 
 

@@ -211,9 +211,16 @@ class _Drawing:
             elif len(lines) < _LINES:
                 lines.append(word)
             else:
-                lines[-1] += " …"
+                lines[-1] = self._shortened(lines[-1], room_px, size, family)
                 break
         return lines
+
+    def _shortened(self, line: str, room_px: float, size: float, family: str) -> str:
+        """`line` and a mark that more was said, in the same room."""
+        words = line.split()
+        while len(words) > 1 and self._width_px(f"{' '.join(words)} …", size, family) > room_px:
+            words.pop()
+        return f"{' '.join(words)} …"
 
     def _width_px(self, text: str, size: float, family: str = "sans-serif") -> float:
         from matplotlib.font_manager import FontProperties
