@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support.call import OUT_HZ, on_call
-from support.components import EAR_HZ, RampVoice, ToneVoice
+from support.components import EAR_HZ, RampVoice, ToneEars, ToneVoice
 from support.tone_words import WORD_S, spoken
 
 from beluga_voice import Say
@@ -42,7 +42,9 @@ def quiet_from(sound: np.ndarray, rate_hz: int, after_s: float) -> float:
     return float(start + last + 1) / rate_hz
 
 
-async def test_the_agent_is_cancelled_and_falls_silent_and_the_next_turn_is_answered() -> None:
+@pytest.mark.parametrize("guesses", [True, False])
+async def test_the_agent_is_cancelled_and_falls_silent_and_the_next_turn_is_answered(guesses: bool) -> None:
+    """Whether the recogniser shows words at once or only when the turn is over."""
     cancelled: list[str] = []
     asked: list[Turn] = []
 
@@ -58,7 +60,7 @@ async def test_the_agent_is_cancelled_and_falls_silent_and_the_next_turn_is_answ
             cancelled.append(turn.text)
             raise
 
-    async with on_call(agent) as tried:
+    async with on_call(agent, stt=ToneEars(guesses=guesses)) as tried:
         await tried.say("able")
         await tried.agent_heard("gold", "hand", "iron")
         await tried.say("calm dark echo fish")
@@ -240,6 +242,25 @@ async def test_one_speech_of_several_is_taken_back() -> None:
 
     assert (first.interrupted, second.interrupted, third.interrupted) == (False, True, False)
     assert tried.agent_words == ["able", "bake", "echo", "fish"]
+
+
+async def test_taking_back_a_speech_that_waits_leaves_the_one_that_is_heard_alone() -> None:
+    async def agent(turn: Turn) -> str:
+        return "Zero."
+
+    async with on_call(agent) as tried:
+        texts = ("able bake gold hand iron", "calm dark", "echo fish")
+        first, second, third = (tried.session.say(text) for text in texts)
+        await tried.until(lambda: len(tried.tts.asked) == 3)
+        await tried.agent_heard("able")
+        second.interrupt()
+        await third
+        await tried.agent_heard("echo", "fish")
+
+    assert (first.interrupted, second.interrupted, third.interrupted) == (False, True, False)
+    assert first.heard == "able bake gold hand iron"
+    assert second.heard == ""
+    assert tried.agent_words == ["able", "bake", "gold", "hand", "iron", "echo", "fish"]
 
 
 async def test_marks_are_told_when_they_are_heard_and_not_when_they_are_talked_over() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -41,7 +41,7 @@ from beluga_voice.tasks import Tasks
 from beluga_voice.turn import ChatMessage, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from beluga_voice import _core
     from beluga_voice.agent import AgentHost
@@ -278,14 +278,12 @@ class Cascade:
     async def _listen(self) -> None:
         failures = 0
         while True:
+            transcripts: AsyncIterator[Transcript] | None = None
             try:
                 transcripts = self._stt.stream(self._ear)
-                async with AsyncExitStack() as stack:
-                    if hasattr(transcripts, "aclose"):
-                        await stack.enter_async_context(aclosing(cast("AsyncGenerator[Transcript]", transcripts)))
-                    async for transcript in transcripts:
-                        failures = 0
-                        self._on_transcript(transcript)
+                async for transcript in transcripts:
+                    failures = 0
+                    self._on_transcript(transcript)
                 if self._ear.closed:
                     return
                 raise ComponentError(
@@ -296,6 +294,7 @@ class Cascade:
                     return
                 self._emit_error(_component_error(error, "stt", self._stt_name), "stt")
                 self._lose_transcript(error)
+                await _close(transcripts)
                 await asyncio.sleep(_RETRY_DELAYS_S[min(failures, len(_RETRY_DELAYS_S) - 1)])
                 failures += 1
 
@@ -679,6 +678,14 @@ async def _with_pauses(pieces: AsyncIterator[str | Command]) -> AsyncGenerator[s
 
 
 _END: Any = object()
+
+
+async def _close(transcripts: AsyncIterator[Transcript] | None) -> None:
+    """Ends a stream of transcripts that is not read to its end."""
+    close: Callable[[], Awaitable[object]] | None = getattr(transcripts, "aclose", None)
+    if close is not None:
+        with suppress(Exception):  # its failure was told already
+            await close()
 
 
 def _component_error(error: Exception, component: Literal["stt", "tts"], provider: str) -> BelugaVoiceError:

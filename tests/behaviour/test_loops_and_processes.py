@@ -1,0 +1,119 @@
+"""Any event loop will do, it is woken seldom, and a process ends when it wants to."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.call import on_call
+
+from beluga_voice._engine import engine
+
+if TYPE_CHECKING:
+    from beluga_voice import Turn
+
+
+async def agent(turn: Turn) -> str:
+    return "gold hand"
+
+
+class WithoutReaders(asyncio.SelectorEventLoop):
+    """A loop that cannot poll a descriptor of ours."""
+
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
+        raise NotImplementedError
+
+
+async def converse() -> None:
+    async with on_call(agent) as tried:
+        await tried.say("able")
+        await tried.agent_heard("gold", "hand")
+
+
+def fallback_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "beluga-voice-wakeup"]
+
+
+def test_a_loop_that_polls_no_descriptors_is_woken_by_a_thread() -> None:
+    with asyncio.Runner(loop_factory=WithoutReaders) as runner:
+        runner.run(converse())
+        runner.run(converse())
+    for thread in fallback_threads():
+        thread.join(5)
+    assert not fallback_threads()
+    assert engine().stats()["sessions"] == 0
+
+
+def test_loops_leave_no_descriptors() -> None:
+    asyncio.run(converse())
+    gc.collect()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(2):
+        asyncio.run(converse())
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+async def test_a_loop_is_woken_at_most_once_per_tick() -> None:
+    async with on_call(agent) as one, on_call(agent) as other:
+        await one.say("able")
+        await other.say("able")
+        await one.agent_heard("gold", "hand")
+        await other.agent_heard("gold", "hand")
+        link = one.session.link._loop_link
+        assert link is other.session.link._loop_link
+        wakes, ticks = link.wakes, one.session.stats()["ticks"]
+    assert 0 < wakes <= ticks + 3, "one for each call's beginning and end, else one per tick"
+
+
+async def test_a_quiet_call_wakes_nobody() -> None:
+    from support.components import ToneEars, ToneVoice
+
+    from beluga_voice import LocalCall, VoiceSession
+
+    session = VoiceSession(agent=agent, stt=ToneEars, tts=ToneVoice, vad="energy")
+    await session.start(LocalCall())
+    link = session.link
+    reader = link.ear_reader()
+    await link.heard(reader, 16_000)
+    wakes = link._loop_link.wakes
+    link.release(reader)
+    await session.aclose()
+    assert wakes <= 4
+
+
+def program(name: str) -> subprocess.CompletedProcess[str]:
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join([str(tests), *sys.path])
+    return subprocess.run(
+        [sys.executable, "-m", "support.short_call", name],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(("name", "status"), [("leave", 0), ("exit_in_the_middle", 7)])
+def test_the_interpreter_exits_in_the_middle_of_a_call(name: str, status: int) -> None:
+    for _ in range(5):
+        ended = program(name)
+        assert (ended.returncode, ended.stderr) == (status, "")
+
+
+def test_a_loop_that_is_closed_under_a_call_lets_go_of_it() -> None:
+    ended = program("close_the_loop")
+    assert (ended.returncode, ended.stdout) == (0, "let go\n"), ended.stderr
+
+
+def test_a_forked_child_is_told_that_the_engine_is_not_its_own() -> None:
+    ended = program("fork")
+    assert (ended.returncode, ended.stdout) == (0, "invalid_state invalid_state\n"), ended.stderr

@@ -1,0 +1,99 @@
+"""Programs that a test runs in a process of their own: `python -m support.short_call NAME`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from beluga_voice import LocalCall, VoiceSession
+from beluga_voice._core import CoreError
+from beluga_voice._engine import engine
+from beluga_voice.errors import BelugaVoiceError
+from support.components import ToneEars, ToneVoice
+from support.tone_words import spoken
+
+if TYPE_CHECKING:
+    from beluga_voice import Turn
+
+
+async def agent(turn: Turn) -> str:
+    return "gold hand iron jump kite lamp"
+
+
+async def speaking() -> tuple[VoiceSession, LocalCall]:
+    """A session in the middle of a word."""
+    session = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy")
+    call = LocalCall()
+    await session.start(call)
+    await call.write(spoken("able", 16_000))
+    session.say("gold hand iron jump kite lamp")
+    await call.read(0.3)
+    return session, call
+
+
+async def leave() -> None:
+    """`asyncio.run` returns, and the interpreter exits, in the middle of a call."""
+    await speaking()
+
+
+async def exit_in_the_middle() -> None:
+    """`sys.exit` in the middle of a call."""
+    await speaking()
+    sys.exit(7)
+
+
+def close_the_loop() -> None:
+    """A loop that is closed without a word to anyone."""
+    loop = asyncio.new_event_loop()
+    kept = loop.run_until_complete(speaking())
+    assert engine().stats()["sessions"] == 1
+    loop.close()
+    del loop, kept
+    gc.collect()
+    for _ in range(500):
+        if engine().stats()["sessions"] == 0:
+            print("let go")
+            return
+        time.sleep(0.01)
+    print("still served")
+
+
+def fork() -> None:
+    """The child of a process with an engine tries to use it."""
+    loop = asyncio.new_event_loop()
+    session, _ = loop.run_until_complete(speaking())
+    child = os.fork()
+    if child == 0:
+        try:
+            _use_the_engine()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+    loop.run_until_complete(session.aclose())
+    loop.close()
+
+
+def _use_the_engine() -> None:
+    try:
+        engine().stats()
+    except CoreError as error:
+        print(error.args[0], end=" ")
+    try:
+        asyncio.run(VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy").start(LocalCall()))
+    except BelugaVoiceError as error:
+        print(error.code)
+
+
+PROGRAMS = {each.__name__: each for each in (leave, exit_in_the_middle, close_the_loop, fork)}
+
+if __name__ == "__main__":
+    chosen = PROGRAMS[sys.argv[1]]
+    if asyncio.iscoroutinefunction(chosen):
+        asyncio.run(chosen())
+    else:
+        chosen()
