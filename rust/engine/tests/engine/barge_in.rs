@@ -440,3 +440,31 @@ fn nobody_is_away_while_the_agent_speaks() {
         1
     );
 }
+
+#[test]
+fn a_noise_shorter_than_the_minimum_stops_no_thinking_wherever_its_windows_lie() {
+    let noise = |samples: usize| {
+        let mut random = 12_345u32;
+        (0..samples).map(move |_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((random >> 16) as i16) / 4
+        })
+    };
+    for phase in (0..512).step_by(32) {
+        for pause_ms in (0..400).step_by(10) {
+            let mut config = config(Vad::Energy);
+            config.vad_phase_samples = phase;
+            config.thinking_policy.min_speech = ms(200);
+            let silence = |ms: usize| std::iter::repeat_n(0i16, ms * 16);
+            let mut sound: Vec<i16> = silence(700)
+                .chain(noise(600 * 16))
+                .chain(silence(400))
+                .collect();
+            sound.extend(silence(pause_ms).chain(noise(120 * 16)).chain(silence(600)));
+            let mut call = Call::new(config);
+            call.hear(&sound);
+            call.check();
+            assert_eq!(interrupted(&call), [], "phase {phase}, pause {pause_ms} ms");
+        }
+    }
+}
