@@ -24,6 +24,8 @@ const GATE_UNDER_PEAK_DB: f32 = 35.0;
 const GATE_LOWEST_DBFS: f32 = -65.0;
 /// Quiet frames allowed inside a run when an onset is looked for: the closure of a plosive.
 const ONSET_GAP_FRAMES: usize = 3;
+/// How far before the end of the window that reveals a voice the voice may have ended: two windows.
+const REACH_SAMPLES: u64 = 2 * crate::WINDOW_SAMPLES as u64;
 /// Where level and detector disagree for this long, the detector is right: the voice is merely quiet. Longer than a
 /// detector's release (up to 95 ms) and the fading of a last syllable together, which are no voice.
 const QUIET_VOICE_SAMPLES: u64 = 2_400;
@@ -191,7 +193,7 @@ impl SpeechDetector {
             (State::Silence, true) => {
                 // A floor that is still on its way up is corrected by what was quietest just now.
                 self.floor_dbfs = self.floor_dbfs.max(self.quietest_dbfs());
-                let loud = self.newest_loud_run();
+                let loud = self.newest_loud_run(end.saturating_sub(REACH_SAMPLES));
                 // Where nothing is loud the window itself is the best that is known; its last frame is yet to come.
                 self.quiet_voice = loud.is_none();
                 self.onset_unseen = loud.is_none();
@@ -340,14 +342,18 @@ impl SpeechDetector {
         self.levels_dbfs.iter().copied().fold(f32::MAX, f32::min)
     }
 
-    /// The newest run of loud frames, short gaps included; `None` if no frame that is remembered is loud.
-    fn newest_loud_run(&self) -> Option<Range<u64>> {
+    /// The newest run of loud frames, short gaps included; `None` if none reaches beyond `from`: what was loud before
+    /// is the speech before, and no part of this one.
+    fn newest_loud_run(&self, from: u64) -> Option<Range<u64>> {
         let back = || (0..LOOK_BACK_FRAMES).map_while(|back| self.level_back(back));
         let gate = gate_dbfs(self.floor_dbfs, back().fold(SILENCE_DBFS, f32::max));
         let mut run: Option<Range<u64>> = None;
         let mut quiet = 0;
         for (back, level) in back().enumerate() {
             let end = (self.frames - back as u64) * FRAME_SAMPLES;
+            if run.is_none() && end <= from {
+                break;
+            }
             if level > gate {
                 run = Some(end - FRAME_SAMPLES..run.map_or(end, |run| run.end));
                 quiet = 0;

@@ -458,7 +458,7 @@ fn a_noise_shorter_than_the_minimum_stops_no_thinking_wherever_its_windows_lie()
             let silence = |ms: usize| std::iter::repeat_n(0i16, ms * 16);
             let mut sound: Vec<i16> = silence(700)
                 .chain(noise(600 * 16))
-                .chain(silence(400))
+                .chain(silence(300))
                 .collect();
             sound.extend(silence(pause_ms).chain(noise(120 * 16)).chain(silence(600)));
             let mut call = Call::new(config);
