@@ -121,7 +121,6 @@ def room(seconds: float, seed: int = 0) -> NDArray[np.int16]:
 @pytest.fixture(scope="session")
 def spoken() -> dict[str, NDArray[np.int16]]:
     """Sentences as a caller says them: 16 kHz, light noise, 0.5 s before and 0.3 s after."""
-    pytest.importorskip("piper")
     from beluga_voice.components.tts.piper import Piper
 
     async def speak(text: str) -> FakeMouth:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-pytest.importorskip("piper")
-pytest.importorskip("pocketsphinx")
-pytest.importorskip("matplotlib")
 
 HZ = 24_000
 MIN_SPEECH_S = 0.5  # turn_handling.interruption.min_duration, as the demo leaves it

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 
 from beluga_voice import LocalCall, VoiceSession
 from beluga_voice.events import Interruption, PlayoutFinished, SessionEvent
@@ -16,8 +15,6 @@ from .conftest import SENTENCES, room
 if TYPE_CHECKING:
     from beluga_voice import Turn
 
-pytest.importorskip("piper")
-pytest.importorskip("pocketsphinx")
 
 PATIENCE_S = 60.0
 

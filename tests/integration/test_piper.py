@@ -18,7 +18,6 @@ from .conftest import FakeMouth, loop_use
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("piper")
 
 LONG = "the quick brown fox jumps over the lazy dog while the small pup gnaws a hole in the sock and " * 3
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Spoken = dict[str, NDArray[np.int16]]
 
-pytest.importorskip("pocketsphinx")
-
 
 def alive(pid: int) -> bool:
     """Whether the process is there and no zombie."""

@@ -6,13 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner
 
 from beluga_voice.cli.app import app
-
-pytest.importorskip("piper")
-pytest.importorskip("pocketsphinx")
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTION = ROOT / "tests" / "data" / "weather_question.wav"

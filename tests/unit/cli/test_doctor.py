@@ -21,7 +21,6 @@ def examined(*arguments: str) -> tuple[int, str]:
 
 
 def test_it_says_that_the_defaults_can_run() -> None:
-    pytest.importorskip("piper")
     code, told = examined()
     assert code == 0
     assert "beluga-voice demo" in told
@@ -52,7 +51,6 @@ def test_a_missing_package_is_told_as_the_line_that_mends_it(monkeypatch: pytest
 
 
 def test_what_is_only_nice_to_have_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("piper")
 
     def version(name: str) -> str:
         if name == "matplotlib":

@@ -14,8 +14,6 @@ from beluga_voice.simulation.call_log import CallLog
 from beluga_voice.simulation.call_run import CallRecord
 from beluga_voice.simulation.track import Track
 
-pytest.importorskip("matplotlib")
-
 CallOf = Callable[..., CallLog]
 TURNS = [("tell me about the museum please", "Gladly! " * 20), ("are you open on sunday", "From ten."), ("", "")]
 
