@@ -46,6 +46,9 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            # In a session of its own: Ctrl-C in the terminal, or the shell's own job control, is for this process, which
+            # then lets its calls finish; the child goes when its input ends.
+            start_new_session=True,
             # The child finds what this process finds, however this one's path came to be.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
