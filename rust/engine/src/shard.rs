@@ -56,7 +56,9 @@ impl Shard {
     }
 
     /// Serves ten milliseconds of every session; those that are over go to `retire`.
-    pub fn tick(&mut self, now_us: u64, retire: &mut dyn FnMut(Box<Session>)) {
+    ///
+    /// Returns whether a loop was told to look.
+    pub fn tick(&mut self, now_us: u64, retire: &mut dyn FnMut(Box<Session>)) -> bool {
         for session in &mut self.sessions {
             guarded(session, now_us, |session| session.begin(now_us));
         }
@@ -65,9 +67,11 @@ impl Shard {
             guarded(session, now_us, |session| session.finish(now_us));
         }
         // After all sound is on its way: a woken loop must not compete with the rest of the tick.
+        let mut told = false;
         for session in &mut self.sessions {
             if session.take_notify() {
                 session.loop_wake().notify();
+                told = true;
             }
         }
         let mut index = 0;
@@ -78,6 +82,7 @@ impl Shard {
                 index += 1;
             }
         }
+        told
     }
 
     /// Ends every session: the thread is going away.
