@@ -80,12 +80,22 @@ class Wakeup:
 
 @final
 class Engine:
-    """The shard threads of this process. They sleep while there is no call.
+    """What serves calls: the shard threads of this process, which sleep while there is no call.
 
     Raises CoreError: `invalid_config`, `model_load_failed`; `invalid_state` in a forked child and after `stop`.
     """
 
     def __new__(cls, *, shards: int, max_sessions_per_shard: int, silero: bytes | None = None) -> Engine: ...
+    @staticmethod
+    def stepped(*, now_us: int, max_sessions: int, silero: bytes | None = None) -> Engine:
+        """An engine without threads, on a clock that `advance` moves."""
+
+    def advance(self, until_us: int) -> int:
+        """Serves every tick that is due until then, or until one of them woke a loop; returns the time reached.
+
+        Raises CoreError `invalid_state` for an engine that runs on the machine's clock.
+        """
+
     def open_call(
         self,
         wakeup: Wakeup,

@@ -47,7 +47,8 @@ class LoopLink:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         self.wakeup = _core.Wakeup()
-        self._calls: set[CallLink] = set()
+        # A dict for its order: calls are drained in the order in which they came.
+        self._calls: dict[CallLink, None] = {}
         self._thread: threading.Thread | None = None
         self.wakes = 0
         """How often the core woke this loop."""
@@ -56,13 +57,13 @@ class LoopLink:
         """Drains `call` from now on."""
         if not self._calls:
             self._listen()
-        self._calls.add(call)
+        self._calls[call] = None
         # Something may have happened between the call's opening and now.
         self.wakeup.notify()
 
     def discard(self, call: CallLink) -> None:
         """The call is over. With the last one the loop stops listening."""
-        self._calls.discard(call)
+        self._calls.pop(call, None)
         loop = self._loop()
         if self._calls or loop is None:
             return

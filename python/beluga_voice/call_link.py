@@ -27,16 +27,17 @@ class Waiter:
     """A place where coroutines wait for the core, or for anyone else who calls `wake`."""
 
     def __init__(self) -> None:
-        self._futures: set[asyncio.Future[None]] = set()
+        # A dict for its order: who waited first is woken first, in every run.
+        self._futures: dict[asyncio.Future[None], None] = {}
 
     async def wait(self) -> None:
         """Until the next `wake`. What is waited for has to be looked at again after it."""
         future = asyncio.get_running_loop().create_future()
-        self._futures.add(future)
+        self._futures[future] = None
         try:
             await future
         finally:
-            self._futures.discard(future)
+            self._futures.pop(future, None)
 
     def wake(self) -> None:
         """Ends every wait."""

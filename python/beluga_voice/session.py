@@ -111,7 +111,8 @@ class VoiceSession:
         self._agent_state: AgentState = "initializing"
         self._user_state: UserState = "listening"
         self._callbacks: dict[str, list[Callable[[Any], object]]] = defaultdict(list)
-        self._queues: weakref.WeakSet[asyncio.Queue[SessionEvent | None]] = weakref.WeakSet()
+        # By the order in which they came.
+        self._queues: weakref.WeakKeyDictionary[asyncio.Queue[SessionEvent | None], None] = weakref.WeakKeyDictionary()
         self._tasks = Tasks(self._failed)
         self._over = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -302,7 +303,7 @@ class VoiceSession:
         if self._over.is_set():
             queue.put_nowait(None)
         # Held by whoever iterates, and by nobody else.
-        self._queues.add(queue)
+        self._queues[queue] = None
         return _each(queue)
 
     # -- inside ---------------------------------------------------------------------------------------------------

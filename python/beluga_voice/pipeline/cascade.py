@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from beluga_voice.clock import now
 from beluga_voice.commands import Command, EndCall, Say, ToolFinished, ToolStarted
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import BelugaVoiceError, ComponentError, InternalError
@@ -319,7 +319,7 @@ class Cascade:
         if self._contested is not None and len(transcript.text.split()) >= max(1, self._interruption.min_words):
             self._cut_short(self._contested)
         if transcript.is_final and not turn.transcript.done():
-            turn.transcribed_at = time.monotonic()
+            turn.transcribed_at = now()
             turn.transcript.set_result(transcript)
 
     def _turn_of(self, turn_id: int | None) -> _CallerTurn | None:
@@ -465,7 +465,7 @@ class Cascade:
                         await self._speak(speech, splitter.settle())
                         continue
                     if isinstance(piece, str):
-                        speech.first_text_at = speech.first_text_at or time.monotonic()
+                        speech.first_text_at = speech.first_text_at or now()
                         await self._speak(speech, splitter.push(piece))
                         continue
                     # What was said before a command is said before it is carried out.

@@ -5,6 +5,7 @@ use crate::door::InputWriter;
 use crate::error::{error, invalid_config, invalid_format, invalid_state};
 use crate::event::{Event, action_of};
 use crate::gate::detached;
+use crate::host::Clock;
 use beluga_engine::{
     Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Ready,
     SessionHandles, Shared, SoundRing, ear_samples,
@@ -24,16 +25,18 @@ pub(crate) struct Call {
     events: Mutex<Consumer<beluga_engine::Event>>,
     commands: Mutex<Producer<Command>>,
     input: Mutex<InputWriter>,
+    clock: Clock,
 }
 
 impl Call {
-    pub(crate) fn new(handles: SessionHandles, input: InputWriter) -> Self {
+    pub(crate) fn new(handles: SessionHandles, input: InputWriter, clock: Clock) -> Self {
         Self {
             shared: handles.shared,
             mouth: Mutex::new(handles.mouth),
             events: Mutex::new(handles.events),
             commands: Mutex::new(handles.commands),
             input: Mutex::new(input),
+            clock,
         }
     }
 
@@ -202,7 +205,7 @@ impl Call {
         match &mut *lock(&self.input) {
             InputWriter::Pcm(_) => Err(invalid_state("this call's input is PCM; write that")),
             InputWriter::Packets(writer) => {
-                let arrival_us = beluga_runtime::now_us();
+                let arrival_us = self.clock.now_us();
                 let pushed = writer
                     .push(arrival_us, sequence, timestamp, ssrc, payload)
                     .map_err(|size| {

@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod event;
 mod gate;
+mod host;
 mod vad;
 mod wakeup;
 
