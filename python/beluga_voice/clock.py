@@ -2,7 +2,7 @@
 
 Whatever measures or stamps asks `now()`; whatever waits for something outside of the loop (a process, a thread, a
 server) does so inside `in_flight(...)`. On an ordinary loop both are the machine's clock and nothing else. On a virtual
-loop (`beluga_voice.testing.VirtualLoop`) time stands still meanwhile, and what it took is charged after.
+loop (`beluga_voice.virtual_time.VirtualLoop`) time stands still meanwhile, and what it took is charged after.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from beluga_voice.testing import VirtualLoop
+from beluga_voice.virtual_time import VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -27,7 +27,7 @@ from beluga_voice import _core
 from beluga_voice._engine import stepped_engine
 from beluga_voice.clock import VirtualTime
 from beluga_voice.errors import DeadlineError, InvalidStateError
-from beluga_voice.testing.charges import Charge, FixedTimes
+from beluga_voice.virtual_time.charges import Charge, FixedTimes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
@@ -38,7 +38,7 @@ __all__ = ["VirtualLoop", "run"]
 
 T = TypeVar("T")
 
-_log = logging.getLogger("beluga_voice.testing")
+_log = logging.getLogger("beluga_voice.virtual_time")
 
 # Where the clock begins, in microseconds: not at 0, which is too often taken for "never".
 _BEGIN_US = 1_000_000_000

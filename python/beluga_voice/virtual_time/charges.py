@@ -6,13 +6,18 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
-from beluga_voice.errors import InvalidStateError
+from pydantic import NonNegativeFloat, TypeAdapter, ValidationError
+
+from beluga_voice.errors import ConfigError, InvalidStateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Charge", "FixedTimes", "MeasuredTimes", "RecordedTimes"]
+
+
+_Log = TypeAdapter(dict[str, list[NonNegativeFloat]])
 
 
 class Charge(Protocol):
@@ -70,8 +75,13 @@ class RecordedTimes:
 
     @classmethod
     def load(cls, path: Path) -> RecordedTimes:
-        """The log that `MeasuredTimes.save` wrote."""
-        return cls(json.loads(path.read_text(encoding="utf-8")))
+        """The log that `MeasuredTimes.save` wrote. Raises ConfigError for a file that is none."""
+        try:
+            log = _Log.validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it holds something else"
+            raise ConfigError(f"{path}: allowed: a times.json of an earlier run, seconds by component; {why}") from None
+        return cls(log)
 
     def __call__(self, component: str, measured_s: float) -> float:
         """See `Charge`. Raises InvalidStateError when more is asked than was recorded."""

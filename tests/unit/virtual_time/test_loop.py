@@ -9,7 +9,7 @@ import pytest
 
 from beluga_voice.clock import in_flight, now
 from beluga_voice.errors import DeadlineError, InvalidStateError
-from beluga_voice.testing import FixedTimes, MeasuredTimes, RecordedTimes, VirtualLoop, run
+from beluga_voice.virtual_time import FixedTimes, MeasuredTimes, RecordedTimes, VirtualLoop, run
 
 if TYPE_CHECKING:
     from pathlib import Path
