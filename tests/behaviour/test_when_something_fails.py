@@ -13,7 +13,7 @@ from support.tone_words import spoken
 
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutFinished
-from beluga_voice.pipeline import cascade
+from beluga_voice.pipeline import listener
 from beluga_voice.speech_to_text import Transcript
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ async def test_a_recogniser_whose_stream_ends_is_started_again() -> None:
 
 
 async def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cascade, "_TRANSCRIPT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(listener, "_TRANSCRIPT_TIMEOUT_S", 0.5)
 
     async def on_turn(turn_id: int) -> None:
         if turn_id == 1:
