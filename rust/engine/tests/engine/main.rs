@@ -5,6 +5,7 @@ mod common;
 
 mod any_cutting;
 mod any_script;
+mod bad_networks;
 mod barge_in;
 mod closing;
 mod playout;
