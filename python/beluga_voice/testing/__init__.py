@@ -2,7 +2,7 @@
 
 def test_it_answers() -> None:
     async def main() -> None:
-        session = VoiceSession(agent=my_agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech())
+        session = VoiceSession(agent=my_agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
         call = LocalCall()
         caller = ScriptedCaller([Say("able bake"), Answered()])
         async with session:

@@ -5,6 +5,8 @@ Every word has four letters, so that a share of the letters is a share of the so
 
     sound = spoken("able bake", 16_000)     # int16, (n,), a quarter of a second a word
     understood(sound, 16_000)               # ["able", "bake"]
+
+A tone is no voice to Silero: give the session `vad="energy"`.
 """
 
 from __future__ import annotations
