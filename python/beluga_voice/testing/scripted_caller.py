@@ -1,12 +1,12 @@
 """A caller who follows a script on a `LocalCall`: he says tone words, waits, listens, talks over the agent.
 
-    caller = ScriptedCaller([Say("able bake"), Answered(), TalkOver("calm", after=0.3), Answered(), Silence(1)])
-    session = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
-    async with session:
-        call = LocalCall()
-        await session.start(call)
-        await caller.talk(call)
-    assert caller.heard_words == [...]
+caller = ScriptedCaller([Say("able bake"), Answered(), TalkOver("calm", after=0.3), Answered(), Silence(1)])
+session = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
+async with session:
+    call = LocalCall()
+    await session.start(call)
+    await caller.talk(call)
+assert caller.heard_words == [...]
 """
 
 from __future__ import annotations
