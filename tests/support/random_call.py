@@ -17,11 +17,13 @@ from beluga_voice.events import (
     AgentFalseInterruption,
     AgentStateChanged,
     CloseEvent,
+    ConversationItemAdded,
     ErrorEvent,
     Interruption,
     PlayoutFinished,
     PlayoutStarted,
     SessionEvent,
+    SpeechCreated,
     UserInputTranscribed,
     UserStateChanged,
     UserTurnEnded,
@@ -66,6 +68,7 @@ class Outcome:
     history: tuple[ChatMessage, ...]
     stats: dict[str, int]
     caller: ScriptedCaller
+    agent: FakeAgent
     min_words: int
     virtual_s: float
     problems: list[str] = field(default_factory=list[str])
@@ -131,7 +134,9 @@ async def _call(draw: random.Random, seed: int) -> Outcome:
         if draw.random() < 0.5:
             session.say(_words(draw, AGENT_WORDS, 1, 4), allow_interruptions=draw.random() < 0.7)
         await caller.talk(call)
-    outcome = Outcome(seed, script, settled, events, session.history, session.stats(), caller, min_words, caller.now_s)
+    outcome = Outcome(
+        seed, script, settled, events, session.history, session.stats(), caller, agent, min_words, caller.now_s
+    )
     outcome.problems = complaints(outcome)
     return outcome
 
@@ -203,7 +208,8 @@ def _reply(draw: random.Random, *, failures: bool) -> list[str | Command | Excep
 
 def complaints(outcome: Outcome) -> list[str]:
     """What is wrong with a call; empty if nothing is."""
-    return [*_counted(outcome), *_states(outcome), *_turns(outcome), *_lost_words(outcome), *_sound(outcome)]
+    checks = (_counted, _states, _turns, _lost_words, _unanswered, _sound)
+    return [problem for check in checks for problem in check(outcome)]
 
 
 def _all(outcome: Outcome, kind: type[Any]) -> list[Any]:
@@ -227,12 +233,17 @@ def _states(outcome: Outcome) -> list[str]:
             if event.old_state != state or event.new_state not in table[name][state]:
                 found.append(f"{name}: {state} -> ({event.old_state} ->) {event.new_state} at {event.at_s:.2f}")
             state = event.new_state
-    last = _all(outcome, AgentStateChanged)
-    if outcome.settled and not outcome.caller.hung_up_on and last and last[-1].new_state not in ("listening", "idle"):
-        found.append(f"the agent is {last[-1].new_state} after {SETTLED_S} s of silence")
+    # The end of the call makes it idle, whatever it was before.
+    last = next((event.old_state for event in reversed(outcome.events) if _is_idle(event)), "listening")
+    if outcome.settled and not outcome.caller.hung_up_on and last != "listening":
+        found.append(f"the agent is {last} after {SETTLED_S} s of silence")
     if len(_all(outcome, CloseEvent)) != 1 or not isinstance(outcome.events[-1], CloseEvent):
         found.append("the last event is not the only close")
     return found
+
+
+def _is_idle(event: SessionEvent) -> bool:
+    return isinstance(event, AgentStateChanged) and event.new_state == "idle"
 
 
 def _turns(outcome: Outcome) -> list[str]:
@@ -267,6 +278,24 @@ def _lost_words(outcome: Outcome) -> list[str]:
         elif not (outcome.min_words and len(words) < outcome.min_words):
             return [f"{transcript!r} was understood and is not what the history has next: {asked}"]
     return [f"the history has words that nobody said: {asked}"] if asked else []
+
+
+def _unanswered(outcome: Outcome) -> list[str]:
+    """A question of whose answer nothing was heard because the caller went on is asked again with what followed."""
+    if _all(outcome, ErrorEvent) or not outcome.settled or outcome.caller.hung_up_on:
+        return []
+    begun = {event.speech_id for event in _all(outcome, PlayoutStarted)}
+    heard = {event.turn_id for event in _all(outcome, SpeechCreated) if event.speech_id in begun}
+    questions = [event for event in _all(outcome, ConversationItemAdded) if event.item.role == "user"]
+    answered = {event.item.text for event in questions if event.turn_id in heard}
+    asked = outcome.agent.turns
+    return [
+        f"{turn.text!r} was given up and not asked again"
+        for number, turn in enumerate(asked)
+        if any(turn is each for each in outcome.agent.cancelled)
+        and turn.text not in answered
+        and not any(later.text.startswith(turn.text) for later in asked[number + 1 :])
+    ]
 
 
 def _sound(outcome: Outcome) -> list[str]:

@@ -34,8 +34,8 @@ class FakeAgent:
             raise ValueError("replies is empty: allowed: at least one")
         self.turns: list[Turn] = []
         """The turns that it was asked to answer."""
-        self.cancelled = 0
-        """Answers that it was stopped in."""
+        self.cancelled: list[Turn] = []
+        """Those of them in whose answers it was stopped."""
         self._replies = [_pieces(reply) for reply in replies]
         self._delay = delay
         self._piece_delay = piece_delay
@@ -53,7 +53,7 @@ class FakeAgent:
                     raise piece
                 yield piece
         except (asyncio.CancelledError, GeneratorExit):
-            self.cancelled += 1
+            self.cancelled.append(turn)
             raise
 
 
