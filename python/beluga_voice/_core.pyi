@@ -78,6 +78,9 @@ class Wakeup:
     def notify(self) -> None:
         """Makes the descriptor readable."""
 
+    def lag_us(self) -> tuple[int, int, int]:
+        """From a wake-up to the `clear` that answered it, microseconds: how many, their sum, the longest."""
+
 @final
 class Engine:
     """The shard threads of this process. They sleep while there is no call.
@@ -113,11 +116,26 @@ class Engine:
         `input_hz` is read for 'pcm' alone, 8000 to 192000; `jitter_target_ms` for packets alone, 0 to 2000;
         `output_hz` is a multiple of 400 from 8000 to 48000.
 
-        Raises CoreError: `invalid_config` with the field, `session_limit_exceeded`, `model_not_found`.
+        Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
+        place, or the machine is overloaded and has no time for another call.
         """
 
     def stats(self) -> dict[str, object]:
-        """`sessions`, `healthy`, and for each of `shards` its ticks, late ticks, latest tick and time spent (us)."""
+        """What the engine did.
+
+        - `sessions`: being served; `healthy`: whether every shard lives.
+        - `cgroup`: None, or of the group whose CPU quota held this process back most: `periods`, `throttled_periods`
+          and `throttled_us`, since the group was made.
+        - `shards`, for each:
+            - `ticks`: served; `busy_us`: microseconds spent in them.
+            - `late_ticks`: begun 10 ms late or later; `max_late_us`, `sum_late_us`: how late ticks began.
+            - `late_us_counts`: ticks by lateness, one more than `late_us_bounds`: the nth is later than bound n - 1 and
+              no later than bound n.
+            - `ticks_skipped`: whose frames were owed for over 20 ms and not sent; `frames_skipped`: the same, over
+              sessions.
+            - `overload_step`: 0; 1: no calls are taken on; 2: codecs encode with less effort; 3: even so frames come
+              too late. `overload_steps_entered`: how often each of the three was entered from below.
+        """
 
     def stop(self) -> None:
         """Ends every call and joins the threads."""
@@ -196,7 +214,23 @@ class Call:
         """An RTP packet of the caller's, received now; False if it was dropped because too many wait."""
 
     def stats(self) -> dict[str, int]:
-        """The call's counters by name."""
+        """What was measured of the call, by name. `..._max` is the most ever; ages are microseconds.
+
+        - `ticks`: served; `vad_windows`: judged.
+        - `input_starved_samples`: of silence put in because the caller's side had nothing, at 16 kHz.
+        - `packets_refused`: the queue of packets was full; `packets_dropped`: late, duplicate, malformed or too many
+          for the jitter buffer; `frames_concealed`: of 10 ms, made up for lost packets.
+        - `playout_gaps`: ticks in which an utterance in progress had nothing to play.
+        - `frames_skipped`: of 10 ms, owed for over 20 ms and not sent; `audible_frames_skipped`: those with the
+          agent's sound; `audible_gaps`: unbroken runs of these.
+        - `events_dropped`: nobody drained them; `commands_refused`: too many waited; `illegal_transitions`: 0, or a bug.
+        - `frame_age_in_us_count`, `_sum`, `_max`: from a packet's arrival, or a sample's being written, to the tick
+          that read it.
+        - `frame_age_out_us_count`, `_sum`, `_max`: from when a frame was due to its being sent.
+        - `input_waiting_samples`: of the caller, in the door; `packets_waiting`: of the caller, not yet in the jitter
+          buffer; `mouth_waiting_samples`: of the agent, to be played; `events_waiting`: to be drained. Each as the
+          last tick saw it, and with `_max`.
+        """
 
 @final
 class Resampler:

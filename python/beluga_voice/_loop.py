@@ -18,7 +18,7 @@ from beluga_voice import _core
 if TYPE_CHECKING:
     from beluga_voice.call_link import CallLink
 
-__all__ = ["LoopLink", "loop_link"]
+__all__ = ["LoopLink", "loop_link", "loop_stats"]
 
 _log = logging.getLogger("beluga_voice.session")
 
@@ -41,6 +41,12 @@ def loop_link() -> LoopLink:
     return link
 
 
+def loop_stats() -> list[dict[str, int]]:
+    """`LoopLink.stats` of every loop that listens to the core."""
+    links = (known() for known in tuple(_links.values()))
+    return [link.stats() for link in links if link is not None]
+
+
 class LoopLink:
     """One loop, its wakeup and its calls."""
 
@@ -51,6 +57,14 @@ class LoopLink:
         self._thread: threading.Thread | None = None
         self.wakes = 0
         """How often the core woke this loop."""
+
+    def stats(self) -> dict[str, int]:
+        """How long the loop let the core wait, in microseconds from its wake-up to the loop's looking.
+
+        `loop_lag_us_count`, `loop_lag_us_sum` and `loop_lag_us_max`.
+        """
+        count, total, most = self.wakeup.lag_us()
+        return {"loop_lag_us_count": count, "loop_lag_us_sum": total, "loop_lag_us_max": most}
 
     def add(self, call: CallLink) -> None:
         """Drains `call` from now on."""

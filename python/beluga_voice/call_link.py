@@ -59,6 +59,10 @@ class CallLink:
         self._loop_link = loop
         self._loop_link.add(self)
 
+    def stats(self) -> dict[str, int]:
+        """What was measured of the call (see `_core.Call.stats`) and of its loop (see `LoopLink.stats`)."""
+        return {**self.call.stats(), **self._loop_link.stats()}
+
     @property
     def over(self) -> bool:
         """Whether the last event was called back."""

@@ -171,17 +171,25 @@ class LocalBackend:
         await asyncio.gather(*(session.aclose() for session in self.list_sessions()))
 
     def stats(self) -> dict[str, Any]:
-        """The engine's counters, and the sum of its sessions' counters."""
+        """What the engine did (see `_core.Engine.stats`), and what its loops and this backend's sessions did.
+
+        `loops` holds the lag of each event loop; `totals` the counters of the open sessions, added up, and of each
+        `..._max` the greatest; `backend_sessions` says how many those are.
+        """
         from beluga_voice._engine import engine
+        from beluga_voice._loop import loop_stats
 
         self._forget_closed()
         with translated():
             stats: dict[str, Any] = engine().stats()
         totals: dict[str, int] = {}
         for session in self._sessions.values():
-            for name, count in session.stats().items():
-                totals[name] = totals.get(name, 0) + count
-        return {**stats, "backend_sessions": len(self._sessions), "totals": totals}
+            for name, value in session.stats().items():
+                if name.endswith("_max"):
+                    totals[name] = max(totals.get(name, 0), value)
+                elif not name.startswith("loop_"):  # a loop's counts are not its sessions' to add up
+                    totals[name] = totals.get(name, 0) + value
+        return {**stats, "backend_sessions": len(self._sessions), "loops": loop_stats(), "totals": totals}
 
     def _forget_closed(self) -> None:
         self._sessions = {name: each for name, each in self._sessions.items() if not each.is_over}

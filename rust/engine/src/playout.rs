@@ -186,6 +186,12 @@ impl Playout {
         self.duck_gain = gain.clamp(0.0, 1.0);
     }
 
+    /// Samples that wait to be played, at the rate at which they were written.
+    #[must_use]
+    pub fn waiting_samples(&self) -> usize {
+        self.samples.slots()
+    }
+
     /// Fills `out`, one frame at the transport's rate, with the next 10 ms.
     ///
     /// # Panics

@@ -95,7 +95,7 @@ impl Line {
             } => {
                 let at = (tick * *frame).min(sound.len());
                 let pcm = &sound[at..(at + *frame).min(sound.len())];
-                assert_eq!(writer.write(pcm), pcm.len());
+                assert_eq!(writer.write(tick as u64 * 10_000, pcm), pcm.len());
             }
             Self::Packets {
                 writer,
@@ -253,8 +253,9 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
                 _ => {}
             }
         }
-        let taken =
-            calls_of(|| shard.tick(tick as u64 * 10_000, &mut |session| retired.push(session)));
+        let taken = calls_of(|| {
+            shard.tick(tick as u64 * 10_000, &mut |session| retired.push(session));
+        });
         assert_eq!(taken, 0, "in tick {tick}");
         for (_, handles) in &mut calls {
             happened

@@ -174,7 +174,7 @@ impl Call {
 
     fn write_input(&self, py: Python<'_>, pcm: Pcm) -> PyResult<usize> {
         detached(py, || match &mut *lock(&self.input) {
-            InputWriter::Pcm(writer) => Ok(writer.write(&pcm.0)),
+            InputWriter::Pcm(writer) => Ok(writer.write(beluga_runtime::now_us(), &pcm.0)),
             InputWriter::Packets(_) => Err(()),
         })?
         .map_err(|()| invalid_state("this call's input is packets; push those"))

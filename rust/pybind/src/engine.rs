@@ -6,10 +6,10 @@ use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::wakeup::Wakeup;
 use beluga_engine::{
-    AgentState, InterruptionAction, InterruptionPolicy, SessionConfig, SessionState, TurnConfig,
-    UserState, Vad, ear_samples, pcm_out, session,
+    AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, SessionConfig,
+    SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, pcm_out, session,
 };
-use beluga_runtime::{OpenError, Runtime};
+use beluga_runtime::{OpenError, Runtime, throttling};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -170,7 +170,9 @@ impl Engine {
         self.with_runtime(|runtime| runtime.open(session))?
             .map_err(|open| {
                 let code = match open {
-                    OpenError::Full { .. } => "session_limit_exceeded",
+                    OpenError::Full { .. } | OpenError::Overloaded { .. } => {
+                        "session_limit_exceeded"
+                    }
                     OpenError::Unhealthy => "internal_error",
                 };
                 error(code, open, "")
@@ -184,16 +186,10 @@ impl Engine {
             runtime.reap();
             stats.set_item("sessions", runtime.sessions())?;
             stats.set_item("healthy", runtime.is_healthy())?;
-            let shards = runtime.stats().map(|shard| {
-                let shown = PyDict::new(py);
-                shown.set_item("ticks", shard.ticks.load(Ordering::Relaxed))?;
-                shown.set_item("late_ticks", shard.late_ticks.load(Ordering::Relaxed))?;
-                shown.set_item("max_late_us", shard.max_late_us.load(Ordering::Relaxed))?;
-                shown.set_item("busy_us", shard.busy_us.load(Ordering::Relaxed))?;
-                Ok(shown)
-            });
+            let shards = runtime.counters().map(|shard| shard_stats(py, shard));
             stats.set_item("shards", shards.collect::<PyResult<Vec<_>>>()?)
         })??;
+        stats.set_item("cgroup", cgroup_stats(py)?)?;
         Ok(stats)
     }
 
@@ -242,6 +238,33 @@ impl Drop for Engine {
             );
         }
     }
+}
+
+fn shard_stats<'py>(py: Python<'py>, shard: &ShardCounters) -> PyResult<Bound<'py, PyDict>> {
+    let shown = PyDict::new(py);
+    shown.set_item("ticks", shard.ticks.get())?;
+    shown.set_item("busy_us", shard.busy_us.get())?;
+    shown.set_item("late_ticks", shard.late_ticks.get())?;
+    shown.set_item("max_late_us", shard.lateness.max_us())?;
+    shown.set_item("sum_late_us", shard.lateness.sum_us())?;
+    shown.set_item("late_us_bounds", LATENESS_BOUNDS_US.to_vec())?;
+    shown.set_item("late_us_counts", shard.lateness.counts().to_vec())?;
+    shown.set_item("ticks_skipped", shard.ticks_skipped.get())?;
+    shown.set_item("frames_skipped", shard.frames_skipped.get())?;
+    shown.set_item("overload_step", shard.step() as u8)?;
+    shown.set_item("overload_steps_entered", shard.entered().to_vec())?;
+    Ok(shown)
+}
+
+fn cgroup_stats(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let Some(found) = throttling() else {
+        return Ok(None);
+    };
+    let shown = PyDict::new(py);
+    shown.set_item("periods", found.periods)?;
+    shown.set_item("throttled_periods", found.throttled_periods)?;
+    shown.set_item("throttled_us", found.throttled_us)?;
+    Ok(Some(shown))
 }
 
 /// Microseconds on the clock of the events.

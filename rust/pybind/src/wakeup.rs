@@ -1,8 +1,8 @@
 //! How the core wakes an event loop.
 
 use crate::error::error;
-use beluga_engine::LoopWake;
-use beluga_runtime::EventFd;
+use beluga_engine::{Age, LoopWake};
+use beluga_runtime::{EventFd, now_us};
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(crate) struct Wakeup {
     descriptor: EventFd,
     pub(crate) wake: Arc<LoopWake>,
+    lag_us: Age,
 }
 
 #[pymethods]
@@ -25,7 +26,11 @@ impl Wakeup {
             )
         })?;
         let wake = Arc::new(LoopWake::new(Box::new(descriptor.clone())));
-        Ok(Self { descriptor, wake })
+        Ok(Self {
+            descriptor,
+            wake,
+            lag_us: Age::default(),
+        })
     }
 
     fn fileno(&self) -> i32 {
@@ -35,10 +40,16 @@ impl Wakeup {
     fn clear(&self) {
         // In this order: what happens between the two wakes the loop once too often, never too seldom.
         self.descriptor.clear();
-        self.wake.looking();
+        if let Some(woken_us) = self.wake.looking() {
+            self.lag_us.note(woken_us, now_us());
+        }
     }
 
     fn notify(&self) {
-        self.wake.notify();
+        self.wake.notify(now_us());
+    }
+
+    fn lag_us(&self) -> (u64, u64, u64) {
+        self.lag_us.get()
     }
 }

@@ -7,6 +7,8 @@ mod any_cutting;
 mod any_script;
 mod barge_in;
 mod closing;
+mod measures;
+mod overload;
 mod playout;
 mod rates;
 mod starving;
