@@ -44,7 +44,7 @@ class Event:
 
     @property
     def read_from(self) -> int | None:
-        """Where a turn's sound begins, pre-roll included: samples at 16 kHz."""
+        """Where a turn's sound begins, with as much of the pre-roll as is not the turn before: samples at 16 kHz."""
 
     @property
     def played_s(self) -> float | None:
@@ -95,6 +95,7 @@ class Engine:
         *,
         input: Literal["pcm", "opus", "pcmu", "pcma"],
         input_hz: int,
+        output: Literal["pcm", "opus"],
         output_hz: int,
         jitter_target_ms: int,
         vad: Literal["silero", "energy"],
@@ -114,7 +115,7 @@ class Engine:
         """A call, served from the next tick on.
 
         `input_hz` is read for 'pcm' alone, 8000 to 192000; `jitter_target_ms` for packets alone, 0 to 2000;
-        `output_hz` is a multiple of 400 from 8000 to 48000.
+        `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
 
         Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
         place, or the machine is overloaded and has no time for another call.
@@ -145,15 +146,18 @@ class Call:
     """One call's handles. Thread-safe; nothing here waits for the engine. A call that is dropped is closed."""
 
     def drain(self) -> tuple[list[Event], list[tuple[str, int]]]:
-        """Events since the last time, in order, and who is to look again: ('mouth' | 'input' | 'ear' | 'out', n)."""
+        """Events since the last time, in order, and who is to look again: (who, n).
+
+        `who` is 'mouth', 'input', 'ear', 'out' or 'packets'.
+        """
 
     @property
     def closed(self) -> bool: ...
     def close(self) -> None:
         """Ends the call; the event `closed` is its last."""
 
-    def drop_utterances(self, through: int) -> None:
-        """Gives up every utterance up to and including this one; what is heard of it fades out."""
+    def drop_utterance(self, utterance: int) -> None:
+        """Gives up this utterance, heard or waiting, and no other; what is heard of it fades out."""
 
     def resume(self) -> None:
         """What was paused goes on."""
@@ -213,6 +217,15 @@ class Call:
     def push_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> bool:
         """An RTP packet of the caller's, received now; False if it was dropped because too many wait."""
 
+    def read_packet(self) -> tuple[bytes, int, int, bool] | None:
+        """The next packet, for output 'opus', to be sent now; None if there is none yet.
+
+        Payload, sequence number, RTP timestamp (both from 0), and whether it is the first of a stretch.
+        """
+
+    def want_packet(self) -> bool:
+        """True if a packet is there; if not, `drain` says ('packets', 0) when one is."""
+
     def stats(self) -> dict[str, int]:
         """What was measured of the call, by name. `..._max` is the most ever; ages are microseconds.
 
@@ -223,13 +236,16 @@ class Call:
         - `playout_gaps`: ticks in which an utterance in progress had nothing to play.
         - `frames_skipped`: of 10 ms, owed for over 20 ms and not sent; `audible_frames_skipped`: those with the
           agent's sound; `audible_gaps`: unbroken runs of these.
-        - `events_dropped`: nobody drained them; `commands_refused`: too many waited; `illegal_transitions`: 0, or a bug.
+        - `packets_out_dropped`: of the agent; the sender was too slow to take them.
+        - `events_dropped`: nobody drained them; `commands_refused`: too many waited; `illegal_transitions`: 0, or a
+          bug.
         - `frame_age_in_us_count`, `_sum`, `_max`: from a packet's arrival, or a sample's being written, to the tick
           that read it.
-        - `frame_age_out_us_count`, `_sum`, `_max`: from when a frame was due to its being sent.
+        - `frame_age_out_us_count`, `_sum`, `_max`: from when a frame was due to its being sent; of a packet, to its
+          being read.
         - `input_waiting_samples`: of the caller, in the door; `packets_waiting`: of the caller, not yet in the jitter
-          buffer; `mouth_waiting_samples`: of the agent, to be played; `events_waiting`: to be drained. Each as the
-          last tick saw it, and with `_max`.
+          buffer; `mouth_waiting_samples`: of the agent, to be played; `packets_out_waiting`: of the agent, to be
+          sent; `events_waiting`: to be drained. Each as the last tick saw it, and with `_max`.
         """
 
 @final

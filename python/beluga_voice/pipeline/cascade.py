@@ -139,8 +139,6 @@ class Cascade:
         self._ear = CallEar(link)
         self._tasks = Tasks(self._failed)
         self._turns: dict[int, _CallerTurn] = {}
-        self._turn_end = 0
-        """Where the sound of the newest turn ends, in samples."""
         self._speeches: dict[int, Speech] = {}
         """By their numbers in the core, until they were played."""
         self._unfinished: dict[str, Speech] = {}
@@ -196,9 +194,7 @@ class Cascade:
 
     def _on_turn_started(self, event: _core.Event) -> None:
         turn_id, onset_s = cast("int", event.turn), cast("float", event.onset_s)
-        # The pre-roll may reach back into the turn before: its words were heard.
-        start = max(cast("int", event.read_from), min(self._turn_end, round(onset_s * self._ear.sample_rate)))
-        utterance = self._ear.begin_turn(turn_id, start)
+        utterance = self._ear.begin_turn(turn_id, cast("int", event.read_from))
         self._turns[turn_id] = _CallerTurn(turn_id, onset_s, utterance)
         self._emit(UserTurnStarted(at_s=event.at_s, turn_id=turn_id, onset_s=onset_s))
 
@@ -219,8 +215,7 @@ class Cascade:
         self._emit(UserTurnEnded(at_s=event.at_s, turn_id=turn.id, onset_s=turn.onset_s, discarded=True))
 
     def _end_utterance(self, turn: _CallerTurn, event: _core.Event) -> None:
-        self._turn_end = round(event.at_s * self._ear.sample_rate)
-        turn.utterance.end(self._turn_end)
+        turn.utterance.end(round(event.at_s * self._ear.sample_rate))
 
     def _on_interrupted(self, event: _core.Event) -> None:
         speech = self._speeches.get(event.utterance) if event.utterance is not None else None
@@ -265,7 +260,6 @@ class Cascade:
         )
         self._remember(speech)
         self._finish(speech)
-        self._drop_interrupted()
 
     def _on_mark_reached(self, event: _core.Event) -> None:
         speech = self._speeches[cast("int", event.utterance)]
@@ -592,17 +586,9 @@ class Cascade:
         if speech.task is not None:
             speech.task.cancel()
         self._end_speech(speech)
-        self._drop_interrupted()
-
-    def _drop_interrupted(self) -> None:
-        """Has the core drop what was given up. It drops everything up to a number: what is to be heard comes first."""
-        dropped = 0
-        for utterance, speech in sorted(self._speeches.items()):
-            if not speech.interrupted:
-                break
-            dropped = utterance
-        if dropped:
-            self._send(lambda: self._link.call.drop_utterances(dropped))
+        utterance = speech.utterance
+        if utterance is not None:
+            self._send(lambda: self._link.call.drop_utterance(utterance))
 
     def _drop(self, answer: _Answer) -> None:
         for speech in answer.speeches:

@@ -42,6 +42,8 @@ counters! {
     audible_frames_skipped: Counter,
     /// Unbroken runs of those: each is heard as one gap.
     audible_gaps: Counter,
+    /// Packets of the agent lost because the sender was too slow to take them.
+    packets_out_dropped: Counter,
     /// Events lost because nobody drained them.
     events_dropped: Counter,
     /// Commands refused because the queue was full (by the sender).
@@ -58,6 +60,8 @@ counters! {
     packets_waiting: Depth,
     /// Samples of the agent that wait to be played, at the rate at which they were written.
     mouth_waiting_samples: Depth,
+    /// Packets of the agent that wait to be sent.
+    packets_out_waiting: Depth,
     /// Events that wait to be drained.
     events_waiting: Depth,
 }

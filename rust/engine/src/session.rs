@@ -51,7 +51,7 @@ pub struct SessionConfig {
 /// What a session is told, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Give up every utterance up to and including this one.
+    /// Give up this utterance, played or waiting, and no other. It was begun before.
     Drop(UtteranceId),
     /// What is paused goes on.
     Resume,
@@ -305,18 +305,19 @@ impl Session {
             now_us: clock(),
         };
         let frame = &self.out_frame[..self.out_frame_samples];
-        if sending.skipped {
+        let wake = if sending.skipped {
             counters.frames_skipped.add(1);
             if audible {
                 counters.audible_frames_skipped.add(1);
                 counters.audible_gaps.add(u64::from(!self.in_gap));
                 self.in_gap = true;
             }
-            self.output.skip(frame, time, counters);
+            self.output.skip(frame, time, counters)
         } else {
             self.in_gap = false;
-            self.output.send(frame, time, counters);
-        }
+            self.output.send(frame, time, counters)
+        };
+        self.mark_ready(wake, Ready::Packets);
     }
 
     /// Ends the session because its own code failed.
@@ -375,9 +376,9 @@ impl Session {
             let mut event = |kind| sink.push(kind);
             let mut out = Outbox::new(&mut event, &self.shared.counters);
             match command {
-                Command::Drop(through) => {
-                    self.playout.drop_through(through);
-                    self.turns.dropped(through);
+                Command::Drop(utterance) => {
+                    self.playout.drop_utterance(utterance);
+                    self.turns.dropped(utterance);
                 }
                 Command::Resume => self.turns.resume(&mut out),
                 Command::ReplyDone(through) => self.turns.reply_done(through),
@@ -399,6 +400,7 @@ impl Session {
         // Whoever waits for sound that will not come is to look and see that it is over.
         self.shared.set_ready(Ready::Mouth);
         self.shared.set_ready(Ready::Input);
+        self.shared.set_ready(Ready::Packets);
         (0..self.shared.ear_waits.len())
             .for_each(|reader| self.shared.set_ready(Ready::Ear(reader)));
         (0..self.shared.out_waits.len())

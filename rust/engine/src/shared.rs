@@ -25,6 +25,8 @@ pub enum Ready {
     Ear(usize),
     /// Reader `n` of the output has what it waits for.
     Out(usize),
+    /// There is a packet to be sent.
+    Packets,
 }
 
 impl Ready {
@@ -34,6 +36,7 @@ impl Ready {
             Self::Input => 2,
             Self::Ear(reader) => 4 << reader,
             Self::Out(reader) => (4 << EAR_READERS) << reader,
+            Self::Packets => (4 << EAR_READERS) << OUT_READERS,
         }
     }
 }
@@ -150,7 +153,7 @@ impl Shared {
         let readers = (0..EAR_READERS)
             .map(Ready::Ear)
             .chain((0..OUT_READERS).map(Ready::Out));
-        [Ready::Mouth, Ready::Input]
+        [Ready::Mouth, Ready::Input, Ready::Packets]
             .into_iter()
             .chain(readers)
             .filter(move |ready| bits & ready.bit() != 0)

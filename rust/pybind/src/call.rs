@@ -6,8 +6,8 @@ use crate::error::{error, invalid_config, invalid_format, invalid_state};
 use crate::event::{Event, action_of};
 use crate::gate::detached;
 use beluga_engine::{
-    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Ready,
-    SessionHandles, Shared, SoundRing, ear_samples,
+    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, PacketReader,
+    Ready, SessionHandles, Shared, SoundRing, ear_samples,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -24,17 +24,28 @@ pub(crate) struct Call {
     events: Mutex<Consumer<beluga_engine::Event>>,
     commands: Mutex<Producer<Command>>,
     input: Mutex<InputWriter>,
+    packets: Option<Mutex<PacketReader>>,
 }
 
 impl Call {
-    pub(crate) fn new(handles: SessionHandles, input: InputWriter) -> Self {
+    pub(crate) fn new(
+        handles: SessionHandles,
+        input: InputWriter,
+        packets: Option<PacketReader>,
+    ) -> Self {
         Self {
             shared: handles.shared,
             mouth: Mutex::new(handles.mouth),
             events: Mutex::new(handles.events),
             commands: Mutex::new(handles.commands),
             input: Mutex::new(input),
+            packets: packets.map(Mutex::new),
         }
+    }
+
+    fn packets(&self) -> PyResult<MutexGuard<'_, PacketReader>> {
+        let none = || invalid_state("this call's output is PCM; read that");
+        self.packets.as_ref().map(lock).ok_or_else(none)
     }
 
     fn send(&self, command: Command) -> PyResult<()> {
@@ -66,6 +77,7 @@ impl Call {
             Ready::Input => ("input", 0),
             Ready::Ear(reader) => ("ear", reader),
             Ready::Out(reader) => ("out", reader),
+            Ready::Packets => ("packets", 0),
         });
         (events, ready.collect())
     }
@@ -79,8 +91,13 @@ impl Call {
         self.send(Command::Close)
     }
 
-    fn drop_utterances(&self, through: u32) -> PyResult<()> {
-        self.send(Command::Drop(through))
+    fn drop_utterance(&self, utterance: u32) -> PyResult<()> {
+        let newest = lock(&self.mouth).newest();
+        if !(1..=newest).contains(&utterance) {
+            let message = format!("utterance {utterance} was never begun: {newest} were");
+            return Err(invalid_state(message));
+        }
+        self.send(Command::Drop(utterance))
     }
 
     fn resume(&self) -> PyResult<()> {
@@ -189,6 +206,22 @@ impl Call {
                 "this call's input is packets, which never wait",
             )),
         }
+    }
+
+    fn read_packet<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, u16, u32, bool)>> {
+        let age_us = &self.shared.counters.frame_age_out_us;
+        let packet = self.packets()?.pop(beluga_runtime::now_us(), age_us);
+        Ok(packet.map(|packet| {
+            let payload = PyBytes::new(py, packet.payload());
+            (payload, packet.sequence, packet.timestamp, packet.marker)
+        }))
+    }
+
+    fn want_packet(&self) -> PyResult<bool> {
+        Ok(self.packets()?.want() || self.shared.is_closed())
     }
 
     #[pyo3(signature = (payload, *, sequence, timestamp, ssrc))]

@@ -1,13 +1,13 @@
 //! The engine of a process: its shards, and the way to a call.
 
 use crate::call::Call;
-use crate::door::{InputDoor, input_door};
+use crate::door::{InputDoor, OutputDoor, input_door, output_door};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::wakeup::Wakeup;
 use beluga_engine::{
     AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, SessionConfig,
-    SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, pcm_out, session,
+    SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
 };
 use beluga_runtime::{OpenError, Runtime, throttling};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
@@ -77,7 +77,7 @@ impl Engine {
 
     /// Opens a call; see the stub.
     #[pyo3(signature = (
-        wakeup, *, input, input_hz, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
+        wakeup, *, input, input_hz, output, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
         min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms, discard_audio_if_uninterruptible,
         false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
         duck_gain_db
@@ -91,6 +91,7 @@ impl Engine {
         wakeup: &Wakeup,
         input: &str,
         input_hz: u32,
+        output: &str,
         output_hz: u32,
         jitter_target_ms: u32,
         vad: &str,
@@ -157,15 +158,13 @@ impl Engine {
             vad_phase_samples: opened * 160 % WINDOW_SAMPLES,
         };
         let InputDoor { door, writer } = input_door(input, input_hz, jitter_target_ms)?;
-        let (output, out_ring) = pcm_out(output_hz);
-        let (mut session, handles) = session(
-            config,
-            door,
-            Box::new(output),
-            out_ring,
-            wakeup.wake.clone(),
-        )
-        .map_err(|config| invalid_config(config.field, config))?;
+        let OutputDoor {
+            door: out_door,
+            ring,
+            packets,
+        } = output_door(output, output_hz, opened)?;
+        let (mut session, handles) = session(config, door, out_door, ring, wakeup.wake.clone())
+            .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
         self.with_runtime(|runtime| runtime.open(session))?
             .map_err(|open| {
@@ -177,7 +176,7 @@ impl Engine {
                 };
                 error(code, open, "")
             })?;
-        Ok(Call::new(handles, writer))
+        Ok(Call::new(handles, writer, packets))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

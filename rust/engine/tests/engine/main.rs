@@ -9,6 +9,7 @@ mod barge_in;
 mod closing;
 mod measures;
 mod overload;
+mod packets_out;
 mod playout;
 mod rates;
 mod starving;
