@@ -230,7 +230,8 @@ class Call:
         """What was measured of the call, by name. `..._max` is the most ever; ages are microseconds.
 
         - `ticks`: served; `vad_windows`: judged.
-        - `input_starved_samples`: of silence put in because the caller's side had nothing, at 16 kHz.
+        - `input_starved_samples`: of silence put in because the caller's side had nothing, at 16 kHz;
+          `input_caught_up_samples`: of quiet left out because it had been late and had made up for it.
         - `packets_refused`: the queue of packets was full; `packets_dropped`: late, duplicate, malformed or too many
           for the jitter buffer; `frames_concealed`: of 10 ms, made up for lost packets.
         - `playout_gaps`: ticks in which an utterance in progress had nothing to play.

@@ -28,6 +28,8 @@ counters! {
     vad_windows: Counter,
     /// Samples of silence put in because the caller's side had nothing (at 16 kHz).
     input_starved_samples: Counter,
+    /// Samples of quiet left out because the caller's side had been late and had made up for it (at 16 kHz).
+    input_caught_up_samples: Counter,
     /// Packets refused because the packet queue was full (by the pusher).
     packets_refused: Counter,
     /// Packets that could not be used: late, duplicate, malformed or overflowing the jitter buffer.

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, opens a socket or starts a thread: a tick of 10 ms is told what time it is, so hours replay
 //! in seconds and the same input gives the same events. Nothing in [`Shard::tick`] allocates.
 
+mod catching_up;
 mod counters;
 mod door;
 mod event;

@@ -1,9 +1,11 @@
 //! `PcmIn` with `clock=local`: a ring of samples whose writer keeps our time, and nothing else.
 
+use crate::catching_up::CatchingUp;
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor};
 use crate::gauge::Gauge;
 use crate::time::EAR_HZ;
+use beluga_dsp::level::rms_dbfs;
 use beluga_dsp::pcm::to_f32;
 use beluga_dsp::{Alignment, ResampleError, Resampler};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -39,6 +41,7 @@ pub struct PcmIn {
     stamps: Consumer<Stamp>,
     gauge: Arc<Gauge>,
     read: u64,
+    catching_up: CatchingUp,
     resampler: Resampler,
     raw: Box<[i16]>,
     source: Box<[f32]>,
@@ -68,6 +71,7 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
         stamps: stamps_out,
         gauge,
         read: 0,
+        catching_up: CatchingUp::default(),
         resampler,
         raw: vec![0; longest].into(),
         source: vec![0.0; longest].into(),
@@ -115,26 +119,51 @@ impl PcmIn {
         }
         self.stamps.peek().ok().map(|stamp| stamp.at_us)
     }
+
+    /// Takes the next 10 ms, `wanted` samples, into `source`; false where there are not as many. Half a frame is left where it
+    /// is: cutting it off would lose its other half.
+    fn take(&mut self, wanted: usize) -> bool {
+        let raw = &mut self.raw[..wanted];
+        if self.samples.pop_entire_slice(raw).is_err() {
+            return false;
+        }
+        self.read += wanted as u64;
+        to_f32(raw, &mut self.source[..wanted]);
+        true
+    }
+
+    /// Whether the frame that was just taken is to be left out.
+    fn is_spare(&mut self, wanted: usize) -> bool {
+        let level_dbfs = if self.catching_up.is_behind() {
+            rms_dbfs(&self.source[..wanted])
+        } else {
+            0.0
+        };
+        let waiting = (self.samples.slots() / wanted) as u32;
+        self.catching_up.leaves_out(waiting, level_dbfs)
+    }
 }
 
 impl InDoor for PcmIn {
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
         counters.input_waiting_samples.note(self.samples.slots());
-        let written_us = self.written_us();
         let wanted = self.resampler.input_needed(frame.len());
-        let (raw, source) = (&mut self.raw[..wanted], &mut self.source[..wanted]);
-        if self.samples.pop_entire_slice(raw).is_ok() {
+        let written_us = self.written_us();
+        let mut taken = self.take(wanted);
+        if taken && self.is_spare(wanted) {
+            counters.input_caught_up_samples.add(frame.len() as u64);
+            taken = self.take(wanted);
+        }
+        if taken {
             if let Some(written_us) = written_us {
                 counters.frame_age_in_us.note(written_us, now_us);
             }
-            self.read += wanted as u64;
-            to_f32(raw, source);
         } else {
-            // Half a frame is left where it is: cutting it off would lose its other half.
-            source.fill(0.0);
+            self.catching_up.starved();
+            self.source[..wanted].fill(0.0);
             counters.input_starved_samples.add(frame.len() as u64);
         }
-        self.resampler.process(source, frame);
+        self.resampler.process(&self.source[..wanted], frame);
         self.gauge.advance(self.read)
     }
 }

@@ -14,6 +14,9 @@ use pyo3::types::{PyBytes, PyDict};
 use rtrb::{Consumer, Producer};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Payload, sequence number, timestamp, marker.
+type ShownPacket<'py> = (Bound<'py, PyBytes>, u16, u32, bool);
+
 /// See the stub.
 ///
 /// Each lock is held by Python's threads alone: the shard never waits for one.
@@ -208,10 +211,7 @@ impl Call {
         }
     }
 
-    fn read_packet<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(Bound<'py, PyBytes>, u16, u32, bool)>> {
+    fn read_packet<'py>(&self, py: Python<'py>) -> PyResult<Option<ShownPacket<'py>>> {
         let age_us = &self.shared.counters.frame_age_out_us;
         let packet = self.packets()?.pop(beluga_runtime::now_us(), age_us);
         Ok(packet.map(|packet| {

@@ -6,6 +6,7 @@ mod common;
 mod any_cutting;
 mod any_script;
 mod barge_in;
+mod catching_up;
 mod closing;
 mod measures;
 mod overload;
