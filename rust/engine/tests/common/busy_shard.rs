@@ -137,17 +137,33 @@ impl BusyCall {
     /// Every sample that was sent is the one that belongs to its position, or silence: none twice, none out of order, and
     /// the position is session time. Every sample that the caller said was heard, in order, with nothing between.
     pub fn check(&self) {
-        for (position, &sample) in self.sent.iter().enumerate() {
-            assert!(
-                sample == 0 || sample == ramp(position as u64),
-                "{sample} was sent at {position}, where {} belongs",
-                ramp(position as u64)
-            );
-        }
-        for (position, &sample) in self.heard.iter().enumerate() {
-            assert_eq!(sample, ramp(position as u64), "heard at {position}");
-        }
+        assert_eq!(
+            (self.sent_at_wrong_places(), self.heard_at_wrong_places()),
+            (0, 0)
+        );
     }
+
+    /// Samples that were sent where they do not belong: a second time, too late or too early.
+    pub fn sent_at_wrong_places(&self) -> usize {
+        misplaced(
+            self.sent
+                .iter()
+                .map(|&sample| (sample != 0).then_some(sample)),
+        )
+    }
+
+    /// Samples of the caller that were not heard at their place.
+    pub fn heard_at_wrong_places(&self) -> usize {
+        misplaced(self.heard.iter().map(|&sample| Some(sample)))
+    }
+}
+
+/// How many of the samples that are there are not those of the ramp at their position.
+fn misplaced(samples: impl Iterator<Item = Option<i16>>) -> usize {
+    samples
+        .enumerate()
+        .filter(|&(position, sample)| sample.is_some_and(|sample| sample != ramp(position as u64)))
+        .count()
 }
 
 /// See the module.

@@ -1,6 +1,6 @@
 //! More work than there is time for: what is given up, that nothing is emitted twice, and that it passes.
 
-use crate::common::busy_shard::{BusyShard, OUT_FRAME, OUT_HZ};
+use crate::common::busy_shard::{BusyCall, BusyShard, OUT_FRAME, OUT_HZ};
 use crate::common::laws;
 use beluga_engine::OverloadStep::{CheaperCodec, NoNewCalls, None, SkippedFrames};
 use beluga_engine::{EventKind, LATEST_FRAME_US};
@@ -23,7 +23,7 @@ fn a_shard_with_twice_the_work_it_has_time_for_climbs_the_ladder_and_is_down_aga
     busy.machine.set_costs(100, 400);
     let before = busy.shard.counters().ticks.get();
     busy.run_until(1_000_000 + BUSY_SECONDS * 1_000_000);
-    let load_pct = 200;
+    let load_pct = SESSIONS as u64 * (100 + 400) * 100 / 10_000;
     let served = busy.shard.counters().ticks.get() - before;
     assert_eq!(busy.shard.counters().step(), SkippedFrames);
     assert!(
@@ -89,6 +89,7 @@ fn a_shard_with_twice_the_work_it_has_time_for_climbs_the_ladder_and_is_down_aga
         age_out_max_us <= LATEST_FRAME_US + 20_000,
         "{age_out_max_us} us"
     );
+    let sum = |of: &dyn Fn(&BusyCall) -> usize| busy.calls.iter().map(of).sum::<usize>() as u64;
     report(&[
         ("sessions", SESSIONS as u64),
         ("load_pct", load_pct),
@@ -115,8 +116,14 @@ fn a_shard_with_twice_the_work_it_has_time_for_climbs_the_ladder_and_is_down_aga
             10 * gap_frames.iter().copied().max().unwrap_or(0) as u64,
         ),
         ("recovered_after_ms", recovered_us / 1_000),
-        ("input_samples_lost", 0),
-        ("samples_sent_twice", 0),
+        (
+            "samples_sent_at_wrong_places",
+            sum(&|call| call.sent_at_wrong_places()),
+        ),
+        (
+            "samples_heard_at_wrong_places",
+            sum(&|call| call.heard_at_wrong_places()),
+        ),
     ]);
 }
 
