@@ -55,10 +55,18 @@ class CallLink:
     def __init__(self, call: _core.Call, loop: LoopLink) -> None:
         self.call = call
         self.on_event: Callable[[_core.Event], None] = lambda _: None
-        self._waiters: dict[tuple[str, int], Waiter] = {("mouth", 0): Waiter(), ("input", 0): Waiter()}
+        self._waiters: dict[tuple[str, int], Waiter] = {
+            ("mouth", 0): Waiter(),
+            ("input", 0): Waiter(),
+            ("packets", 0): Waiter(),
+        }
         self._over = asyncio.Event()
         self._loop_link = loop
         self._loop_link.add(self)
+
+    def stats(self) -> dict[str, int]:
+        """What was measured of the call (see `_core.Call.stats`) and of its loop (see `LoopLink.stats`)."""
+        return {**self.call.stats(), **self._loop_link.stats()}
 
     @property
     def over(self) -> bool:
@@ -110,6 +118,11 @@ class CallLink:
         """Until the agent's sound up to `position` was sent, the call is over, or somebody wakes the reader."""
         if not self.call.want_output(self._place(reader), position):
             await reader.wait()
+
+    async def encoded(self) -> None:
+        """Until a packet of the agent's is there, or the call is over."""
+        if not self.call.want_packet():
+            await self._waiters["packets", 0].wait()
 
     async def write_mouth(self, pcm: Buffer, write: Callable[[memoryview], int]) -> None:
         """Queues all of `pcm`, waiting while there is no room; `write` queues what it can and says how much that was.

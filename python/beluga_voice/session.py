@@ -276,8 +276,13 @@ class VoiceSession:
         return self._link
 
     def stats(self) -> dict[str, int]:
-        """The call's counters by name."""
-        counters = dict(self._link.call.stats()) if self._link is not None else {}
+        """What was measured of the call, by name; empty before it was opened.
+
+        Counts, ages and depths are those of `_core.Call.stats`; `loop_lag_us_count`, `_sum` and `_max` tell how long
+        the session's event loop took to look when the core had woken it. `agent_calls_abandoned` counts synchronous
+        agents that were past their deadline, `session_events_dropped` what a slow `events()` loop missed.
+        """
+        counters = self._link.stats() if self._link is not None else {}
         abandoned = self._host.abandoned if self._host is not None else 0
         return {**counters, "agent_calls_abandoned": abandoned, "session_events_dropped": self.events_dropped}
 

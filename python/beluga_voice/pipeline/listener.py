@@ -77,8 +77,6 @@ class Listener:
         self._report = report
         self._on_words = on_words
         self._ear = CallEar(link)
-        self._turn_end = 0
-        """Where the sound of the newest turn ends, in samples."""
 
     def start(self) -> None:
         """Begins to listen."""
@@ -93,9 +91,7 @@ class Listener:
     def turn_started(self, event: _core.Event) -> None:
         """The caller has begun to speak."""
         turn_id, onset_s = cast("int", event.turn), cast("float", event.onset_s)
-        # The pre-roll may reach back into the turn before: its words were heard.
-        start = max(cast("int", event.read_from), min(self._turn_end, round(onset_s * EAR_HZ)))
-        utterance = self._ear.begin_turn(turn_id, start)
+        utterance = self._ear.begin_turn(turn_id, cast("int", event.read_from))
         self.turns[turn_id] = CallerTurn(turn_id, onset_s, utterance)
         self._report.event(UserTurnStarted(at_s=event.at_s, turn_id=turn_id, onset_s=onset_s))
 
@@ -118,8 +114,7 @@ class Listener:
         self._report.event(UserTurnEnded(at_s=event.at_s, turn_id=turn.id, onset_s=turn.onset_s, discarded=True))
 
     def _end_utterance(self, turn: CallerTurn, event: _core.Event) -> None:
-        self._turn_end = round(event.at_s * EAR_HZ)
-        turn.utterance.end(self._turn_end)
+        turn.utterance.end(round(event.at_s * EAR_HZ))
 
     # -- words ----------------------------------------------------------------------------------------------------
 

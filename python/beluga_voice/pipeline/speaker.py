@@ -176,18 +176,9 @@ class Speaker:
         if speech.task is not None:
             speech.task.cancel()
         self.end(speech)
-        self._drop_interrupted()
-
-    def _drop_interrupted(self) -> None:
-        """Has the core drop what was given up. It drops everything up to a number: what is to be heard comes first."""
-        dropped = 0
-        for utterance, speech in sorted(self._begun.items()):
-            if not speech.interrupted:
-                break
-            dropped = utterance
-        if dropped:
+        if speech.utterance is not None:
             with translated():
-                self._link.call.drop_utterances(dropped)
+                self._link.call.drop_utterance(speech.utterance)
 
     # -- what the core reports ------------------------------------------------------------------------------------
 
@@ -211,7 +202,6 @@ class Speaker:
         )
         self._on_played(speech)
         self._finish(speech)
-        self._drop_interrupted()
 
     def mark_reached(self, event: _core.Event) -> None:
         """A voice's mark was heard."""

@@ -1,19 +1,19 @@
 //! The engine of a process: its shards, and the way to a call.
 
 use crate::call::Call;
-use crate::door::{InputDoor, input_door};
+use crate::door::{InputDoor, OutputDoor, input_door, output_door};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
-use crate::host::{Host, Stepped};
+use crate::host::{Clock, Host, Stepped};
 use crate::wakeup::Wakeup;
 use beluga_engine::{
-    AgentState, InterruptionAction, InterruptionPolicy, SessionConfig, SessionState, TurnConfig,
-    UserState, Vad, ear_samples, pcm_out, session,
+    AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, SessionConfig,
+    SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
 };
-use beluga_runtime::{OpenError, Runtime};
+use beluga_runtime::{OpenError, Runtime, throttling};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Opens a call; see the stub.
     #[pyo3(signature = (
-        wakeup, *, input, input_hz, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
+        wakeup, *, input, input_hz, output, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
         min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms, discard_audio_if_uninterruptible,
         false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
         duck_gain_db
@@ -93,6 +93,7 @@ impl Engine {
         wakeup: &Wakeup,
         input: &str,
         input_hz: u32,
+        output: &str,
         output_hz: u32,
         jitter_target_ms: u32,
         vad: &str,
@@ -159,27 +160,27 @@ impl Engine {
             vad_phase_samples: opened * 160 % WINDOW_SAMPLES,
         };
         let InputDoor { door, writer } = input_door(input, input_hz, jitter_target_ms)?;
-        let (output, out_ring) = pcm_out(output_hz);
-        let (mut session, handles) = session(
-            config,
-            door,
-            Box::new(output),
-            out_ring,
-            wakeup.wake.clone(),
-        )
-        .map_err(|config| invalid_config(config.field, config))?;
+        let OutputDoor {
+            door: out_door,
+            ring,
+            packets,
+        } = output_door(output, output_hz, opened)?;
+        let (mut session, handles) = session(config, door, out_door, ring, wakeup.wake.clone())
+            .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
         let clock = self.with_host(|host| {
             host.open(session).map_err(|open| {
                 let code = match open {
-                    OpenError::Full { .. } => "session_limit_exceeded",
+                    OpenError::Full { .. } | OpenError::Overloaded { .. } => {
+                        "session_limit_exceeded"
+                    }
                     OpenError::Unhealthy => "internal_error",
                 };
                 error(code, open, "")
             })?;
             Ok::<_, PyErr>(host.clock())
         })??;
-        Ok(Call::new(handles, writer, clock))
+        Ok(Call::new(handles, writer, packets, clock))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -187,20 +188,13 @@ impl Engine {
         self.with_host(|host| -> PyResult<()> {
             stats.set_item("sessions", host.sessions())?;
             stats.set_item("healthy", host.is_healthy())?;
-            let Host::Threads(runtime) = host else {
-                return stats.set_item("shards", PyList::empty(py));
-            };
-            runtime.reap();
-            let shards = runtime.stats().map(|shard| {
-                let shown = PyDict::new(py);
-                shown.set_item("ticks", shard.ticks.load(Ordering::Relaxed))?;
-                shown.set_item("late_ticks", shard.late_ticks.load(Ordering::Relaxed))?;
-                shown.set_item("max_late_us", shard.max_late_us.load(Ordering::Relaxed))?;
-                shown.set_item("busy_us", shard.busy_us.load(Ordering::Relaxed))?;
-                Ok(shown)
-            });
-            stats.set_item("shards", shards.collect::<PyResult<Vec<_>>>()?)
+            let shards: PyResult<Vec<_>> = host
+                .counters()
+                .map(|shard| shard_stats(py, shard))
+                .collect();
+            stats.set_item("shards", shards?)
         })??;
+        stats.set_item("cgroup", cgroup_stats(py)?)?;
         Ok(stats)
     }
 
@@ -220,6 +214,11 @@ impl Engine {
             opened: AtomicUsize::new(0),
             process: std::process::id(),
         }
+    }
+
+    /// What calls and loops of this engine are timed by.
+    pub(crate) fn clock(&self) -> PyResult<Clock> {
+        self.with_host(|host| host.clock())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Host>> {
@@ -271,6 +270,33 @@ fn model_of(silero: Option<&[u8]>) -> PyResult<Option<Arc<Silero>>> {
             "vad",
         )
     })
+}
+
+fn shard_stats<'py>(py: Python<'py>, shard: &ShardCounters) -> PyResult<Bound<'py, PyDict>> {
+    let shown = PyDict::new(py);
+    shown.set_item("ticks", shard.ticks.get())?;
+    shown.set_item("busy_us", shard.busy_us.get())?;
+    shown.set_item("late_ticks", shard.late_ticks.get())?;
+    shown.set_item("max_late_us", shard.lateness.max_us())?;
+    shown.set_item("sum_late_us", shard.lateness.sum_us())?;
+    shown.set_item("late_us_bounds", LATENESS_BOUNDS_US.to_vec())?;
+    shown.set_item("late_us_counts", shard.lateness.counts().to_vec())?;
+    shown.set_item("ticks_skipped", shard.ticks_skipped.get())?;
+    shown.set_item("frames_skipped", shard.frames_skipped.get())?;
+    shown.set_item("overload_step", shard.step() as u8)?;
+    shown.set_item("overload_steps_entered", shard.entered().to_vec())?;
+    Ok(shown)
+}
+
+fn cgroup_stats(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let Some(found) = throttling() else {
+        return Ok(None);
+    };
+    let shown = PyDict::new(py);
+    shown.set_item("periods", found.periods)?;
+    shown.set_item("throttled_periods", found.throttled_periods)?;
+    shown.set_item("throttled_us", found.throttled_us)?;
+    Ok(Some(shown))
 }
 
 /// Microseconds on the clock of the events.

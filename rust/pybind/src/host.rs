@@ -1,6 +1,6 @@
 //! Who ticks: threads on the machine's clock, or somebody who says what time it is.
 
-use beluga_engine::{Session, Shard, TICK_MS};
+use beluga_engine::{Session, Shard, ShardCounters, TICK_MS};
 use beluga_runtime::{OpenError, Runtime};
 use beluga_vad::Silero;
 use std::sync::Arc;
@@ -65,6 +65,17 @@ impl Host {
         match self {
             Self::Threads(runtime) => runtime.is_healthy(),
             Self::Stepped(_) => true,
+        }
+    }
+
+    /// What each shard did.
+    pub(crate) fn counters(&self) -> Box<dyn Iterator<Item = &ShardCounters> + '_> {
+        match self {
+            Self::Threads(runtime) => {
+                runtime.reap();
+                Box::new(runtime.counters())
+            }
+            Self::Stepped(stepped) => Box::new(std::iter::once(stepped.shard.counters().as_ref())),
         }
     }
 
