@@ -5,7 +5,7 @@ Positions count samples since the start of the call; `..._s` are seconds on the 
 the clock of `time.monotonic()`.
 """
 
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 from typing_extensions import Buffer
 
@@ -313,6 +313,50 @@ class SileroVad:
 
     def reset(self) -> None:
         """Forgets everything heard."""
+
+@final
+class NetworkEmulator:
+    """One way of an emulated network for RTP packets; docs: `beluga_voice.testing.NetworkConditions`.
+
+    Times of conditions are seconds. Raises CoreError: `invalid_config` with the field.
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: int,
+        delay: float = 0.0,
+        jitter_median: float = 0.0,
+        jitter_sigma: float = 0.0,
+        jitter_correlation: float = 0.0,
+        good_to_bad: float = 0.0,
+        bad_to_good: float = 0.0,
+        loss_in_good: float = 0.0,
+        loss_in_bad: float = 0.0,
+        duplicate: float = 0.0,
+        reordering: float = 0.0,
+        detour: float = 0.0,
+        stall_gap: float = 0.0,
+        stall_shortest: float = 0.0,
+        stall_longest: float = 0.0,
+        bits_per_s: int = 0,
+        queue_bytes: int = 0,
+    ) -> NetworkEmulator: ...
+    def push(self, now_us: int, payload: bytes, sequence: int, timestamp: int, ssrc: int) -> None:
+        """Sends a packet."""
+
+    def pop(self, now_us: int) -> tuple[bytes, int, int, int, int, int] | None:
+        """The next packet that has arrived: payload, sequence, timestamp, SSRC, when it was sent and arrived (us)."""
+
+    @property
+    def next_due_us(self) -> int | None:
+        """When the next packet arrives."""
+
+    def stats(self) -> dict[str, int]:
+        """`sent + duplicated = delivered + lost + queue_drops + in_flight_drops + held`; and `reordered`."""
+
+def network_profiles() -> dict[str, dict[str, Any]]:
+    """The named networks: the arguments of `NetworkEmulator` that make each."""
 
 def read_wav(data: bytes) -> tuple[bytes, int, int]:
     """A WAV file as int16 samples (channels interleaved), sample rate and channels.

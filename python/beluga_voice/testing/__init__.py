@@ -20,6 +20,7 @@ from beluga_voice.testing import tone_words
 from beluga_voice.testing.fake_agent import FakeAgent
 from beluga_voice.testing.fake_stt import FakeSpeechToText
 from beluga_voice.testing.fake_tts import FakeTextToSpeech
+from beluga_voice.testing.network import EmulatedNetwork, NetworkConditions, RtpPacket
 from beluga_voice.testing.scripted_caller import (
     Answered,
     HangUp,
@@ -36,14 +37,17 @@ from beluga_voice.virtual_time import Charge, FixedTimes, MeasuredTimes, Recorde
 __all__ = [
     "Answered",
     "Charge",
+    "EmulatedNetwork",
     "FakeAgent",
     "FakeSpeechToText",
     "FakeTextToSpeech",
     "FixedTimes",
     "HangUp",
     "MeasuredTimes",
+    "NetworkConditions",
     "Noise",
     "RecordedTimes",
+    "RtpPacket",
     "Said",
     "Say",
     "ScriptedCaller",
