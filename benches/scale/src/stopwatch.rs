@@ -1,7 +1,8 @@
 //! Doors that look at the clock, so that a tick can be told apart without touching the shard: it pulls from every input,
 //! then judges all windows, then sends to every output. The two looks of an input are part of the row: some 0.05 us.
 
-use beluga_engine::{Counters, EarFrame, InDoor, OutDoor, PacketIn, PcmOut};
+use beluga_codec::Effort;
+use beluga_engine::{Counters, EarFrame, InDoor, OutDoor, PacketIn, PcmOut, SendTime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ impl OutDoor for TimedOut {
         self.door.lead_ms()
     }
 
-    fn send(&mut self, frame: &[i16], counters: &Counters) {
+    fn send(&mut self, frame: &[i16], time: SendTime, counters: &Counters) -> bool {
         let watch = &self.watch;
         let pulled_at_ns = watch.pulled_at_ns.load(Ordering::Relaxed);
         if pulled_at_ns != NOT_PULLED {
@@ -86,6 +87,14 @@ impl OutDoor for TimedOut {
             watch.between_ns.fetch_add(between_ns, Ordering::Relaxed);
             watch.pulled_at_ns.store(NOT_PULLED, Ordering::Relaxed);
         }
-        self.door.send(frame, counters);
+        self.door.send(frame, time, counters)
+    }
+
+    fn skip(&mut self, frame: &[i16], time: SendTime, counters: &Counters) -> bool {
+        self.door.skip(frame, time, counters)
+    }
+
+    fn set_effort(&mut self, effort: Effort) {
+        self.door.set_effort(effort);
     }
 }

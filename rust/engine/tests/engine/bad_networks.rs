@@ -53,7 +53,7 @@ struct Heard {
     ear: Vec<i16>,
     events: Vec<Event>,
     ticks: u64,
-    counters: Vec<(&'static str, u64)>,
+    counters: Vec<(String, u64)>,
     refused: u64,
     network: NetworkStats,
 }
