@@ -81,10 +81,7 @@ impl CatchingUp {
         self.watch.floor_dbfs = self.watch.floor_dbfs.min(level_dbfs);
         if self.watch.frames == WATCHED_FRAMES {
             let watched = std::mem::take(&mut self.watch);
-            self.spare = watched
-                .least_waiting
-                .saturating_sub(KEPT_FRAMES)
-                .min(self.put_in);
+            self.spare = watched.least_waiting.saturating_sub(KEPT_FRAMES);
             self.quiet_dbfs = (watched.floor_dbfs + QUIET_OVER_FLOOR_DB).min(QUIET_DBFS);
             if self.spare == 0 {
                 // He did not make up for it: there is nothing to take out.

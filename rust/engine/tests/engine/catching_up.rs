@@ -133,6 +133,19 @@ fn who_writes_ahead_loses_nothing() {
 }
 
 #[test]
+fn who_says_nothing_for_over_a_second_and_then_writes_ahead_was_not_late() {
+    let sound = words(900);
+    let brought = |tick: usize| match tick {
+        0..200 => tick + 1,
+        200..350 => 200,
+        _ => tick - 350 + 200 + 51,
+    };
+    let (call, ear) = heard(&sound, 800, brought);
+    assert_eq!(call.counter("input_caught_up_samples"), 0);
+    assert_eq!(ear[350 * FRAME..], sound[200 * FRAME..650 * FRAME]);
+}
+
+#[test]
 fn no_more_is_left_out_than_was_put_in() {
     // Ahead by 500 ms, late by 200 once: the 500 are his own.
     let sound = words(1_000);

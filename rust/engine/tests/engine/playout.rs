@@ -221,7 +221,7 @@ fn one_that_waits_is_dropped_and_what_is_before_and_behind_it_is_played() {
 #[test]
 fn as_many_are_dropped_as_can_wait_and_their_numbers_are_free_again() {
     let mut call = call();
-    for round in 0..4 {
+    for round in 0..7 {
         // Of different numbers in each round, so that none that is played has the place of one that was dropped.
         let played: Vec<_> = (0..=round)
             .map(|_| call.say(&tone(480), OUT_HZ, POLICY))
@@ -239,7 +239,7 @@ fn as_many_are_dropped_as_can_wait_and_their_numbers_are_free_again() {
             call.wait(if round == 0 { 10 } else { 0 });
             call.tick_undrained();
         }
-        call.wait(50);
+        call.wait(200);
         let interrupted = finished(&call).iter().filter(|each| each.2).count();
         let begun = call.handles.mouth.newest() as usize;
         assert_eq!(finished(&call).len(), begun);
