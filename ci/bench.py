@@ -12,13 +12,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from places import ROOT, VENV
+from places import ROOT, VENV, bench_environment
 
 
 def benches() -> dict[str, Path]:
     """Name -> script."""
     found = sorted((ROOT / "benches").rglob("bench_*.py"))
     return {path.stem.removeprefix("bench_").replace("_", "-"): path for path in found}
+
+
+def run(script: Path) -> int:
+    """Runs one benchmark and returns its exit code."""
+    return subprocess.run([VENV / "bin" / "python", script], cwd=ROOT, env=bench_environment(), check=False).returncode
 
 
 def main() -> None:
@@ -35,10 +40,7 @@ def main() -> None:
     if not names or set(names) - set(known):
         sys.exit(f"unknown benchmark: {', '.join(sorted(set(names) - set(known))) or '(none named)'}; "
                  f"there are: {', '.join(known) or 'none'}")  # fmt: skip
-    failed = [
-        name for name in names
-        if subprocess.run([VENV / "bin" / "python", known[name]], cwd=ROOT, check=False).returncode
-    ]  # fmt: skip
+    failed = [name for name in names if run(known[name])]
     sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
 
 

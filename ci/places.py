@@ -22,6 +22,12 @@ def cargo_target_dir() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR") or cache_dir() / "target")
 
 
+def bench_environment() -> dict[str, str]:
+    """The environment of benchmarks and proofs: they import what lies in benches/ from there."""
+    paths = [str(ROOT / "benches"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
 def cargo_home() -> Path:
     """Where cargo keeps the sources of crates."""
     return Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
