@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _load() -> ModuleType:
-    """benches/ is no package that tests see."""
-    spec = importlib.util.spec_from_file_location("bench_result", ROOT / "benches" / "bench_result.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-bench_result = _load()
+import bench_result
 
 
 def test_what_is_published_has_the_form() -> None:
