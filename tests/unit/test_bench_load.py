@@ -1,4 +1,4 @@
-"""What the load benchmarks and proofs judge by: labels of the caller's sound, what is kept to, what counts as growth."""
+"""What the load benchmarks and proofs judge by: labels of the caller's sound, what is kept to, what is growth."""
 
 from __future__ import annotations
 
