@@ -4,7 +4,7 @@ SHELL := bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PYTHON
-BENCHES := $(shell find benches -name 'bench_*.py' 2>/dev/null)
+BENCHES := $(shell find benches -mindepth 2 -name 'bench_*.py' 2>/dev/null)
 
 .PHONY: help setup demo test lint wheel prove lock clean
 

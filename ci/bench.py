@@ -1,4 +1,4 @@
-"""Runs benchmarks: benches/**/bench_NAME.py, one or all of them.
+"""Runs benchmarks: benches/*/bench_NAME.py, one or all of them.
 
     python ci/bench.py --list | NAME... | --all
 
@@ -17,7 +17,7 @@ from places import ROOT, VENV, bench_environment
 
 def benches() -> dict[str, Path]:
     """Name -> script."""
-    found = sorted((ROOT / "benches").rglob("bench_*.py"))
+    found = sorted((ROOT / "benches").glob("*/bench_*.py"))
     return {path.stem.removeprefix("bench_").replace("_", "-"): path for path in found}
 
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from places import RESULTS, ROOT, VENV
+from places import RESULTS, ROOT, VENV, bench_environment
 
 
 def proofs() -> dict[str, Path]:
@@ -35,7 +35,8 @@ def prove(name: str, script: Path) -> bool:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         rows = Path(place) / "rows.json"
-        code = subprocess.run(command, cwd=ROOT, env=os.environ | {"PROOF_ROWS": str(rows)}, check=False).returncode
+        environment = bench_environment() | {"PROOF_ROWS": str(rows)}
+        code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         measured = json.loads(rows.read_text()) if rows.exists() else []
     seconds = round(time.monotonic() - started, 1)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=False, capture_output=True, text=True)

@@ -54,7 +54,7 @@ class CallLink:
 
     def __init__(self, call: _core.Call, loop: LoopLink) -> None:
         self.call = call
-        self.on_event: Callable[[_core.Event], None] = lambda _: None
+        self.on_event: Callable[[_core.Event], None] = _ignore
         self._waiters: dict[tuple[str, int], Waiter] = {
             ("mouth", 0): Waiter(),
             ("input", 0): Waiter(),
@@ -81,6 +81,8 @@ class CallLink:
             if event.kind in ("closed", "failed"):
                 self._loop_link.discard(self)
                 self._over.set()
+                # Who listened holds this link, and with it a megabyte of sound: they part here.
+                self.on_event = _ignore
         for who in ready:
             waiter = self._waiters.get(who)
             if waiter is not None:
@@ -166,6 +168,9 @@ class CallLink:
 
     def _place(self, reader: Waiter) -> int:
         return next(place for (_, place), waiter in self._waiters.items() if waiter is reader)
+
+
+def _ignore(_: _core.Event) -> None: ...
 
 
 def _int16_bytes(pcm: Buffer) -> memoryview:

@@ -120,6 +120,7 @@ class VoiceSession:
         self._closer: asyncio.Task[None] | None = None
         self._link: CallLink | None = None
         self._cascade: Cascade | None = None
+        self._history: list[ChatMessage] = []
         self._host: AgentHost | None = None
         self._components: list[SpeechToText | TextToSpeech] = []
         self._transport: Transport | None = None
@@ -195,6 +196,7 @@ class VoiceSession:
             emit=self._emit,
             end_call=lambda reason: self._end_soon("task_completed", detail=reason),
         )
+        self._history = self._cascade.history
         link.on_event = self._on_core_event
         self._state = "active"
         self._cascade.start()
@@ -266,7 +268,7 @@ class VoiceSession:
     @property
     def history(self) -> tuple[ChatMessage, ...]:
         """What was said and heard, oldest first."""
-        return tuple(self._cascade.history) if self._cascade is not None else ()
+        return tuple(self._history)
 
     @property
     def link(self) -> CallLink:
@@ -362,6 +364,8 @@ class VoiceSession:
             if self._cascade is not None:
                 await self._cascade.aclose()
         finally:
+            # It holds this session, and the call: without it both go when their user lets go of them.
+            self._cascade = None
             await self._release()
             self._state = "error" if error is not None else "ended"
             if self._transport is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,12 +11,14 @@ __all__ = ["Tasks"]
 
 
 class Tasks:
-    """The tasks of one owner. `on_failure` is told of an exception that nobody awaits."""
+    """The tasks of one owner. `on_failure`, a method of the owner's, is told of an exception that nobody awaits."""
 
     def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
         # A dict for its order: tasks end in the order in which they began.
         self._running: dict[asyncio.Task[None], None] = {}
-        self._on_failure = on_failure
+        # The owner holds its tasks and not they it: what it holds is let go of with it, and not when Python next looks
+        # for cycles.
+        self._on_failure = weakref.WeakMethod(on_failure)
 
     def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Runs `work` until it ends or `cancel` is called."""
@@ -44,5 +47,11 @@ class Tasks:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_failure(error)
+        try:
+            error = task.exception()
+        except asyncio.CancelledError:
+            # Asked for, so that the task forgets it: by its traceback it holds all that the task knew.
+            return
+        on_failure = self._on_failure()
+        if error is not None and on_failure is not None:
+            on_failure(error)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.call import PATIENCE_S, on_call, refuses_after_close
 from support.components import ToneEars, ToneVoice
+from support.tone_words import spoken
 
 from beluga_voice import LocalCall, VoiceSession
 from beluga_voice._engine import engine
@@ -233,3 +235,25 @@ def test_a_loop_that_ends_in_the_middle_of_a_call_ends_the_call() -> None:
     asyncio.run(leave())
     assert ended[0].state == "ended"
     assert sessions_in_the_engine() == 0
+
+
+async def test_a_call_that_is_over_goes_with_its_last_user() -> None:
+    """It holds a megabyte of sound: to wait until Python next looks for cycles costs hundreds of calls' worth of it."""
+    session, call = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy"), LocalCall()
+    await session.start(call)
+    await call.write(spoken("able bake", call.sample_rate))
+    core_call = session.link.call
+    link, held = weakref.ref(session.link), weakref.ref(session)
+    gc.collect()
+    gc.disable()
+    try:
+        await call.hang_up()
+        await session.wait_closed()
+        assert session.history == ()
+        del session, call
+        await asyncio.sleep(0.05)  # what was just woken ends
+        assert held() is None
+        assert link() is None
+    finally:
+        gc.enable()
+    assert core_call.closed

@@ -1,0 +1,193 @@
+"""The framework's own share of a call on the local backend, stage by stage: design, section 7.
+
+Callers are one thread that hands each call 10 ms of sound every 10 ms; recogniser, agent and voice answer in no time.
+Two scripts: `BRISK` has a turn a second, for many turns in little time, and two answers of three are talked over;
+`NATURAL` is a sentence and an answer of the same length every four seconds, for what a call costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench_result import QUICK, RESULTS, print_table, write_result
+from load.share_call import Script
+from load.share_picture import draw
+from load.share_run import ShareRun, hold, idle_pss_kb
+from load.voiced_sound import SENTENCE_S, STRETCHES_S
+
+Row = dict[str, Any]
+
+BRISK = Script(stretches_s=STRETCHES_S, period_s=1.0, answer_ms=250, long_answer_ms=3_000)
+NATURAL = Script(stretches_s=(SENTENCE_S,), period_s=4.4, answer_ms=1_750, long_answer_ms=1_750)
+# sessions -> seconds: 200 turns for a p95, 1,000 for a p99 (one call would take a quarter of an hour for that).
+BRISK_S = {1: 15, 10: 12, 50: 10, 100: 10} if QUICK else {1: 310, 10: 105, 50: 45, 100: 45}
+NATURAL_S = {50: 9, 100: 9} if QUICK else {50: 35, 100: 35}
+IDLE_SESSIONS = 100
+ENOUGH = {"p95_ms": 200, "p99_ms": 1_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a stage may take, and at how many sessions that is judged."""
+
+    limits_ms: dict[str, float]
+    sessions: tuple[int, ...]
+
+
+EVERY = tuple(BRISK_S)
+BUDGETS = {
+    "event": Budget({"p99_ms": 1.0}, (100,)),
+    "tts_to_out": Budget({"p99_ms": 15.0}, EVERY),
+    "eou_to_agent": Budget({"p99_ms": 20.0}, EVERY),
+    "barge_in": Budget({"p95_ms": 30.0}, EVERY),
+    "mic_to_agent": Budget({"p50_ms": 30.0, "p99_ms": 60.0}, (100,)),
+    # From here on: what the others are made of.
+    "frame_age_in": Budget({}, ()),
+    "tick": Budget({}, ()),
+}
+# Per cent of a core for one call at 40 % talk: the engine's part of the shard, and Python.
+CPU_BUDGET_PCT = {"shard_pct_per_call": 0.10, "python_pct_per_call": 0.20}
+MEMORY_BUDGET_KB = 1_024
+# Stage of section 7 -> the kernel that it is (benches/python/bench_kernels.py).
+KERNEL_OF = {
+    "packet_in": "jitter/push",
+    "pull": "door/push_pull_pull",
+    "resample": "resampler/48000_16000",
+    "vad": "vad/silero_16",
+}
+WAITING = {"room": "LiveKit", "tts_to_out (Opus)": "LiveKit", "cpu (codec and transport)": "LiveKit"}
+
+
+def percentiles(values: list[float]) -> dict[str, float | None]:
+    """p50, p95 and p99; None where there is nothing."""
+    ordered = sorted(values)
+    return {
+        f"p{share}_ms": round(ordered[round(share / 100 * (len(ordered) - 1))], 3) if ordered else None
+        for share in (50, 95, 99)
+    }
+
+
+def met(stage: str, sessions: int, figures: dict[str, float | None], n: int) -> bool | None:
+    """Whether the stage's budget is kept; None where it has none here, or too few were measured to say."""
+    budget = BUDGETS[stage]
+    if not budget.limits_ms or sessions not in budget.sessions:
+        return None
+    verdicts: list[bool] = []
+    for name, limit_ms in budget.limits_ms.items():
+        value = figures[name]
+        if value is None or n < ENOUGH.get(name, 1):
+            continue
+        verdicts.append(value <= limit_ms)
+    return all(verdicts) if len(verdicts) == len(budget.limits_ms) or not all(verdicts) else None
+
+
+def row(stage: str, run: ShareRun, values: list[float]) -> Row:
+    """One stage of one run."""
+    figures = percentiles(values)
+    return {
+        "stage": stage,
+        "sessions": run.sessions,
+        "talk_share": run.script.talk_share,
+        "n": len(values),
+        **figures,
+        "us_mean": round(1e3 * sum(values) / len(values), 1) if values else None,
+        "budget": ", ".join(f"{name.removesuffix('_ms')} {ms:g}" for name, ms in BUDGETS[stage].limits_ms.items()),
+        "met": met(stage, run.sessions, figures, len(values)),
+        "lost_turns": run.lost_turns,
+        "caller_late_ms_p99": round(run.caller_late_ms_p99, 2),
+        "steal_pct": round(run.steal_pct, 2),
+        "saturated": run.saturated,
+        "waits_for": None,
+    }
+
+
+def run_rows(run: ShareRun) -> list[Row]:
+    """Every stage of a run."""
+    run.samples["tick"] = [us / 1e3 for us in run.tick_us]
+    return [row(stage, run, run.samples[stage]) for stage in BUDGETS]
+
+
+def blank(stage: str, **known: Any) -> Row:
+    """A row of the same columns."""
+    columns = ("sessions talk_share n p50_ms p95_ms p99_ms us_mean budget met lost_turns caller_late_ms_p99 steal_pct "
+               "saturated waits_for")  # fmt: skip
+    return {"stage": stage, **dict.fromkeys(columns.split()), **known}
+
+
+def cpu_row(run: ShareRun) -> Row:
+    """What a call costs. Here the shard does everything but codec and transport."""
+    each = {
+        "shard_pct_per_call": round(run.shard_pct / run.sessions, 4),
+        "python_pct_per_call": round(run.python_pct / run.sessions, 4),
+    }
+    met = {name: each[name] <= limit for name, limit in CPU_BUDGET_PCT.items()}
+    return blank(
+        "cpu",
+        sessions=run.sessions,
+        talk_share=run.script.talk_share,
+        n=len(run.samples["eou_to_agent"]),
+        us_mean=round(sum(run.tick_us) / len(run.tick_us), 1),
+        budget=", ".join(f"{name.removesuffix('_per_call')} {pct:g}" for name, pct in CPU_BUDGET_PCT.items()),
+        met=all(met.values()),
+        waits_for=None if met["shard_pct_per_call"] else "SIMD Silero",
+        lost_turns=run.lost_turns,
+        caller_late_ms_p99=round(run.caller_late_ms_p99, 2),
+        steal_pct=round(run.steal_pct, 2),
+        saturated=run.saturated,
+    ) | each | {"callers_pct_per_call": round(run.callers_pct / run.sessions, 4)}  # fmt: skip
+
+
+def kernel_rows() -> list[Row]:
+    """Stages that are a kernel each, from the newest kernels.json."""
+    path: Path = RESULTS / "kernels.json"
+    found = {
+        each["kernel"]: each
+        for each in (json.loads(path.read_text())["rows"] if path.exists() else [])
+        if each["kind"] == "kernel"
+    }
+    rows: list[Row] = []
+    for stage, kernel in KERNEL_OF.items():
+        if kernel not in found:
+            rows.append(blank(stage, waits_for="make bench-kernels"))
+            continue
+        each = found[kernel]
+        budget = f"{each['budget_us']:g} us"
+        rows.append(blank(stage, us_mean=each["us_mean"], budget=budget, met=each["met"], waits_for=each["waits_for"]))
+    return rows
+
+
+async def measure() -> tuple[list[Row], list[ShareRun]]:
+    """Rows, and the brisk runs for the picture."""
+    kb = await idle_pss_kb(IDLE_SESSIONS, NATURAL)
+    memory = blank(
+        "memory",
+        sessions=IDLE_SESSIONS,
+        talk_share=0,
+        n=IDLE_SESSIONS,
+        budget=f"{MEMORY_BUDGET_KB} kB",
+        met=kb <= MEMORY_BUDGET_KB,
+    ) | {"pss_kb_per_session": round(kb)}
+    brisk: list[ShareRun] = []
+    for sessions, seconds in BRISK_S.items():
+        brisk.append(await hold(sessions, BRISK, seconds))
+        print_table(run_rows(brisk[-1]))
+    natural = [await hold(sessions, NATURAL, seconds) for sessions, seconds in NATURAL_S.items()]
+    waiting = [blank(stage, waits_for=what) for stage, what in WAITING.items()]
+    stages = [row for run in brisk for row in run_rows(run)]
+    return stages + [cpu_row(run) for run in natural] + [memory] + kernel_rows() + waiting, brisk
+
+
+def main() -> None:
+    rows, brisk = asyncio.run(measure())
+    print_table([row for row in rows if row["stage"] not in BUDGETS])
+    print(write_result("share", rows))
+    limits = {stage: max(budget.limits_ms.values(), default=None) for stage, budget in BUDGETS.items()}
+    print(draw(brisk, limits, RESULTS / "share.png"))
+
+
+if __name__ == "__main__":
+    main()
