@@ -36,8 +36,8 @@ AT_ONCE = 100
 # Until the allocator has seen every size and every module is imported.
 WARM_UP_ROUNDS = 5
 PATIENCE_S = 20.0
-# In all, from there on: what the allocator cannot give back goes up and down by some MB.
-MOST_GROWN_KB = 5_000
+# In all, from there on. What the allocator cannot give back goes up and down in steps of 4 to 9 MB.
+MOST_GROWN_KB = 10_000
 MOST_GROWN_OBJECTS = 100
 
 # A voice of 0.4 s, and the silence that ends the turn: less than the second that may be written ahead.
