@@ -3,7 +3,7 @@
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor};
 use crate::gauge::Gauge;
-use crate::time::EAR_HZ;
+use crate::time::{EAR_FRAME_SAMPLES, EAR_HZ};
 use beluga_dsp::pcm::to_f32;
 use beluga_dsp::{Alignment, ResampleError, Resampler};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -30,6 +30,9 @@ pub struct PcmIn {
     resampler: Resampler,
     raw: Box<[i16]>,
     source: Box<[f32]>,
+    resampled: Box<[f32]>,
+    /// What the last tick's input gave beyond its frame: one sample at most, for no rate is below half of the ear's.
+    surplus: Option<f32>,
 }
 
 /// A door for sound at `sample_rate_hz`, and its writer.
@@ -56,6 +59,8 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
         resampler,
         raw: vec![0; longest].into(),
         source: vec![0.0; longest].into(),
+        resampled: vec![0.0; EAR_FRAME_SAMPLES + 1].into(),
+        surplus: None,
     };
     Ok((writer, door))
 }
@@ -83,7 +88,10 @@ impl PcmWriter {
 
 impl InDoor for PcmIn {
     fn pull(&mut self, _now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
-        let wanted = self.resampler.input_needed(frame.len());
+        let surplus = self.surplus.take();
+        let (first, rest) = frame.split_at_mut(usize::from(surplus.is_some()));
+        first.copy_from_slice(surplus.as_slice());
+        let wanted = self.resampler.input_needed(rest.len());
         let (raw, source) = (&mut self.raw[..wanted], &mut self.source[..wanted]);
         if self.samples.pop_entire_slice(raw).is_ok() {
             self.read += wanted as u64;
@@ -91,9 +99,11 @@ impl InDoor for PcmIn {
         } else {
             // Half a frame is left where it is: cutting it off would lose its other half.
             source.fill(0.0);
-            counters.input_starved_samples.add(frame.len() as u64);
+            counters.input_starved_samples.add(EAR_FRAME_SAMPLES as u64);
         }
-        self.resampler.process(source, frame);
+        let given = self.resampler.process(source, &mut self.resampled);
+        rest.copy_from_slice(&self.resampled[..rest.len()]);
+        self.surplus = self.resampled[rest.len()..given].first().copied();
         self.gauge.advance(self.read)
     }
 }
