@@ -103,10 +103,12 @@ class AgentHost:
         # that they were entered in.
         driver = asyncio.create_task(drive(), name=f"beluga-voice agent {self.name}")
         driver.add_done_callback(lambda _: pieces.put_nowait(_END))
+        loop = asyncio.get_running_loop()
+        late_at = loop.time() + self._timeout_s
         try:
             while True:
                 try:
-                    async with asyncio.timeout(self._timeout_s):
+                    async with asyncio.timeout_at(late_at):
                         piece = await pieces.get()
                 except TimeoutError:
                     raise DeadlineError(
@@ -117,7 +119,10 @@ class AgentHost:
                 if piece is _END:
                     break
                 room.release()
+                if piece == "":  # says nothing, nor that the agent gets anywhere
+                    continue
                 yield cast("str | Command", piece)
+                late_at = loop.time() + self._timeout_s
             self._raise_fault(driver)
         finally:
             await self._stop(driver)
@@ -264,13 +269,15 @@ def _partial_of(agent: object) -> Callable[..., Any] | None:
 
 
 def _refused(agent: object, reason: str) -> AgentError:
-    return AgentError(f"agent = {_name(agent)}: {reason}; {_ACCEPTED}", code="agent_invalid", operation="create")
+    named = callable(agent) or hasattr(agent, "respond") or isinstance(agent, Shared)
+    given = _name(cast("object", agent)) if named else repr(cast("object", agent))[:80]
+    return AgentError(f"agent = {given}: {reason}; {_ACCEPTED}", code="agent_invalid", operation="create")
 
 
 def _maker(agent: object) -> Callable[[], Callable[[Turn], Any]]:
     """How to come by what answers one session."""
     if agent is None:
-        raise AgentError(f"no agent; {_ACCEPTED}", code="agent_not_set", operation="create")
+        raise AgentError(f"agent = None; {_ACCEPTED}", code="agent_not_set", operation="create")
     if isinstance(agent, Shared):
         shared = cast("Shared[object]", agent).value
         respond = _responder(shared, shared)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beluga_voice import _core
-from beluga_voice.core_errors import translated
-from beluga_voice.errors import AudioFormatError, InvalidStateError, SessionError
+from beluga_voice.core_errors import QueueFullError, translated
+from beluga_voice.errors import AudioFormatError, InternalError, InvalidStateError, SessionError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -21,6 +21,12 @@ _EAR_READERS = 8
 _OUTPUT_READERS = 4
 
 _TICK_S = 0.01
+
+# The core tells of a call's end within a tick: one that has not by then never will, in seconds.
+_END_TIMEOUT_S = 5.0
+
+# Samples handed to the core at once: it copies what it is given, though it may have room for little of it.
+_PIECE_SAMPLES = 48_000
 
 
 class Waiter:
@@ -79,25 +85,35 @@ class CallLink:
         for event in events:
             self.on_event(event)
             if event.kind in ("closed", "failed"):
-                self._loop_link.discard(self)
-                self._over.set()
-                # Who listened holds this link, and with it a megabyte of sound: they part here.
-                self.on_event = _ignore
+                self._end()
         for who in ready:
             waiter = self._waiters.get(who)
             if waiter is not None:
                 waiter.wake()
 
     async def close(self) -> None:
-        """Ends the call and waits for its last event."""
-        while not self.call.closed:
-            try:
-                self.call.close()
-            except _core.CoreError:  # as many commands wait as may: the next tick takes them
-                await asyncio.sleep(_TICK_S)
-            else:
-                break
-        await self._over.wait()
+        """Ends the call and waits for its last event. Raises InternalError if that does not come."""
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                while not self.call.closed:
+                    try:
+                        self.call.close()
+                    except _core.CoreError:  # as many commands wait as may: the next tick takes them
+                        await asyncio.sleep(_TICK_S)
+                    else:
+                        break
+                await self._over.wait()
+        except TimeoutError:
+            self._end()
+            raise InternalError(
+                f"the core did not end the call within {_END_TIMEOUT_S:g} s", operation="close"
+            ) from None
+
+    def _end(self) -> None:
+        self._loop_link.discard(self)
+        self._over.set()
+        # Who listened holds this link, and with it a megabyte of sound: they part here.
+        self.on_event = _ignore
 
     def ear_reader(self) -> Waiter:
         """A place to wait for the caller's sound. Give it back with `release`."""
@@ -148,8 +164,12 @@ class CallLink:
         while True:
             if self.call.closed:
                 raise SessionError("the call is over", code="session_not_active", operation="write")
-            with translated():
-                rest = rest[2 * write(rest) :]
+            try:
+                with translated():
+                    rest = rest[2 * write(rest[: 2 * _PIECE_SAMPLES]) :]
+            except QueueFullError:  # of controls: the next utterances' beginnings wait like their sound
+                await asyncio.sleep(_TICK_S)
+                continue
             if not rest:
                 return
             # Room for a good piece: waking for every freed sample would be all we do.
@@ -174,7 +194,12 @@ def _ignore(_: _core.Event) -> None: ...
 
 
 def _int16_bytes(pcm: Buffer) -> memoryview:
-    view = memoryview(pcm)
+    try:
+        view = memoryview(pcm)
+    except (TypeError, ValueError):  # no buffer, or one that was let go of
+        raise AudioFormatError(
+            f"sound is a {type(pcm).__name__}: allowed: a buffer of int16 of shape (n,)", code="invalid_format"
+        ) from None
     # Bytes of float32 would be taken for twice as many samples of noise.
     if view.format not in ("h", "<h", "B", "b", "c") or view.ndim != 1 or view.nbytes % 2:
         raise AudioFormatError(

@@ -42,6 +42,8 @@ ENV_PREFIX = "BELUGA_VOICE_"
 _HYSTERESIS = 0.15
 _LOWEST_THRESHOLD = 0.01
 
+_CORE_VADS = ("silero", "energy")
+
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
 
 
@@ -123,9 +125,17 @@ class Interruption(Options):
     )
 
     @model_validator(mode="after")
-    def _nothing_to_duck(self) -> Self:
+    def _nothing_is_without_effect(self) -> Self:
         if self.duck_gain_db is not None and not self.enabled:
             raise ValueError(f"duck_gain_db = {self.duck_gain_db}: allowed: only with enabled = true")
+        if self.min_words and not self.enabled:
+            raise ValueError(f"min_words = {self.min_words}: allowed: only with enabled = true")
+        # The default beside it is no contradiction: nobody asked for it.
+        waited_for = self.false_interruption_timeout if "false_interruption_timeout" in self.model_fields_set else None
+        if waited_for is not None and not self.resume_false_interruption:
+            raise ValueError(
+                f"false_interruption_timeout = {waited_for}: allowed: only with resume_false_interruption = true"
+            )
         return self
 
 
@@ -149,6 +159,15 @@ class _Parts(Options):
     timeout: float = Field(
         30.0, ge=1.0, le=300.0, description="Seconds that the agent may take for the next piece of its answer."
     )
+    transcript_timeout: float = Field(
+        10.0, ge=0.5, le=60.0, description="Seconds that the recogniser may take for its text after a turn has ended."
+    )
+    tts_timeout: float = Field(
+        10.0, ge=0.5, le=60.0, description="Seconds that the voice may give no sound while there is room for some."
+    )
+    start_timeout: float = Field(
+        30.0, ge=1.0, le=600.0, description="Seconds that recogniser and voice may take to be ready."
+    )
     user_away_timeout: float | None = Field(
         15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
     )
@@ -165,6 +184,9 @@ class SessionParts:
     vad_options: VadOptions
     turn_handling: TurnHandling
     timeout: float
+    transcript_timeout: float
+    tts_timeout: float
+    start_timeout: float
     user_away_timeout: float | None
     metadata: Mapping[str, Any]
 
@@ -188,19 +210,33 @@ class SessionConfig(_Parts):
         Nothing is opened, loaded or made: an object that is not shared is taken by the first `create`.
         """
         vad = resolve("vad", self.vad)
-        vad_options = vad.options if isinstance(vad.options, VadOptions) else VadOptions()
+        if vad.name not in _CORE_VADS or not isinstance(vad.options, VadOptions):
+            raise ConfigError(
+                f"vad = {_shown(self.vad)}: allowed: {' or '.join(_CORE_VADS)}, which run in the core",
+                details={"field": "vad", "value": _shown(self.vad), "allowed": list(_CORE_VADS)},
+            )
+        vad_options = vad.options
         _check_delays(self.turn_handling, vad_options)
+        stt = resolve("stt", self.stt)
+        _check_words(self.turn_handling, stt)
         return SessionParts(
             agent=AgentFactory(self.agent),
-            stt=resolve("stt", self.stt),
+            stt=stt,
             tts=resolve("tts", self.tts),
             vad=vad,
             vad_options=vad_options,
             turn_handling=self.turn_handling,
             timeout=self.timeout,
+            transcript_timeout=self.transcript_timeout,
+            tts_timeout=self.tts_timeout,
+            start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
             metadata=self.metadata,
         )
+
+
+def _shown(spec: object) -> str:
+    return spec.__name__ if isinstance(spec, type) else repr(spec)
 
 
 def _check_delays(turn_handling: TurnHandling, vad: VadOptions) -> None:
@@ -217,6 +253,16 @@ def _check_delays(turn_handling: TurnHandling, vad: VadOptions) -> None:
             f"turn_handling.interruption.min_duration = {shortest}: "
             f"allowed: at least vad.min_speech_duration ({vad.min_speech_duration})",
             details={"field": "turn_handling.interruption.min_duration", "value": shortest},
+        )
+
+
+def _check_words(turn_handling: TurnHandling, stt: ComponentFactory) -> None:
+    words = turn_handling.interruption.min_words
+    if words and getattr(stt.options, "interim_results", True) is False:
+        raise ConfigError(
+            f"turn_handling.interruption.min_words = {words}: allowed: 0 with stt.{stt.name}.interim_results = False, "
+            f"which leaves the words unknown until the caller has finished",
+            details={"field": "turn_handling.interruption.min_words", "value": words},
         )
 
 

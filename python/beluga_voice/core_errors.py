@@ -16,7 +16,11 @@ from beluga_voice.errors import (
     SessionError,
 )
 
-__all__ = ["translated"]
+__all__ = ["QueueFullError", "translated"]
+
+
+class QueueFullError(InternalError):
+    """A queue of the core has no room now. Whoever writes waits and tries again."""
 
 
 @contextmanager
@@ -40,11 +44,18 @@ def _error(code: str, message: str, field: str) -> BelugaVoiceError:
             return InvalidStateError(message)
         case "session_limit_exceeded":
             return SessionError(message, code="session_limit_exceeded")
+        case "buffer_full":
+            return QueueFullError(message)
         case "model_load_failed":
-            return ComponentError(message, component="vad", code="model_load_failed", provider="silero")
+            return ComponentError(
+                f"{message}; to mend them: pip install --force-reinstall beluga-voice (in a checkout: make setup)",
+                component="vad",
+                code="model_load_failed",
+                provider="silero",
+            )
         case "model_not_found":
             return ComponentError(
-                f"{message}; `beluga-voice models` says how to get them",
+                f"{message}; to bring them: pip install --force-reinstall beluga-voice (in a checkout: make setup)",
                 component="vad",
                 code="model_not_found",
                 provider="silero",

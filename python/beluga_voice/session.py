@@ -12,7 +12,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from beluga_voice.errors import BelugaVoiceError, ConfigError, InternalError, InvalidStateError, SessionError
+from beluga_voice.errors import (
+    BelugaVoiceError,
+    ComponentError,
+    ConfigError,
+    InternalError,
+    InvalidStateError,
+    SessionError,
+)
 from beluga_voice.events import (
     EVENT_NAMES,
     AgentState,
@@ -23,6 +30,7 @@ from beluga_voice.events import (
     UserState,
     UserStateChanged,
 )
+from beluga_voice.foreign_calls import ForeignCalls, LateError
 from beluga_voice.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -46,6 +54,8 @@ _log = logging.getLogger("beluga_voice.session")
 
 # Events that a slow `events()` loop may be behind. Policy: the oldest is dropped and counted.
 _EVENTS_WAITING = 1_000
+# How long a component may take to let go of what it holds, in seconds.
+_CLOSE_TIMEOUT_S = 5.0
 # How long callbacks that are still at work may take when the session is over, in seconds.
 _GRACE_S = 1.0
 
@@ -63,6 +73,9 @@ class VoiceSession:
     - `stt`, `tts`, `vad`: a name, "provider/model", `{"provider": ..., option: ...}`, a class or an instance.
     - `turn_handling`: see `TurnHandling`; a mapping will do.
     - `timeout`: seconds that the agent may take for the next piece of its answer.
+    - `transcript_timeout`: seconds that the recogniser may take for its text after a turn has ended.
+    - `tts_timeout`: seconds that the voice may give no sound while there is room for some.
+    - `start_timeout`: seconds that recogniser and voice may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
     - `metadata`: what the agent finds in `turn.metadata`.
 
@@ -78,6 +91,9 @@ class VoiceSession:
         vad: Any = "silero",
         turn_handling: TurnHandling | Mapping[str, Any] | None = None,
         timeout: float = 30.0,
+        transcript_timeout: float = 10.0,
+        tts_timeout: float = 10.0,
+        start_timeout: float = 30.0,
         user_away_timeout: float | None = 15.0,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -90,6 +106,9 @@ class VoiceSession:
             "vad": vad,
             "turn_handling": turn_handling if turn_handling is not None else {},
             "timeout": timeout,
+            "transcript_timeout": transcript_timeout,
+            "tts_timeout": tts_timeout,
+            "start_timeout": start_timeout,
             "user_away_timeout": user_away_timeout,
             "metadata": dict(metadata or {}),
         }
@@ -122,7 +141,8 @@ class VoiceSession:
         self._cascade: Cascade | None = None
         self._history: list[ChatMessage] = []
         self._host: AgentHost | None = None
-        self._components: list[SpeechToText | TextToSpeech] = []
+        self._components: dict[Literal["stt", "tts"], SpeechToText | TextToSpeech] = {}
+        self._foreign = ForeignCalls()
         self._transport: Transport | None = None
         self._close_asked = False
         self.events_dropped = 0
@@ -167,13 +187,13 @@ class VoiceSession:
 
         parts = self._parts
         stt: SpeechToText = parts.stt.create()
-        self._components.append(stt)
+        self._components["stt"] = stt
         tts: TextToSpeech = parts.tts.create()
-        self._components.append(tts)
+        self._components["tts"] = tts
         self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
         async with asyncio.TaskGroup() as starting:
-            for component in self._components:
-                starting.create_task(component.start())
+            for kind in self._components:
+                starting.create_task(self._start_component(kind))
         self._link = link = transport.open(
             CallSettings(
                 vad=cast("Any", parts.vad.name),
@@ -187,8 +207,11 @@ class VoiceSession:
             link,
             stt=stt,
             stt_name=parts.stt.name,
+            transcript_timeout_s=parts.transcript_timeout,
             tts=tts,
             tts_name=parts.tts.name,
+            tts_timeout_s=parts.tts_timeout,
+            foreign=self._foreign,
             agent=self._host,
             interruption=parts.turn_handling.interruption,
             session_id=self.id,
@@ -201,6 +224,23 @@ class VoiceSession:
         self._state = "active"
         self._cascade.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
+
+    async def _start_component(self, kind: Literal["stt", "tts"]) -> None:
+        timeout_s = self._parts.start_timeout
+        late_at = asyncio.get_running_loop().time() + timeout_s
+        try:
+            await self._foreign.run(self._components[kind].start(), name=f"start {kind}", due=lambda: late_at)
+        except LateError:
+            raise ComponentError(
+                f"not ready after {timeout_s:g} s (start_timeout)",
+                component=kind,
+                code="timeout",
+                provider=self._name_of(kind),
+                operation="start",
+            ) from None
+
+    def _name_of(self, kind: Literal["stt", "tts"]) -> str:
+        return self._parts.stt.name if kind == "stt" else self._parts.tts.name
 
     async def _keep(self) -> None:
         try:
@@ -282,11 +322,17 @@ class VoiceSession:
 
         Counts, ages and depths are those of `_core.Call.stats`; `loop_lag_us_count`, `_sum` and `_max` tell how long
         the session's event loop took to look when the core had woken it. `agent_calls_abandoned` counts synchronous
-        agents that were past their deadline, `session_events_dropped` what a slow `events()` loop missed.
+        agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
+        to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
+        `session_events_dropped` what a slow `events()` loop missed.
         """
-        counters = self._link.stats() if self._link is not None else {}
-        abandoned = self._host.abandoned if self._host is not None else 0
-        return {**counters, "agent_calls_abandoned": abandoned, "session_events_dropped": self.events_dropped}
+        return {
+            **(self._link.stats() if self._link is not None else {}),
+            **(self._cascade.stats() if self._cascade is not None else {}),
+            "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
+            "component_calls_abandoned": self._foreign.abandoned,
+            "session_events_dropped": self.events_dropped,
+        }
 
     def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
         """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.
@@ -361,6 +407,9 @@ class VoiceSession:
                 # The last event first: history gets what was heard of the sentence that the end cuts off.
                 await self._link.close()
                 at_s = self._link.call.ear_written / 16_000
+        except InternalError as failure:
+            error = error or failure
+        try:
             if self._cascade is not None:
                 await self._cascade.aclose()
         finally:
@@ -379,16 +428,24 @@ class VoiceSession:
             await self._tasks.cancel()
 
     async def _release(self) -> None:
-        """Lets go of components and agent; what one of them raises keeps no other from being let go of."""
-        for component in self._components:
-            try:
-                await component.aclose()
-            except Exception as error:
-                wrapped = InternalError(f"{type(component).__name__}.aclose raised {type(error).__name__}: {error}")
-                self._emit(ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True))
-        self._components = []
+        """Lets go of components and agent; what one of them does keeps no other from being let go of."""
+        components, self._components = self._components, {}
+        await asyncio.gather(*(self._close_component(kind, each) for kind, each in components.items()))
         if self._host is not None:
             self._host.close()
+
+    async def _close_component(self, kind: Literal["stt", "tts"], component: SpeechToText | TextToSpeech) -> None:
+        late_at = asyncio.get_running_loop().time() + _CLOSE_TIMEOUT_S
+        try:
+            await self._foreign.run(component.aclose(), name=f"close {kind}", due=lambda: late_at)
+        except LateError:
+            self._closing_failed(kind, "timeout", f"aclose took longer than {_CLOSE_TIMEOUT_S:g} s")
+        except Exception as error:
+            self._closing_failed(kind, "internal_error", f"aclose raised {type(error).__name__}: {error}")
+
+    def _closing_failed(self, kind: Literal["stt", "tts"], code: str, message: str) -> None:
+        error = ComponentError(message, component=kind, code=code, provider=self._name_of(kind), operation="aclose")
+        self._emit(ErrorEvent(at_s=0.0, error=error, source=kind, recoverable=True))
 
     def _emit(self, event: SessionEvent) -> None:
         for callback in tuple(self._callbacks.get(event.type, ())):

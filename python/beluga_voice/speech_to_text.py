@@ -40,7 +40,8 @@ class Transcript:
 class SpeechToText(ABC):
     """A recogniser; one instance serves one session.
 
-    A subclass with options names their pydantic model `Options` and takes one instance of it as its only argument.
+    A subclass with options names their pydantic model `Options` and takes one instance of it as its only argument. An
+    option `interim_results` that is false says that no guesses come: rules that need words at once are then refused.
     """
 
     Options: ClassVar[type[BaseModel] | None] = None
@@ -52,8 +53,9 @@ class SpeechToText(ABC):
     def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
         """Transcripts, interim and final, as long as the ear is open.
 
-        An error that it raises costs the turn being heard and no more: the session calls `stream` again and goes on
-        with the next turn. `ComponentError(component="stt", ...)` says best what happened.
+        When it raises, the session calls `stream` again and gives it the turn that was being heard once more, from its
+        start; a second failure costs what was not guessed of that turn, and no more. `ComponentError(component="stt",
+        ...)` says best what happened.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - an empty hook

@@ -9,6 +9,9 @@ from typing import Any
 
 __all__ = ["Tasks"]
 
+# How long tasks that were cancelled may take to be gone, in seconds: longer than what they call may take to let go.
+_GRACE_S = 5.0
+
 
 class Tasks:
     """The tasks of one owner. `on_failure`, a method of the owner's, is told of an exception that nobody awaits."""
@@ -19,6 +22,8 @@ class Tasks:
         # The owner holds its tasks and not they it: what it holds is let go of with it, and not when Python next looks
         # for cycles.
         self._on_failure = weakref.WeakMethod(on_failure)
+        self.abandoned = 0
+        """Tasks that did not end when they were cancelled, for code that they call does not heed it."""
 
     def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Runs `work` until it ends or `cancel` is called."""
@@ -37,13 +42,14 @@ class Tasks:
             await asyncio.wait(running, timeout=timeout_s)
 
     async def cancel(self) -> None:
-        """Cancels all and waits until they are gone; the task that calls is left alone."""
+        """Cancels all and waits until they are gone, those that heed it; the task that calls is left alone."""
         current = asyncio.current_task()
         running = [task for task in self._running if task is not current]
         for task in running:
             task.cancel()
         if running:
-            await asyncio.wait(running)
+            _, left = await asyncio.wait(running, timeout=_GRACE_S)
+            self.abandoned += len(left)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)

@@ -13,7 +13,7 @@ from support.components import RampVoice
 from support.tone_words import noise, spoken
 
 from beluga_voice import session as session_module
-from beluga_voice.events import Interruption, PlayoutFinished, PlayoutStarted
+from beluga_voice.events import ErrorEvent, Interruption, PlayoutFinished, PlayoutStarted
 
 if TYPE_CHECKING:
     import pytest
@@ -27,7 +27,7 @@ async def agent(turn: Turn) -> str:
 
 async def test_a_voice_that_writes_far_ahead_waits_and_is_heard_whole() -> None:
     voice = RampVoice(seconds=14.0, sample_rate=OUT_HZ)
-    async with on_call(agent, tts=voice) as tried:
+    async with on_call(agent, tts=voice, tts_timeout=0.5) as tried:
         speech = tried.session.say("a long story")
         await tried.heard(PlayoutStarted)
         await tried.session_time(tried.now_s + 1.0)
@@ -40,6 +40,7 @@ async def test_a_voice_that_writes_far_ahead_waits_and_is_heard_whole() -> None:
     assert np.abs(heard - voice.sound).max() <= 1
     assert tried.session.stats()["playout_gaps"] == 0
     assert tried.session.history[0].text == "a long story"
+    assert not tried.all(ErrorEvent), "a voice that waits for room has not stalled"
 
 
 async def test_a_caller_who_writes_ahead_waits() -> None:
@@ -76,7 +77,7 @@ async def test_a_slow_listener_misses_the_oldest_and_knows_how_many(monkeypatch:
 @pytest.mark.real_time
 async def test_a_blocked_loop_neither_stops_the_sound_nor_keeps_the_caller_from_stopping_it() -> None:
     voice = RampVoice(seconds=4.0, sample_rate=OUT_HZ)
-    async with on_call(agent, tts=voice) as tried:
+    async with on_call(agent, tts=voice, tts_timeout=0.5) as tried:
         speech = tried.session.say("a long story")
         await tried.heard(PlayoutStarted)
         await tried.until(lambda: voice.written == len(voice.sound))

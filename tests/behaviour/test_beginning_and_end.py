@@ -13,9 +13,9 @@ from support.call import PATIENCE_S, on_call, refuses_after_close
 from support.components import ToneEars, ToneVoice
 from support.tone_words import spoken
 
-from beluga_voice import LocalCall, VoiceSession
+from beluga_voice import LocalCall, VoiceSession, call_link, session as session_module
 from beluga_voice._engine import engine
-from beluga_voice.errors import SessionError
+from beluga_voice.errors import ComponentError, SessionError
 from beluga_voice.events import CloseEvent, ErrorEvent, SessionEvent, UserTurnStarted
 
 if TYPE_CHECKING:
@@ -142,6 +142,71 @@ async def test_a_component_that_cannot_start_lets_go_of_the_other_one() -> None:
     assert (session.state, session.is_over) == ("error", True)
     assert [event.type for event in told] == ["close"]
     await session.aclose()
+
+
+@pytest.mark.parametrize("kind", ["stt", "tts"])
+async def test_a_component_that_does_not_get_ready(kind: str) -> None:
+    class SlowEars(ToneEars):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    class SlowVoice(ToneVoice):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    stt = SlowEars() if kind == "stt" else ToneEars()
+    tts = SlowVoice() if kind == "tts" else ToneVoice()
+    session = VoiceSession(agent=agent, stt=stt, tts=tts, vad="energy", start_timeout=1.0)
+    with pytest.raises(ComponentError, match=r"not ready after 1 s \(start_timeout\)") as late:
+        await session.start(LocalCall())
+    assert (late.value.component, late.value.code) == (kind, "timeout")
+    assert late.value.provider in ("SlowEars", "SlowVoice")
+    assert stt.closed
+    assert tts.closed
+    assert session.state == "error"
+
+
+@pytest.mark.parametrize("how", ["hangs", "raises", "exits"])
+async def test_a_component_that_does_not_let_go(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_CLOSE_TIMEOUT_S", 0.2)
+
+    class Clinging(ToneEars):
+        async def aclose(self) -> None:
+            if how == "hangs":
+                await asyncio.Event().wait()
+            raise SystemExit(3) if how == "exits" else OSError("still busy")
+
+    async with on_call(agent, stt=Clinging()) as tried:
+        await tried.say("able")
+        await tried.agent_heard("gold")
+
+    failed = tried.all(ErrorEvent)[0]
+    assert (failed.source, failed.error.code) == ("stt", "timeout" if how == "hangs" else "internal_error")
+    assert failed.error.provider == "Clinging"
+    assert tried.tts.closed, "what one does keeps no other from being let go of"
+    assert tried.session.state == "ended"
+
+
+async def test_a_core_that_does_not_tell_of_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_link, "_END_TIMEOUT_S", 0.2)
+    async with on_call(agent) as tried:
+        await tried.say("able")
+        await tried.agent_heard("gold")
+        told, tried.session.link.on_event = tried.session.link.on_event, lambda _: None
+        with monkeypatch.context() as deaf:
+            deaf.setattr(tried.session.link, "_end", lambda: None)
+            closing = asyncio.create_task(tried.session.aclose())
+            await asyncio.sleep(0.1)
+        await closing
+        tried.session.link.on_event = told
+
+    over = tried.all(CloseEvent)[0]
+    assert over.error is not None
+    assert over.error.code == "internal_error"
+    assert "did not end the call within 0.2 s" in over.error.message
+    assert tried.session.state == "error"
+    assert tried.stt.closed
+    assert tried.session.history[-1].text, "what was heard before is on record"
 
 
 async def test_closing_while_it_starts() -> None:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from beluga_voice._core import CoreError
+from beluga_voice.components.stt.pocketsphinx import PocketSphinxOptions
+from beluga_voice.components.tts.piper import PiperOptions
 from beluga_voice.config import BackendConfig, Endpointing, Interruption, SessionConfig, TurnHandling, VadOptions
-from beluga_voice.errors import AgentError, ConfigError, ProviderNotFoundError
+from beluga_voice.core_errors import translated
+from beluga_voice.errors import AgentError, ComponentError, ConfigError, MissingDependencyError, ProviderNotFoundError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +86,168 @@ def test_a_mistake_names_field_value_and_what_is_allowed(values: dict[str, objec
         SessionConfig(agent=agent, **values)
     assert message in str(caught.value)
     assert caught.value.code == "invalid_config"
+
+
+WRONG: dict[str, list[object]] = {
+    "stt": ["", "pocketsphnix", "pocketsphinx/", "pocketsphinx/en", 5, None, {}, {"provider": 3}, int],
+    "tts": ["", "pipre", "piper/", 5, None, {}, {"provider": None}, int],
+    "vad": ["", "silro", "silero/16k", 5, None, {}, int, object],
+    "turn_handling": [3, "vad", {"turns": 1}],
+    "turn_handling.turn_detection": ["stt", 1, None],
+    "turn_handling.endpointing": [3],
+    "turn_handling.endpointing.mode": ["dynamic", 1, None],
+    "turn_handling.endpointing.min_delay": [0.0, 0.09, 5.1, -1, "soon", None, float("nan"), float("inf"), [0.5]],
+    "turn_handling.interruption": [3],
+    "turn_handling.interruption.enabled": ["perhaps", 2, None],
+    "turn_handling.interruption.min_duration": [0.0, 5.1, -1, "long", None, float("nan")],
+    "turn_handling.interruption.min_words": [-1, 21, 1.5, "two", None],
+    "turn_handling.interruption.resume_false_interruption": ["perhaps", 2, None],
+    "turn_handling.interruption.false_interruption_timeout": [0.0, 31, "soon", float("inf")],
+    "turn_handling.interruption.discard_audio_if_uninterruptible": ["perhaps", 2, None],
+    "turn_handling.interruption.duck_gain_db": [0.0, 6, -61, "quiet", float("-inf")],
+    "timeout": [0.5, 301, "soon", None, float("nan")],
+    "transcript_timeout": [0.1, 61, "soon", None, float("nan")],
+    "tts_timeout": [0.1, 61, "soon", None, float("nan")],
+    "start_timeout": [0.5, 601, "soon", None, float("nan")],
+    "user_away_timeout": [0.5, 3601, "soon", float("nan")],
+    "metadata": [3, "a", [1]],
+    "agent": [None, 3, "agent"],
+    "provider": [3, None],
+    "provider_config": [3, "a"],
+    "max_concurrent_sessions": [-1, 100_001, 1.5, "many", None],
+    "vad.silero.min_speech_duration": [0.0, 2.1, "long", None],
+    "vad.silero.min_silence_duration": [0.0, 5.1, "long", None],
+    "vad.silero.prefix_padding_duration": [-0.1, 2.1, "long", None],
+    "vad.silero.activation_threshold": [0.0, 1.0, "high", None, float("nan")],
+    "vad.silero.deactivation_threshold": [0.0, 1.0, "low", float("nan")],
+    "stt.pocketsphinx.hmm": [3, "/none"],
+    "stt.pocketsphinx.lm": [3, "/none"],
+    "stt.pocketsphinx.dictionary": [3, "/none"],
+    "stt.pocketsphinx.language": [3],
+    "stt.pocketsphinx.interim_results": ["perhaps", 2, None],
+    "stt.pocketsphinx.max_processes": [0, 257, 1.5, "many", None],
+    "stt.pocketsphinx.response_timeout": [0.1, 61, "soon", None],
+    "tts.piper.voice": [3, "/none.onnx"],
+    "tts.piper.speaking_rate": [0.0, 4.1, "fast", None],
+    "tts.piper.volume": [-0.1, 1.1, "loud", None],
+    "tts.piper.intra_op_threads": [0, 3, 1.5, "many", None],
+}
+
+
+def _given(field: str, value: object) -> dict[str, object]:
+    first, *rest = field.split(".")
+    if first in ("stt", "tts", "vad") and rest:
+        provider, option = rest
+        return {first: {"provider": provider, option: value}}
+    for name in reversed(rest):
+        value = {name: value}
+    return {first: value}
+
+
+def _configured(values: dict[str, object]) -> object:
+    if set(values) <= set(SessionConfig.model_fields):
+        return SessionConfig(**{"agent": agent, **values}).resolve()
+    return BackendConfig(**values)
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in WRONG.items() for value in values])
+def test_a_wrong_value_of_any_field_names_field_value_and_what_is_allowed(field: str, value: object) -> None:
+    with pytest.raises((ConfigError, ProviderNotFoundError, AgentError)) as caught:
+        _configured(_given(field, value))
+    told = str(caught.value)
+    assert field.split(".")[-1] in told or field.split(".")[0] in told
+    assert "allowed: " in told or "known: " in told
+    shown = value if isinstance(value, (str, int, float)) or value is None else type(value).__name__
+    if isinstance(value, type):
+        shown = value.__name__
+    assert str(shown) in told or isinstance(value, (dict, list)), told
+
+
+def test_the_table_of_wrong_values_has_every_field() -> None:
+    def fields(model: type[BaseModel], where: str) -> set[str]:
+        return {f"{where}{name}" for name in model.model_fields}
+
+    every = (
+        fields(SessionConfig, "")
+        | fields(BackendConfig, "")
+        | fields(TurnHandling, "turn_handling.")
+        | fields(Endpointing, "turn_handling.endpointing.")
+        | fields(Interruption, "turn_handling.interruption.")
+        | fields(VadOptions, "vad.silero.")
+        | fields(PocketSphinxOptions, "stt.pocketsphinx.")
+        | fields(PiperOptions, "tts.piper.")
+    )
+    assert set(WRONG) == every
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"vad": {"provider": "silero", "activation_threshold": 0.3, "deactivation_threshold": 0.4}},
+            "deactivation_threshold = 0.4: allowed: at most activation_threshold (0.3)",
+        ),
+        (
+            {"turn_handling": {"interruption": {"enabled": False, "min_words": 2}}},
+            "min_words = 2: allowed: only with enabled = true",
+        ),
+        (
+            {
+                "turn_handling": {
+                    "interruption": {"resume_false_interruption": False, "false_interruption_timeout": 1.0}
+                }
+            },
+            "false_interruption_timeout = 1.0: allowed: only with resume_false_interruption = true",
+        ),
+        (
+            {
+                "stt": {"provider": "pocketsphinx", "interim_results": False},
+                "turn_handling": {"interruption": {"min_words": 2}},
+            },
+            "turn_handling.interruption.min_words = 2: allowed: 0 with stt.pocketsphinx.interim_results = False",
+        ),
+        ({"vad": Endpointing}, "vad = Endpointing: allowed: silero or energy"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SessionConfig(agent=agent, **values).resolve()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "near"),
+    [
+        ("stt", "PocketSphinx", "pocketsphinx"),
+        ("stt", "pocket-sphinx", "pocketsphinx"),
+        ("stt", "sphinx", "pocketsphinx"),
+        ("tts", "pipr", "piper"),
+        ("vad", "silero-vad", "silero"),
+        ("vad", "enrgy", "energy"),
+    ],
+)
+def test_an_unknown_component_is_told_the_nearest_name(kind: str, name: str, near: str) -> None:
+    with pytest.raises(ProviderNotFoundError) as caught:
+        SessionConfig(agent=agent, **{kind: name}).resolve()
+    assert f"{kind} = {name!r}: no such provider, did you mean {near!r}? known: " in str(caught.value)
+
+
+def test_a_voice_that_is_not_there_names_the_command_that_brings_it(tmp_path: Path) -> None:
+    voice = tmp_path / "en_US-lessac-medium"
+    with pytest.raises(ConfigError) as caught:
+        SessionConfig(agent=agent, tts=f"piper/{voice}").resolve()
+    told = str(caught.value)
+    assert f"python -m piper.download_voices --download-dir {tmp_path} en_US-lessac-medium" in told
+    assert f"then voice = '{voice}.onnx'" in told
+
+
+def test_a_model_that_is_not_there_names_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ComponentError, match="pip install --force-reinstall beluga-voice") as caught, translated():
+        raise CoreError("model_not_found", "no weights of Silero", "")
+    assert (caught.value.component, caught.value.code) == ("vad", "model_not_found")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingDependencyError, match=r"^pip install 'beluga-voice\[local\]'$"):
+        SessionConfig(agent=agent, tts="piper").resolve()
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -10,7 +10,8 @@ Sound is mono int16, any buffer of it (a numpy array of shape (n,), or bytes), a
 
 from __future__ import annotations
 
-from beluga_voice._core import ALaw, MuLaw, OpusDecoder, OpusEncoder, Resampler, read_wav, write_wav
+from beluga_voice._core import ALaw, MuLaw, OpusDecoder, OpusEncoder, Resampler
 from beluga_voice.audio.silero import SileroVad
+from beluga_voice.audio.wav import read_wav, write_wav
 
 __all__ = ["ALaw", "MuLaw", "OpusDecoder", "OpusEncoder", "Resampler", "SileroVad", "read_wav", "write_wav"]

@@ -26,7 +26,6 @@ from beluga_voice.events import (
 )
 from beluga_voice.pipeline.listener import Listener
 from beluga_voice.pipeline.reporter import Reporter
-from beluga_voice.pipeline.sentences import SentenceSplitter
 from beluga_voice.pipeline.speaker import Speaker, VoiceFailedError
 from beluga_voice.tasks import Tasks
 from beluga_voice.turn import ChatMessage, Turn
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from beluga_voice.agent import AgentHost
     from beluga_voice.call_link import CallLink
     from beluga_voice.config import Interruption as InterruptionRules
+    from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.listener import CallerTurn
     from beluga_voice.pipeline.speech import Speech, SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
@@ -71,8 +71,11 @@ class Cascade:
         *,
         stt: SpeechToText,
         stt_name: str,
+        transcript_timeout_s: float,
         tts: TextToSpeech,
         tts_name: str,
+        tts_timeout_s: float,
+        foreign: ForeignCalls,
         agent: AgentHost,
         interruption: InterruptionRules,
         session_id: str,
@@ -90,12 +93,20 @@ class Cascade:
         self._tasks = Tasks(self._failed)
         self._report = Reporter(link, emit)
         self._listener = Listener(
-            link, stt=stt, stt_name=stt_name, tasks=self._tasks, report=self._report, on_words=self._on_words
+            link,
+            stt=stt,
+            stt_name=stt_name,
+            timeout_s=transcript_timeout_s,
+            tasks=self._tasks,
+            report=self._report,
+            on_words=self._on_words,
         )
         self._speaker = Speaker(
             link,
             tts=tts,
             tts_name=tts_name,
+            timeout_s=tts_timeout_s,
+            foreign=foreign,
             interruption=interruption,
             tasks=self._tasks,
             report=self._report,
@@ -114,6 +125,14 @@ class Cascade:
             "playout_started": self._speaker.playout_started,
             "playout_finished": self._on_playout_finished,
             "mark_reached": self._speaker.mark_reached,
+        }
+
+    def stats(self) -> dict[str, int]:
+        """Its counters by name."""
+        return {
+            "turns_given_up": self._listener.turns_given_up,
+            "guesses_skipped": self._listener.guesses_skipped,
+            "tasks_abandoned": self._tasks.abandoned,
         }
 
     def start(self) -> None:
@@ -203,7 +222,7 @@ class Cascade:
                 self._answer.through = caller.id
             if self._answer is not None or self._unheard is None:
                 return
-        await self._take_the_floor()
+        await self._stop_talking()
         answer = self._begin_answer(caller, text)
         if caller.talked_over and any(later > caller.id for later in self._listener.turns):
             self._answer, self._unheard = None, answer
@@ -229,7 +248,7 @@ class Cascade:
                 self._answer = None
                 self._reply_done(answer.through)
 
-    async def _take_the_floor(self) -> None:
+    async def _stop_talking(self) -> None:
         """Ends what the agent says, as far as he lets himself be interrupted, and waits for the rest.
 
         Then the history holds what was heard of it.
@@ -283,30 +302,27 @@ class Cascade:
         return self._answer
 
     async def _reply(self, asked: Turn, answer: _Answer) -> None:
+        """Asks the agent, whatever is still being said, and speaks its answer when it is its turn to be heard."""
         reason: str | None = None
         speaker = self._speaker
-        async with (
-            speaker.floor,
-            aclosing(self._agent.run(asked)) as answered,
-            aclosing(_with_pauses(answered)) as pieces,
-        ):
-            speech = self._begin_reply(answer)
-            splitter = SentenceSplitter()
-            try:
+        speech = self._begin_reply(answer)
+        try:
+            async with aclosing(self._agent.run(asked)) as answered, aclosing(_with_pauses(answered)) as pieces:
                 async for piece in pieces:
                     if piece is None:
-                        await speaker.speak(speech, splitter.settle())
+                        await speaker.settle(speech)
                         continue
                     if isinstance(piece, str):
                         speech.first_text_at = speech.first_text_at or now()
-                        await speaker.speak(speech, splitter.push(piece))
+                        await speaker.speak(speech, piece)
                         continue
                     # What was said before a command is said before it is carried out.
-                    await speaker.speak(speech, splitter.flush())
+                    await speaker.flush(speech)
                     if isinstance(piece, Say):
                         speaker.end(speech)
                         speech = self._begin_say(answer, piece)
-                        await speaker.speak(speech, [piece.text])
+                        await speaker.speak(speech, piece.text)
+                        await speaker.flush(speech)
                         speaker.end(speech)
                         speech = self._begin_reply(answer)
                     elif isinstance(piece, EndCall):
@@ -314,9 +330,10 @@ class Cascade:
                         break
                     else:
                         self._tell_tool(piece, answer)
-                await speaker.speak(speech, splitter.flush())
-            finally:
-                speaker.end(speech)
+                await speaker.flush(speech)
+        finally:
+            speaker.end(speech)
+            speaker.release_floor(answer)
         if reason is not None:
             for said in answer.speeches:
                 await said.finished.wait()
@@ -324,7 +341,9 @@ class Cascade:
 
     def _begin_reply(self, answer: _Answer) -> Speech:
         caller = answer.caller
-        speech = self._speaker.begin("reply", turn_id=caller.id, caller_voiced_end_s=caller.voiced_end_s)
+        speech = self._speaker.begin(
+            "reply", part_of=answer, turn_id=caller.id, caller_voiced_end_s=caller.voiced_end_s
+        )
         answer.speeches.append(speech)
         return speech
 
@@ -332,6 +351,7 @@ class Cascade:
         caller = answer.caller
         speech = self._speaker.begin(
             "say",
+            part_of=answer,
             allow_interruptions=command.allow_interruptions,
             turn_id=caller.id,
             caller_voiced_end_s=caller.voiced_end_s,

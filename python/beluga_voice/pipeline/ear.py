@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 from beluga_voice.audio_chunk import AudioChunk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from beluga_voice.call_link import CallLink, Waiter
 
@@ -26,30 +27,32 @@ class CallUtterance:
 
     def __init__(self, link: CallLink, turn_id: int, start: int) -> None:
         self.turn_id = turn_id
+        self.start = start
+        """Its first sample."""
         self.start_s = start / EAR_HZ
         self.lost_samples = 0
         """Samples that were overwritten before they were read."""
         self._link = link
-        self._start = start
         self._end: int | None = None
-        self._reader: Waiter | None = None
+        self._readers: set[Waiter] = set()
 
     def end(self, end: int) -> None:
         """The turn is over: nothing after sample `end` belongs to it."""
         self._end = end
-        if self._reader is not None:
-            self._reader.wake()
+        for reader in self._readers:
+            reader.wake()
 
     async def __aiter__(self) -> AsyncIterator[AudioChunk]:
-        position = self._start
-        self._reader = self._link.ear_reader()
+        position = self.start
+        reader = self._link.ear_reader()
+        self._readers.add(reader)
         try:
             while self._end is None or position < self._end:
                 wanted = position + _CHUNK_SAMPLES
                 if self._end is not None:
                     wanted = min(wanted, self._end)
                 elif self._link.call.ear_written < wanted and not self._link.call.closed:
-                    await self._link.heard(self._reader, wanted)
+                    await self._link.heard(reader, wanted)
                     continue
                 pcm, start, lost = self._link.call.read_ear(position, wanted - position)
                 self.lost_samples += lost
@@ -62,16 +65,19 @@ class CallUtterance:
                 position = start + len(pcm) // 2
                 yield AudioChunk(pcm, EAR_HZ, start / EAR_HZ)
         finally:
-            self._link.release(self._reader)
-            self._reader = None
+            self._link.release(reader)
+            self._readers.discard(reader)
 
 
 class CallEar:
-    """The caller's sound at 16 kHz, from the moment that the ear is made."""
+    """The caller's sound at 16 kHz, from the moment that the ear is made.
+
+    `on_given_up` is called with the number of a turn that no recogniser will be handed.
+    """
 
     sample_rate = EAR_HZ
 
-    def __init__(self, link: CallLink) -> None:
+    def __init__(self, link: CallLink, on_given_up: Callable[[int], None]) -> None:
         self.lost_samples = 0
         """Samples that were overwritten before `read` came to them."""
         self.turns_given_up = 0
@@ -81,8 +87,10 @@ class CallEar:
         self._read_through = False
         self._taken = 0
         self._link = link
+        self._on_given_up = on_given_up
         self._position = link.call.ear_written
-        self._turns: asyncio.Queue[CallUtterance | None] = asyncio.Queue(_TURNS_WAITING)
+        self._turns: deque[CallUtterance] = deque()
+        self._changed = asyncio.Event()
 
     async def read(self, duration: float) -> AudioChunk | None:
         """The next `duration` seconds; None when the call is over."""
@@ -103,27 +111,40 @@ class CallEar:
 
     async def utterances(self) -> AsyncIterator[CallUtterance]:
         """The caller's turns, one after another, until the call is over."""
-        while (turn := await self._turns.get()) is not None:
-            self._taken = turn.turn_id
+        while self._turns or not self.closed:
+            if not self._turns:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            turn = self._turns.popleft()
+            self._taken = max(self._taken, turn.turn_id)
             yield turn
 
     def was_handed(self, turn_id: int) -> bool:
         """Whether a recogniser has begun with that turn. One that has not will come to it yet."""
+        if any(turn.turn_id == turn_id for turn in self._turns):
+            return False
         return self._read_through or turn_id <= self._taken
 
     def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
         """A turn has begun; its sound starts at sample `start`."""
         turn = CallUtterance(self._link, turn_id, start)
-        self._put(turn)
+        while len(self._turns) >= _TURNS_WAITING:
+            self.turns_given_up += 1
+            self._on_given_up(self._turns.popleft().turn_id)
+        self._turns.append(turn)
+        self._changed.set()
         return turn
+
+    def hear_again(self, turn: CallUtterance) -> None:
+        """Its recogniser failed: the next one hears it from its start, as far back as the sound is kept."""
+        if self._read_through:
+            self._position = min(self._position, turn.start)
+        else:
+            self._turns.appendleft(turn)
+            self._changed.set()
 
     def close(self) -> None:
         """The call is over: `utterances` ends."""
         self.closed = True
-        self._put(None)
-
-    def _put(self, turn: CallUtterance | None) -> None:
-        if self._turns.full():
-            self._turns.get_nowait()
-            self.turns_given_up += 1
-        self._turns.put_nowait(turn)
+        self._changed.set()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from beluga_voice.clock import now
-from beluga_voice.errors import BelugaVoiceError, ComponentError
+from beluga_voice.errors import ComponentError
 from beluga_voice.events import UserInputTranscribed, UserTurnEnded, UserTurnStarted
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.ear import EAR_HZ, CallEar, CallUtterance
+from beluga_voice.pipeline.transcript_check import checked_transcript
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CallerTurn", "Listener"]
 
-# A recogniser that has not come to an end by then never will, in seconds.
-_TRANSCRIPT_TIMEOUT_S = 10.0
+# Guesses that are told in a second: what is told more often nobody can follow. Policy: the newest is skipped.
+_GUESSES_PER_S = 50
 # How long a recogniser that is given up may take to let go, in seconds.
 _GRACE_S = 1.0
 # Between attempts to start a failed recogniser again, in seconds.
 _RETRY_DELAYS_S = (0.0, 0.2, 1.0, 3.0)
+# A recogniser that worked this long before it failed had recovered from the failure before, in seconds.
+_RECOVERED_S = 5.0
 
 
 @dataclass(slots=True)
@@ -43,6 +46,10 @@ class CallerTurn:
     decided_at_s: float = 0.0
     decided_at: float = 0.0
     transcript: asyncio.Future[Transcript | None] = field(default_factory=lambda: _future())
+    guess: Transcript | None = None
+    """What the recogniser made of it last, before it was sure."""
+    heard_again: bool = False
+    """A recogniser failed over it, and another one is given it."""
     transcribed_at: float | None = None
     talked_over: bool = False
     """He went on before his words were understood: they wait for the rest."""
@@ -55,6 +62,7 @@ def _future() -> asyncio.Future[Any]:
 class Listener:
     """Listens through the session's recogniser, from `start` on.
 
+    `timeout_s` is how long the recogniser may take for a turn's final text from when the turn has ended.
     `on_words` is called with each guess and each final text of a turn that is still to be answered.
     """
 
@@ -64,6 +72,7 @@ class Listener:
         *,
         stt: SpeechToText,
         stt_name: str,
+        timeout_s: float,
         tasks: Tasks,
         report: Reporter,
         on_words: Callable[[str], None],
@@ -73,10 +82,20 @@ class Listener:
         self._link = link
         self._stt = stt
         self._stt_name = stt_name
+        self._timeout_s = timeout_s
         self._tasks = tasks
         self._report = report
         self._on_words = on_words
-        self._ear = CallEar(link)
+        self._ear = CallEar(link, self._given_up)
+        self.guesses_skipped = 0
+        """Guesses that were not told because too many came."""
+        self._guesses_told = 0
+        self._second_ends = 0.0
+
+    @property
+    def turns_given_up(self) -> int:
+        """Turns that nobody recognised because too many waited."""
+        return self._ear.turns_given_up
 
     def start(self) -> None:
         """Begins to listen."""
@@ -121,43 +140,45 @@ class Listener:
     async def words(self, turn: CallerTurn) -> Transcript | None:
         """What was understood of a turn that has ended; None if nobody will ever know. The turn is then settled."""
         try:
-            async with asyncio.timeout(_TRANSCRIPT_TIMEOUT_S):
-                return await turn.transcript
-        except TimeoutError:
-            error = ComponentError(
-                f"no final transcript {_TRANSCRIPT_TIMEOUT_S:g} s after the end of the turn",
-                component="stt",
-                code="stream_timeout",
-                provider=self._stt_name,
-                details={"turn_id": turn.id},
-            )
-            self._report.error(error, "stt")
-            # What it is stuck in must not cost the turns after this one.
-            self._listening = self._tasks.start(self._listen_anew(self._listening), name="stt")
-            return None
+            # Not `wait_for`, which would cancel the future that others still look at.
+            await asyncio.wait({turn.transcript}, timeout=self._timeout_s)
+            if not turn.transcript.done():
+                self._fail(
+                    "stream_timeout", f"no final transcript {self._timeout_s:g} s after the end of the turn", turn
+                )
+                self._settle(turn)
+                # What it is stuck in must not cost the turns after this one.
+                self._listening = self._tasks.start(self._listen_anew(self._listening), name="stt")
+            return turn.transcript.result()
         finally:
             self.turns.pop(turn.id, None)
 
     async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            transcripts: AsyncIterator[Transcript] | None = None
+            transcripts: AsyncIterator[object] | None = None
+            began = loop.time()
             try:
                 transcripts = self._stt.stream(self._ear)
                 async for transcript in transcripts:
-                    failures = 0
-                    self._on_transcript(transcript)
+                    if asyncio.current_task() is not self._listening:
+                        return  # it was given up, did not heed it, and has a successor
+                    self._on_transcript(checked_transcript(transcript))
+                    # One that waits for nothing between two transcripts would leave the loop to nobody else.
+                    await asyncio.sleep(0)
                 if self._ear.closed:
                     return
                 raise ComponentError(
                     "the recogniser's stream ended, the call did not", component="stt", code="stream_closed"
                 )
             except Exception as error:
-                if self._link.call.closed:
+                if self._link.call.closed or asyncio.current_task() is not self._listening:
                     return
+                failures = 0 if loop.time() - began > _RECOVERED_S else failures
                 self._report.error(component_fault(error, "stt", self._stt_name), "stt")
-                self._lose_transcript(error)
                 await _close(transcripts)
+                self._hear_again()
                 await asyncio.sleep(_RETRY_DELAYS_S[min(failures, len(_RETRY_DELAYS_S) - 1)])
                 failures += 1
 
@@ -168,21 +189,34 @@ class Listener:
 
     def _on_transcript(self, transcript: Transcript) -> None:
         turn = self._turn_of(transcript.turn_id)
-        self._report.event(
-            UserInputTranscribed(
-                at_s=self._report.at_s,
-                transcript=transcript.text,
-                is_final=transcript.is_final,
-                turn_id=turn.id if turn is not None else transcript.turn_id,
-                language=transcript.language,
+        if transcript.is_final or self._may_tell_guess():
+            self._report.event(
+                UserInputTranscribed(
+                    at_s=self._report.at_s,
+                    transcript=transcript.text,
+                    is_final=transcript.is_final,
+                    turn_id=turn.id if turn is not None else transcript.turn_id,
+                    language=transcript.language,
+                )
             )
-        )
         if turn is None:  # a dropped turn's: heard, not answered
             return
         self._on_words(transcript.text)
-        if transcript.is_final and not turn.transcript.done():
+        if not transcript.is_final:
+            turn.guess = transcript
+        elif not turn.transcript.done():
             turn.transcribed_at = now()
             turn.transcript.set_result(transcript)
+
+    def _may_tell_guess(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now >= self._second_ends:
+            self._second_ends, self._guesses_told = now + 1.0, 0
+        if self._guesses_told >= _GUESSES_PER_S:
+            self.guesses_skipped += 1
+            return False
+        self._guesses_told += 1
+        return True
 
     def _turn_of(self, turn_id: int | None) -> CallerTurn | None:
         if turn_id is not None:
@@ -190,14 +224,40 @@ class Listener:
         # A recogniser that cuts the sound itself: its words belong to the oldest turn that waits for some.
         return next((turn for turn in self.turns.values() if not turn.transcript.done()), None)
 
-    def _lose_transcript(self, error: Exception) -> None:
-        details = error.details if isinstance(error, BelugaVoiceError) else {}
-        turn = self._turn_of(details.get("turn_id"))
-        if turn is not None and not turn.transcript.done() and self._ear.was_handed(turn.id):
+    # -- failing --------------------------------------------------------------------------------------------------
+
+    def _hear_again(self) -> None:
+        """A recogniser failed: what it was in the middle of is given to the next one, once."""
+        for turn in reversed(list(self.turns.values())):
+            if turn.transcript.done() or not self._ear.was_handed(turn.id):
+                continue
+            if turn.heard_again:
+                self._settle(turn)
+            else:
+                turn.heard_again = True
+                self._ear.hear_again(turn.utterance)
+
+    def _given_up(self, turn_id: int) -> None:
+        turn = self.turns.get(turn_id)
+        if turn is not None and not turn.transcript.done():
+            self._fail("stream_timeout", "the recogniser is too many turns behind: this one is given up", turn)
+            self._settle(turn)
+
+    def _settle(self, turn: CallerTurn) -> None:
+        """Nobody will say more of it: what was guessed last is what was understood."""
+        if turn.guess is not None:
+            self._on_transcript(replace(turn.guess, turn_id=turn.id, is_final=True))
+        else:
             turn.transcript.set_result(None)
 
+    def _fail(self, code: str, message: str, turn: CallerTurn) -> None:
+        error = ComponentError(
+            message, component="stt", code=code, provider=self._stt_name, details={"turn_id": turn.id}
+        )
+        self._report.error(error, "stt")
 
-async def _close(transcripts: AsyncIterator[Transcript] | None) -> None:
+
+async def _close(transcripts: AsyncIterator[object] | None) -> None:
     """Ends a stream of transcripts that is not read to its end."""
     close: Callable[[], Awaitable[object]] | None = getattr(transcripts, "aclose", None)
     if close is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import operator
 from typing import TYPE_CHECKING
 
 from beluga_voice.clock import now
 from beluga_voice.core_errors import translated
-from beluga_voice.errors import SessionError
+from beluga_voice.errors import AudioFormatError, SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from beluga_voice.call_link import CallLink
 
 __all__ = ["CallMouth"]
+
+_LOWEST_HZ, _HIGHEST_HZ = 8_000, 192_000
+
+# A voice that has added less than this trickles: it counts as silent, in seconds.
+_TRICKLE_S = 0.02
+# Writes that find room and so never wait: after so many the loop's other tasks have their turn.
+_WRITES_IN_A_ROW = 64
 
 
 class CallMouth:
@@ -34,29 +43,56 @@ class CallMouth:
         self._link = link
         self._open_utterance = open_utterance
         self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._idle_since = self._loop.time()
+        self._idle_from_s = 0.0
+        """Seconds of sound that were written at `_idle_since`."""
+        self._writing = 0
+        self._writes = 0
         self._marks: dict[int, str] = {}
         self._mark_numbers = itertools.count(1)
 
     async def write(self, pcm: Buffer, *, sample_rate: int) -> None:
         """Queues int16 mono samples; waits while the queue is full.
 
-        Raises AudioFormatError for another format, ConfigError for a rate outside 8000 to 192000 Hz, SessionError when
-        the call is over or the speech was given up.
+        Raises AudioFormatError for another format or a rate outside 8000 to 192000 Hz, SessionError when the call is
+        over or the speech was given up.
         """
-        if memoryview(pcm).nbytes == 0:
-            return
-        if self.first_sound_at is None:
-            self.first_sound_at = now()
+        rate_hz = _checked_rate(sample_rate)
 
         def write(rest: memoryview) -> int:
             self._check_open()
+            if not rest:  # an empty piece is no sound, and begins no speech
+                return 0
+            if self.first_sound_at is None:
+                self.first_sound_at = now()
             if self.utterance is None:
                 self.utterance = self._open_utterance()
-            taken = self._link.call.write_mouth(rest, sample_rate)
-            self.written_s += taken / sample_rate
+            taken = self._link.call.write_mouth(rest, rate_hz)
+            self.written_s += taken / rate_hz
             return taken
 
-        await self._link.write_mouth(pcm, write)
+        self._writing += 1
+        began = self._loop.time()
+        try:
+            await self._link.write_mouth(pcm, write)
+            self._writes += 1
+            if self._writes % _WRITES_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+        finally:
+            self._writing -= 1
+            self._note_progress(began)
+
+    @property
+    def idle_since(self) -> float:
+        """The loop's time since when there is room and no sound comes; now, while a write waits for room."""
+        return self._loop.time() if self._writing else self._idle_since
+
+    def _note_progress(self, began: float) -> None:
+        if self.written_s - self._idle_from_s >= _TRICKLE_S:
+            self._idle_since, self._idle_from_s = self._loop.time(), self.written_s
+        else:
+            self._idle_since += self._loop.time() - began  # for waiting nobody is to blame
 
     def mark(self, name: str) -> None:
         """Notes the place after what has been written: an event tells when it was heard."""
@@ -84,3 +120,16 @@ class CallMouth:
     def _check_open(self) -> None:
         if self._closed:
             raise SessionError("this speech is over", code="interruption_error", operation="write")
+
+
+def _checked_rate(sample_rate: object) -> int:
+    try:
+        rate_hz = operator.index(sample_rate)  # type: ignore[arg-type] - whether it can be an index is the question
+    except TypeError:
+        rate_hz = 0
+    if not _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ:
+        raise AudioFormatError(
+            f"sample_rate = {sample_rate!r}: allowed: a whole number from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz",
+            code="invalid_format",
+        )
+    return rate_hz

@@ -7,10 +7,12 @@ import itertools
 from typing import TYPE_CHECKING, Literal, cast
 
 from beluga_voice.core_errors import translated
+from beluga_voice.errors import ComponentError
 from beluga_voice.events import PlayoutFinished, PlayoutMark, PlayoutStarted, SpeechCreated
+from beluga_voice.foreign_calls import LateError
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.mouth import CallMouth
-from beluga_voice.pipeline.sentences import SentenceSplitter
+from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.pipeline.speech import Speech, SpeechHandle
 
 if TYPE_CHECKING:
@@ -20,12 +22,17 @@ if TYPE_CHECKING:
     from beluga_voice.call_link import CallLink
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.errors import BelugaVoiceError
+    from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.tasks import Tasks
     from beluga_voice.text_to_speech import TextToSpeech
 
 __all__ = ["Speaker", "VoiceFailedError"]
 
+# Text that is cut into sentences at once.
+_PORTION_CHARS = 500
+# What an error shows of the sentence that it is about.
+_SHOWN_CHARS = 80
 # The tick in which the core reports something lasts this long, in seconds.
 _TICK_S = 0.01
 
@@ -41,6 +48,7 @@ class VoiceFailedError(Exception):
 class Speaker:
     """Speaks through the session's voice.
 
+    `timeout_s` is how long the voice may give no sound while there is room for some; it then has failed.
     `on_played` is called with each speech of which all was played that will be.
     """
 
@@ -50,16 +58,21 @@ class Speaker:
         *,
         tts: TextToSpeech,
         tts_name: str,
+        timeout_s: float,
+        foreign: ForeignCalls,
         interruption: InterruptionRules,
         tasks: Tasks,
         report: Reporter,
         on_played: Callable[[Speech], None],
     ) -> None:
-        self.floor = asyncio.Lock()
-        """Whoever holds it writes: one at a time, in the order in which they were asked for."""
+        # Whoever holds it writes: one at a time, in the order in which they had something to say.
+        self._floor = asyncio.Lock()
+        self._floor_holder: object = None
         self._link = link
         self._tts = tts
         self._tts_name = tts_name
+        self._timeout_s = timeout_s
+        self._foreign = foreign
         self._interruption = interruption
         self._tasks = tasks
         self._report = report
@@ -93,30 +106,34 @@ class Speaker:
     # -- saying ---------------------------------------------------------------------------------------------------
 
     def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
-        """Speaks `text` as soon as what was asked for before it is written."""
+        """Speaks `text` as soon as what was begun before it is written."""
         speech = self.begin("say", allow_interruptions=allow_interruptions)
         speech.task = self._tasks.start(self._say(speech, text), name=f"say {speech.id}")
         return SpeechHandle(speech, self.interrupt)
 
     async def _say(self, speech: Speech, text: str) -> None:
-        splitter = SentenceSplitter()
         try:
-            async with self.floor:
-                await self.speak(speech, splitter.push(text) + splitter.flush())
+            await self.speak(speech, text)
+            await self.flush(speech)
         except VoiceFailedError as failed:
             self._report.error(failed.error, "tts")
         finally:
             self.end(speech)
+            self.release_floor(speech)
 
     def begin(
         self,
         source: Literal["say", "reply"],
         *,
+        part_of: object = None,
         allow_interruptions: bool = True,
         turn_id: int | None = None,
         caller_voiced_end_s: float | None = None,
     ) -> Speech:
-        """Something to be said, of which nothing is known yet but the turn that it answers."""
+        """Something to be said, of which nothing is known yet but the turn that it answers.
+
+        What is `part_of` the same is said with nothing in between, until that releases the floor.
+        """
         speech = Speech(
             id=f"speech_{next(self._numbers)}",
             source=source,
@@ -124,6 +141,7 @@ class Speaker:
             turn_id=turn_id,
             caller_voiced_end_s=caller_voiced_end_s,
         )
+        speech.part_of = part_of if part_of is not None else speech
         speech.mouth = CallMouth(self._link, lambda: self._open_utterance(speech))
         self._unfinished[speech.id] = speech
         self._report.event(
@@ -131,18 +149,69 @@ class Speaker:
         )
         return speech
 
-    async def speak(self, speech: Speech, sentences: Iterable[str]) -> None:
-        """Has the voice write `sentences`. Whoever calls this holds the floor. Raises VoiceFailedError."""
+    async def speak(self, speech: Speech, text: str) -> None:
+        """Has the voice write what `text` completes. Raises VoiceFailedError."""
+        for start in range(0, len(text), _PORTION_CHARS):
+            if start:  # to look through megabytes takes the loop's time
+                await asyncio.sleep(0)
+            await self._write(speech, speech.sentences.push(plain(text[start : start + _PORTION_CHARS])))
+
+    async def settle(self, speech: Speech) -> None:
+        """More is a while in coming: has the voice write what is a whole sentence already. Raises VoiceFailedError."""
+        await self._write(speech, speech.sentences.settle())
+
+    async def flush(self, speech: Speech) -> None:
+        """No more is coming: has the voice write the rest. Raises VoiceFailedError."""
+        await self._write(speech, speech.sentences.flush())
+
+    def release_floor(self, holder: object) -> None:
+        """What `holder` had to say is written: it is the next one's turn."""
+        if self._floor_holder is holder:
+            self._floor_holder = None
+            self._floor.release()
+
+    async def _take_floor(self, holder: object) -> None:
+        if self._floor_holder is not holder:
+            await self._floor.acquire()
+            self._floor_holder = holder
+
+    async def _write(self, speech: Speech, sentences: Iterable[str]) -> None:
         for sentence in sentences:
+            # Not before: whoever still thinks keeps nobody from being heard.
+            await self._take_floor(speech.part_of)
             speech.begin_segment(sentence)
             complete = False
             try:
-                await self._tts.synthesize(sentence, speech.mouth)
+                await self._synthesize(sentence, speech.mouth)
                 complete = True
             except Exception as error:
                 raise VoiceFailedError(component_fault(error, "tts", self._tts_name)) from error
             finally:
                 speech.end_segment(complete=complete)
+
+    async def _synthesize(self, sentence: str, mouth: CallMouth) -> None:
+        asked_at = asyncio.get_running_loop().time()
+        written_s = mouth.written_s
+
+        def due() -> float:
+            return max(asked_at, mouth.idle_since) + self._timeout_s
+
+        try:
+            await self._foreign.run(self._tts.synthesize(sentence, mouth), name="tts", due=due)
+        except LateError:
+            said_s = mouth.written_s - written_s
+            raise self._fault(
+                "stream_timeout", f"no sound for {self._timeout_s:g} s, {said_s:.2f} s into the sentence", sentence
+            ) from None
+        if mouth.written_s == written_s and any(character.isalnum() for character in sentence):
+            # It is told, and the next sentence may yet be spoken.
+            self._report.error(self._fault("empty_response", "the voice wrote no sound", sentence), "tts")
+
+    def _fault(self, code: str, message: str, sentence: str) -> ComponentError:
+        shown = sentence if len(sentence) <= _SHOWN_CHARS else sentence[:_SHOWN_CHARS] + "…"
+        return ComponentError(
+            f"{message}: {shown.strip()!r}", component="tts", code=code, provider=self._tts_name, operation="synthesize"
+        )
 
     def end(self, speech: Speech) -> None:
         """Nothing more will be written of it. Without any sound it is done."""
@@ -157,12 +226,11 @@ class Speaker:
     def _open_utterance(self, speech: Speech) -> int:
         rules = self._interruption
         action = "await_words" if rules.min_words else "duck" if rules.duck_gain_db is not None else "pause"
-        with translated():
-            utterance = self._link.call.begin_utterance(
-                allow_interruptions=speech.allow_interruptions,
-                min_interruption_ms=round(rules.min_duration * 1000),
-                interruption_action=action,
-            )
+        utterance = self._link.call.begin_utterance(
+            allow_interruptions=speech.allow_interruptions,
+            min_interruption_ms=round(rules.min_duration * 1000),
+            interruption_action=action,
+        )
         self._begun[utterance] = speech
         return utterance
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from beluga_voice.clock import now
+from beluga_voice.pipeline.sentences import SentenceSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -28,7 +29,8 @@ class _Segment:
 
     text: str
     start_s: float
-    end_s: float
+    end_s: float | None = None
+    """None as long as the voice is at it: it ends where its sound does."""
     complete: bool = False
     """All of its sound was made."""
 
@@ -38,7 +40,7 @@ class _Segment:
         return sum(len(word) for word in self.text.split())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Speech:
     """What the pipeline knows of one speech. Users hold its `SpeechHandle`."""
 
@@ -50,6 +52,10 @@ class Speech:
     """The last voiced sample of the turn that it answers."""
     created_at: float = field(default_factory=now)
     mouth: CallMouth = field(init=False)
+    sentences: SentenceSplitter = field(default_factory=SentenceSplitter)
+    """What was asked for and is no whole sentence yet."""
+    part_of: object = None
+    """Whatever holds the floor for it: itself, or the answer that it is part of."""
     task: asyncio.Task[None] | None = None
     """What says it, where that is no answer's task."""
     segments: list[_Segment] = field(default_factory=list[_Segment])
@@ -72,7 +78,7 @@ class Speech:
         """The voice is given `text` now."""
         if self.first_sentence_at is None:
             self.first_sentence_at = now()
-        self.segments.append(_Segment(text, self.mouth.written_s, self.mouth.written_s))
+        self.segments.append(_Segment(text, self.mouth.written_s))
 
     def end_segment(self, *, complete: bool) -> None:
         """No more of the newest segment's sound will be written; `complete`: all of it was."""
@@ -104,16 +110,18 @@ class Speech:
         """
         said: list[str] = []
         for segment in self.segments:
-            length_s = segment.end_s - segment.start_s
+            # The end of the call, or of what is heard, may come before the voice has noticed that it was cut off.
+            end_s = segment.end_s if segment.end_s is not None else self.mouth.written_s
+            length_s = end_s - segment.start_s
             if length_s <= 0 or self.played_s <= segment.start_s:
                 continue
-            if segment.complete and (not self.interrupted or self.played_s >= segment.end_s - _TAIL_S):
+            if segment.complete and (not self.interrupted or self.played_s >= end_s - _TAIL_S):
                 said.append(segment.text.strip())
                 continue
             if not segment.complete:
                 # The voice was stopped while it made this: how long it would have become can only be guessed.
                 length_s = max(length_s, segment.letters * self._letter_s())
-            heard_s = min(self.played_s, segment.end_s) - segment.start_s
+            heard_s = min(self.played_s, end_s) - segment.start_s
             said.append(_words_before(segment.text, heard_s / length_s))
         return " ".join(text for text in said if text)
 
@@ -121,7 +129,8 @@ class Speech:
         """How long this voice takes for a letter."""
         whole = [segment for segment in self.segments if segment.complete]
         letters = sum(segment.letters for segment in whole)
-        return sum(segment.end_s - segment.start_s for segment in whole) / letters if letters else _LETTER_S
+        length_s = sum(segment.end_s - segment.start_s for segment in whole if segment.end_s is not None)
+        return length_s / letters if letters else _LETTER_S
 
 
 def _words_before(text: str, share: float) -> str:

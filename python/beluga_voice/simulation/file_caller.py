@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from beluga_voice import _core
-from beluga_voice.core_errors import translated
+from beluga_voice.audio.wav import read_wav
 from beluga_voice.errors import AudioFormatError, SessionError
 from beluga_voice.simulation.scripted_caller import level_dbfs
 
@@ -22,6 +21,11 @@ _AHEAD_FRAMES = 5
 
 # A file that holds more than an hour is a mistake, and its recording would fill the memory.
 _LONGEST_S = 3_600.0
+_MOST_BYTES = 1 << 30
+# What tells a WAV file from all others.
+_HEADER_BYTES = 12
+# What a call takes.
+_LOWEST_HZ, _HIGHEST_HZ = 8_000, 192_000
 
 
 class WavFile:
@@ -34,8 +38,7 @@ class WavFile:
         import numpy as np
 
         try:
-            with translated():
-                pcm, self.sample_rate, channels = _core.read_wav(path.read_bytes())
+            pcm, self.sample_rate, channels = read_wav(_content(path))
         except AudioFormatError as error:
             raise AudioFormatError(f"{path}: {error.message}", details={"path": str(path)}) from None
         samples = np.frombuffer(pcm, dtype="<i2")
@@ -52,10 +55,27 @@ class WavFile:
     def _check(self, path: Path) -> None:
         if not self.pcm:
             raise AudioFormatError(f"{path}: the file holds no sound", details={"path": str(path)})
+        if not _LOWEST_HZ <= self.sample_rate <= _HIGHEST_HZ:
+            raise AudioFormatError(
+                f"{path}: {self.sample_rate} samples a second: allowed: from {_LOWEST_HZ} to {_HIGHEST_HZ}",
+                details={"path": str(path)},
+            )
         if self.duration_s > _LONGEST_S:
             raise AudioFormatError(
                 f"{path}: {self.duration_s:.0f} s of sound: allowed: {_LONGEST_S:.0f} s", details={"path": str(path)}
             )
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+        if not head.endswith(b"WAVE"):
+            # Enough to say what it is; what is no WAV file may have no end either.
+            return head + file.read(512)
+        content = head + file.read(_MOST_BYTES)
+    if len(content) > _MOST_BYTES:
+        raise AudioFormatError(f"more than {_MOST_BYTES >> 20} MB: allowed: an hour of sound")
+    return content
 
 
 class FileCaller:
@@ -71,8 +91,9 @@ class FileCaller:
     ) -> None:
         self.outcome: Literal["talking", "done", "unfinished", "hung_up_on"] = "talking"
         """`unfinished`: the agent was still busy when patience ended; `hung_up_on`: it ended the call."""
-        self._frame = round(_FRAME_S * file.sample_rate)
+        self._sample_rate = file.sample_rate
         self._pcm = file.pcm
+        self._frames = 0
         self._position = 0
         self._settled = settled
         self._quiet_s = quiet_s
@@ -98,7 +119,9 @@ class FileCaller:
         self.outcome = "hung_up_on"
 
     def _next_frame(self) -> bytes:
-        size = 2 * self._frame
-        frame = self._pcm[self._position : self._position + size]
-        self._position += len(frame)
+        self._frames += 1
+        # At 11025 Hz a frame is no whole number of samples, and half a sample too few is soon heard as a gap.
+        end = 2 * round(self._frames * _FRAME_S * self._sample_rate)
+        frame = self._pcm[self._position : end]
+        size, self._position = end - self._position, end
         return frame.ljust(size, b"\0")

@@ -10,6 +10,7 @@
 mod companding;
 mod dot;
 pub mod fade;
+mod file_kind;
 mod finite;
 pub mod gain;
 mod kernel;

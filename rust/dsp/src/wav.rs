@@ -4,6 +4,7 @@
 //! WAVEFORMATEXTENSIBLE of 2001.
 
 use crate::companding::{expand_a_law, expand_mu_law};
+use crate::file_kind::kind_of;
 use crate::finite::finite_or_silence;
 
 const FORMAT_PCM: u16 = 1;
@@ -32,10 +33,15 @@ pub struct Wav {
 #[non_exhaustive]
 pub enum WavError {
     /// The bytes do not begin as a WAV file does.
-    #[error("not a WAV file: it does not begin with RIFF and WAVE")]
-    NotWav,
+    #[error("no WAV file: it is {found}")]
+    NotWav {
+        /// What they seem to be instead, as the end of a sentence.
+        found: &'static str,
+    },
     /// A chunk that must be there, before the end or before the sound, is missing or too short.
-    #[error("WAV file without a usable '{chunk}' chunk")]
+    #[error(
+        "WAV file without a usable '{chunk}' chunk: it is damaged, or was cut off before its sound"
+    )]
     MissingChunk {
         /// `fmt ` or `data`.
         chunk: &'static str,
@@ -49,7 +55,11 @@ pub enum WavError {
         value: u32,
     },
     /// A format that is not read: allowed are integers of 8, 16, 24, 32 bits, floats of 32, 64, mu-law and A-law of 8.
-    #[error("WAV format {format} with {bits_per_sample} bits per sample is not supported")]
+    #[error(
+        "WAV format {format} ({}) with {bits_per_sample} bits per sample is not read: allowed: PCM of 8 to 32 bits, \
+         float of 32 or 64, mu-law, A-law",
+        name_of(*.format)
+    )]
     UnsupportedFormat {
         /// The format tag; that of the sub-format in an extensible header.
         format: u16,
@@ -78,25 +88,60 @@ struct Format {
     sample_rate_hz: u32,
 }
 
+/// What WAV files are called that hold a format tag (RFC 2361).
+fn name_of(format: u16) -> &'static str {
+    match format {
+        FORMAT_PCM => "PCM",
+        0x02 => "Microsoft ADPCM",
+        FORMAT_FLOAT => "float",
+        FORMAT_A_LAW => "A-law",
+        FORMAT_MU_LAW => "mu-law",
+        0x11 => "IMA ADPCM",
+        0x31 => "GSM 6.10",
+        0x40 | 0x45 | 0x64 => "G.726",
+        0x50 => "MPEG",
+        0x55 => "MP3",
+        0xff | 0x1610 => "AAC",
+        0x160..=0x163 => "Windows Media",
+        FORMAT_EXTENSIBLE => "extensible, of a foreign kind",
+        _ => "an unknown one",
+    }
+}
+
 /// Reads a WAV file: the first `fmt ` and the first `data` chunk after it, all others skipped.
 ///
 /// Sound that is cut short is read as far as it goes, to the last whole frame; sizes that point past the end (streams
-/// write 0xffffffff) mean "to the end". NaN and infinite samples become silence. Whatever the bytes are, this neither panics
-/// nor takes more memory than 4 bytes for each of them.
+/// and RF64 write 0xffffffff) mean "to the end", and so do those of a recorder that was killed before it wrote them. NaN
+/// and infinite samples become silence. Whatever the bytes are, this neither panics nor takes more memory than 4 bytes
+/// for each of them.
 ///
 /// # Errors
 /// [`WavError`] names what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Wav, WavError> {
-    let mut rest = match bytes.split_first_chunk::<12>() {
-        Some((header, rest)) if header.starts_with(b"RIFF") && header.ends_with(b"WAVE") => rest,
-        _ => return Err(WavError::NotWav),
+    let (riff_len, mut rest) = match bytes.split_first_chunk::<12>() {
+        Some((header, rest))
+            if matches!(&header[..4], b"RIFF" | b"RF64" | b"BW64") && header.ends_with(b"WAVE") =>
+        {
+            let len = [header[4], header[5], header[6], header[7]];
+            (u32::from_le_bytes(len) as usize, rest)
+        }
+        _ => {
+            return Err(WavError::NotWav {
+                found: kind_of(bytes),
+            });
+        }
     };
     let mut format = None;
     while let Some((header, body)) = rest.split_first_chunk::<8>() {
         let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
         let content = &body[..size.min(body.len())];
+        let begin = bytes.len() - body.len();
         match (&header[..4], format) {
             (b"fmt ", None) => format = Some(parse_format(content)?),
+            // Neither header was completed: what follows is the sound.
+            (b"data", Some(format)) if size == 0 && riff_len.saturating_add(8) <= begin => {
+                return Ok(read_sound(format, body));
+            }
             (b"data", Some(format)) => return Ok(read_sound(format, content)),
             _ => {}
         }

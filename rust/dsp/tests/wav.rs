@@ -173,11 +173,56 @@ fn sound_is_read_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_recorder_that_was_killed_left_sizes_of_0() {
+    let mut file = write_i16(16_000, 1, &[1, 2, 3]);
+    let whole = parse(&file);
+    file[40..44].fill(0);
+    for riff_len in [0_u32, 36] {
+        file[4..8].copy_from_slice(&riff_len.to_le_bytes());
+        assert_eq!(parse(&file), whole);
+    }
+    file[4..8].copy_from_slice(&42_u32.to_le_bytes());
+    let empty = parse(&file).expect("a WAV file whose sound is empty, with something after it");
+    assert_eq!(empty.samples, []);
+}
+
+#[test]
+fn long_files_have_another_name_and_no_sizes() {
+    let whole = write_i16(16_000, 1, &[1, 2, 3]);
+    for name in [b"RF64", b"BW64"] {
+        let mut file = whole.clone();
+        file[..4].copy_from_slice(name);
+        file[4..8].fill(0xff);
+        file[40..44].fill(0xff);
+        assert_eq!(parse(&file), parse(&whole));
+    }
+}
+
+#[test]
+fn what_is_no_wav_file_is_named() {
+    let named = |bytes: &[u8]| parse(bytes).expect_err("no WAV file").to_string();
+    for (bytes, found) in [
+        (&b""[..], "empty"),
+        (b"ID3\x04\0\0\0\0\0\0\0\0\0", "MP3"),
+        (b"\xff\xfb\x90\x64\0\0", "MP3"),
+        (b"\xff\xf1\x50\x80\0\0", "AAC"),
+        (b"OggS\0\x02\0\0", "Ogg"),
+        (b"fLaC\0\0\0\x22", "FLAC"),
+        (b"RIFF\0\0\0\0AVI LIST", "AVI"),
+        (b"FORM\0\0\0\0AIFFCOMM", "AIFF"),
+        (b"\0\0\0\x20ftypM4A ", "MP4 or M4A"),
+        (b"Dear caller,\n", "text"),
+        (b"RIFF\x24", "RIFF of another kind, or cut off"),
+        (&[0; 64], "of an unknown kind"),
+    ] {
+        assert_eq!(named(bytes), format!("no WAV file: it is {found}"));
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let data = chunk(b"data", &[0, 0]);
     let parsed = |chunks: &[Vec<u8>]| parse(&riff(chunks));
-    assert_eq!(parse(b""), Err(WavError::NotWav));
-    assert_eq!(parse(b"RIFF\0\0\0\0AVI LIST"), Err(WavError::NotWav));
     assert_eq!(parsed(&[]), Err(WavError::MissingChunk { chunk: "fmt " }));
     assert_eq!(
         parsed(std::slice::from_ref(&data)),
@@ -219,7 +264,8 @@ fn what_is_wrong_is_named() {
     let error = parsed(&[chunk(b"fmt ", &fmt(2, 1, 4)), data]).expect_err("ADPCM is not read");
     assert_eq!(
         error.to_string(),
-        "WAV format 2 with 4 bits per sample is not supported"
+        "WAV format 2 (Microsoft ADPCM) with 4 bits per sample is not read: allowed: PCM of 8 to 32 bits, \
+         float of 32 or 64, mu-law, A-law"
     );
 }
 

@@ -4,7 +4,7 @@ use crate::catching_up::CatchingUp;
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor};
 use crate::gauge::Gauge;
-use crate::time::EAR_HZ;
+use crate::time::{EAR_FRAME_SAMPLES, EAR_HZ};
 use beluga_dsp::level::rms_dbfs;
 use beluga_dsp::pcm::to_f32;
 use beluga_dsp::{Alignment, ResampleError, Resampler};
@@ -45,6 +45,9 @@ pub struct PcmIn {
     resampler: Resampler,
     raw: Box<[i16]>,
     source: Box<[f32]>,
+    resampled: Box<[f32]>,
+    /// What the last tick's input gave beyond its frame: one sample at most, for no rate is below half of the ear's.
+    surplus: Option<f32>,
 }
 
 /// A door for sound at `sample_rate_hz`, and its writer.
@@ -75,6 +78,8 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
         resampler,
         raw: vec![0; longest].into(),
         source: vec![0.0; longest].into(),
+        resampled: vec![0.0; EAR_FRAME_SAMPLES + 1].into(),
+        surplus: None,
     };
     Ok((writer, door))
 }
@@ -147,11 +152,16 @@ impl PcmIn {
 impl InDoor for PcmIn {
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
         counters.input_waiting_samples.note(self.samples.slots());
-        let wanted = self.resampler.input_needed(frame.len());
+        let surplus = self.surplus.take();
+        let (first, rest) = frame.split_at_mut(usize::from(surplus.is_some()));
+        first.copy_from_slice(surplus.as_slice());
+        let wanted = self.resampler.input_needed(rest.len());
         let written_us = self.written_us();
         let mut taken = self.take(wanted);
         if taken && self.is_spare(wanted) {
-            counters.input_caught_up_samples.add(frame.len() as u64);
+            counters
+                .input_caught_up_samples
+                .add(EAR_FRAME_SAMPLES as u64);
             taken = self.take(wanted);
         }
         if taken {
@@ -161,9 +171,13 @@ impl InDoor for PcmIn {
         } else {
             self.catching_up.starved();
             self.source[..wanted].fill(0.0);
-            counters.input_starved_samples.add(frame.len() as u64);
+            counters.input_starved_samples.add(EAR_FRAME_SAMPLES as u64);
         }
-        self.resampler.process(&self.source[..wanted], frame);
+        let given = self
+            .resampler
+            .process(&self.source[..wanted], &mut self.resampled);
+        rest.copy_from_slice(&self.resampled[..rest.len()]);
+        self.surplus = self.resampled[rest.len()..given].first().copied();
         self.gauge.advance(self.read)
     }
 }

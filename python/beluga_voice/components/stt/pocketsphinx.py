@@ -50,7 +50,7 @@ class PocketSphinx(SpeechToText):
     """Recognises in a process of its own, while the caller speaks.
 
     Errors (ComponentError): `quota_exceeded` from `start` when `max_processes` calls are on; `stream_closed` when the
-    process died and `stream_timeout` when it does not answer: that turn is lost, and the next one has a new process.
+    process died and `stream_timeout` when it does not answer: a new process is then given the turn again.
     """
 
     Options: ClassVar[type[BaseModel] | None] = PocketSphinxOptions

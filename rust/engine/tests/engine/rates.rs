@@ -1,7 +1,7 @@
 //! Any rate in, any rate out.
 
 use crate::common::call::POLICY;
-use beluga_engine::{EventKind, mouth};
+use beluga_engine::{Counters, EAR_FRAME_SAMPLES, EarFrame, EventKind, InDoor, mouth, pcm_in};
 use proptest::prelude::*;
 
 const IN_HZ: [u32; 12] = [
@@ -54,6 +54,41 @@ fn every_pair_of_rates_plays_the_exact_count() {
         for out_hz in OUT_HZ {
             play(in_hz, out_hz, &[1, 7, 3_000, 0, 5], &[]);
         }
+    }
+}
+
+/// A ramp that is written at `in_hz` in pieces as a caller's clock cuts them: what the ear gets in ten seconds.
+fn hear(in_hz: u32) -> Vec<f32> {
+    const TICKS: usize = 1_000;
+    let (mut writer, mut door) = pcm_in(in_hz).unwrap();
+    let counters = Counters::default();
+    let mut frame: EarFrame = [0.0; EAR_FRAME_SAMPLES];
+    let mut heard = Vec::new();
+    let total = in_hz as usize * (TICKS + 2) / 100;
+    let ramp: Vec<i16> = (0..total).map(|at| (at * 20_000 / total) as i16).collect();
+    let mut written = 0;
+    for _ in 0..TICKS {
+        // Far enough ahead that no tick finds half a frame.
+        let due = (written + in_hz as usize / 50).min(total);
+        written += writer.write(0, &ramp[written..due]);
+        door.pull(0, &mut frame, &counters);
+        heard.extend_from_slice(&frame);
+    }
+    heard
+}
+
+#[test]
+fn an_ear_gets_every_sample_once_at_any_rate() {
+    for in_hz in (8_000..17_000).step_by(25).chain(IN_HZ) {
+        let heard = hear(in_hz);
+        // Behind the filter's delay a ramp rises by the same step everywhere: nothing was lost, doubled or put in.
+        let steps = heard[200..].windows(2).map(|pair| pair[1] - pair[0]);
+        let steepest = steps.clone().fold(f32::MIN, f32::max);
+        let flattest = steps.fold(f32::MAX, f32::min);
+        assert!(
+            steepest - flattest < 3.0 / 32_768.0,
+            "{in_hz} Hz: steps from {flattest} to {steepest}"
+        );
     }
 }
 
