@@ -118,10 +118,9 @@ fn name_of(format: u16) -> &'static str {
 /// [`WavError`] names what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Wav, WavError> {
     let (riff_len, mut rest) = match bytes.split_first_chunk::<12>() {
-        Some(([kind @ .., a, b, c, d, b'W', b'A', b'V', b'E'], rest))
-            if matches!(kind, b"RIFF" | b"RF64" | b"BW64") =>
-        {
-            (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest)
+        Some((header, rest)) if is_wav(header) => {
+            let len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+            (len as usize, rest)
         }
         _ => {
             return Err(WavError::NotWav {
@@ -182,6 +181,10 @@ pub fn write_i16(sample_rate_hz: u32, channels: u16, samples: &[i16]) -> Vec<u8>
     bytes.extend(size(data_len));
     bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     bytes
+}
+
+fn is_wav(header: &[u8; 12]) -> bool {
+    matches!(&header[..4], b"RIFF" | b"RF64" | b"BW64") && header.ends_with(b"WAVE")
 }
 
 fn parse_format(content: &[u8]) -> Result<Format, WavError> {
