@@ -111,19 +111,16 @@ fn name_of(format: u16) -> &'static str {
 /// Reads a WAV file: the first `fmt ` and the first `data` chunk after it, all others skipped.
 ///
 /// Sound that is cut short is read as far as it goes, to the last whole frame; sizes that point past the end (streams
-/// and RF64 write 0xffffffff) mean "to the end", and so do those of a recorder that was killed before it wrote them. NaN
-/// and infinite samples become silence. Whatever the bytes are, this neither panics nor takes more memory than 4 bytes
-/// for each of them.
+/// and RF64 write 0xffffffff) mean "to the end", and so do those of a recorder that was killed before it wrote them. NaN and infinite samples become silence. Whatever the bytes are, this neither panics
+/// nor takes more memory than 4 bytes for each of them.
 ///
 /// # Errors
 /// [`WavError`] names what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Wav, WavError> {
     let (riff_len, mut rest) = match bytes.split_first_chunk::<12>() {
-        Some((header, rest))
-            if matches!(&header[..4], b"RIFF" | b"RF64" | b"BW64") && header.ends_with(b"WAVE") =>
-        {
-            let len = [header[4], header[5], header[6], header[7]];
-            (u32::from_le_bytes(len) as usize, rest)
+        Some((header, rest)) if is_wav(header) => {
+            let len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+            (len as usize, rest)
         }
         _ => {
             return Err(WavError::NotWav {
@@ -184,6 +181,10 @@ pub fn write_i16(sample_rate_hz: u32, channels: u16, samples: &[i16]) -> Vec<u8>
     bytes.extend(size(data_len));
     bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     bytes
+}
+
+fn is_wav(header: &[u8; 12]) -> bool {
+    matches!(&header[..4], b"RIFF" | b"RF64" | b"BW64") && header.ends_with(b"WAVE")
 }
 
 fn parse_format(content: &[u8]) -> Result<Format, WavError> {
