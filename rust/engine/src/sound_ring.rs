@@ -87,12 +87,12 @@ impl SoundWriter {
         ring.claimed.store(end, Ordering::Relaxed);
         // Orders the announcement before the words: a reader that sees a new word sees the announcement too.
         fence(Ordering::Release);
-        for (index, four) in samples.chunks_exact(LANES as usize).enumerate() {
+        let fours = samples.chunks_exact(LANES as usize);
+        for (four, place) in fours.zip(ring.words_from(start / LANES)) {
             let word = four.iter().rev().fold(0u64, |word, &sample| {
                 (word << 16) | u64::from(sample as u16)
             });
-            ring.word(start / LANES + index as u64)
-                .store(word, Ordering::Relaxed);
+            place.store(word, Ordering::Relaxed);
         }
         ring.written.store(end, Ordering::Release);
     }
@@ -160,6 +160,13 @@ impl SoundRing {
     fn word(&self, index: u64) -> &AtomicU64 {
         &self.words[(index % self.words.len() as u64) as usize]
     }
+
+    /// Each word once, from that of `index` on. The tick's way: one division, where `word` takes one for each word.
+    fn words_from(&self, index: u64) -> impl Iterator<Item = &AtomicU64> {
+        let first = (index % self.words.len() as u64) as usize;
+        let (before, from_here) = self.words.split_at(first);
+        from_here.iter().chain(before)
+    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -184,6 +191,18 @@ mod tests {
             }
         );
         assert_eq!(out[..16], (24..40).collect::<Vec<i16>>()[..]);
+    }
+
+    #[test]
+    fn a_frame_over_the_end_of_the_ring_is_read_whole() {
+        let (mut writer, ring) = sound_ring(40);
+        let sound: Vec<i16> = (0..96).collect();
+        let mut out = [0; 16];
+        for (frame, start) in sound.chunks(16).zip((0..).step_by(16)) {
+            writer.write(frame);
+            assert_eq!(ring.read(start, &mut out).len, 16);
+            assert_eq!(out, frame);
+        }
     }
 
     #[test]
