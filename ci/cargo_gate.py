@@ -40,7 +40,12 @@ def run(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> 
 
 def _freshen(record: Path) -> None:
     sources = content_hash.files_below(
-        ROOT / "rust", ROOT / "ci" / "fuzz", ROOT / "benches" / "kernels", ROOT / "Cargo.toml", ROOT / "Cargo.lock"
+        ROOT / "rust",
+        ROOT / "ci" / "fuzz",
+        ROOT / "benches" / "kernels",
+        ROOT / "benches" / "scale",
+        ROOT / "Cargo.toml",
+        ROOT / "Cargo.lock",
     )
     now = {str(path.relative_to(ROOT)): content_hash.of_file(path) for path in sources}
     before = json.loads(record.read_text()) if record.exists() else {}

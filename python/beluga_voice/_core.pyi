@@ -5,7 +5,7 @@ Positions count samples since the start of the call; `..._s` are seconds on the 
 the clock of `time.monotonic()`.
 """
 
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 from typing_extensions import Buffer
 
@@ -44,7 +44,7 @@ class Event:
 
     @property
     def read_from(self) -> int | None:
-        """Where a turn's sound begins, pre-roll included: samples at 16 kHz."""
+        """Where a turn's sound begins, with as much of the pre-roll as is not the turn before: samples at 16 kHz."""
 
     @property
     def played_s(self) -> float | None:
@@ -68,9 +68,9 @@ class Event:
 
 @final
 class Wakeup:
-    """Wakes one event loop: a descriptor that becomes readable when a call has something for it."""
+    """Wakes one event loop: a descriptor that becomes readable when a call of `engine` has something for it."""
 
-    def __new__(cls) -> Wakeup: ...
+    def __new__(cls, engine: Engine) -> Wakeup: ...
     def fileno(self) -> int: ...
     def clear(self) -> None:
         """Call before draining the calls: what comes from now on wakes again."""
@@ -78,20 +78,34 @@ class Wakeup:
     def notify(self) -> None:
         """Makes the descriptor readable."""
 
+    def lag_us(self) -> tuple[int, int, int]:
+        """From a wake-up to the `clear` that answered it, microseconds: how many, their sum, the longest."""
+
 @final
 class Engine:
-    """The shard threads of this process. They sleep while there is no call.
+    """What serves calls: the shard threads of this process, which sleep while there is no call.
 
     Raises CoreError: `invalid_config`, `model_load_failed`; `invalid_state` in a forked child and after `stop`.
     """
 
     def __new__(cls, *, shards: int, max_sessions_per_shard: int, silero: bytes | None = None) -> Engine: ...
+    @staticmethod
+    def stepped(*, now_us: int, max_sessions: int, silero: bytes | None = None) -> Engine:
+        """An engine without threads, on a clock that `advance` moves."""
+
+    def advance(self, until_us: int) -> int:
+        """Serves every tick that is due until then, or until one of them woke a loop; returns the time reached.
+
+        Raises CoreError `invalid_state` for an engine that runs on the machine's clock.
+        """
+
     def open_call(
         self,
         wakeup: Wakeup,
         *,
         input: Literal["pcm", "opus", "pcmu", "pcma"],
         input_hz: int,
+        output: Literal["pcm", "opus"],
         output_hz: int,
         jitter_target_ms: int,
         vad: Literal["silero", "energy"],
@@ -111,13 +125,28 @@ class Engine:
         """A call, served from the next tick on.
 
         `input_hz` is read for 'pcm' alone, 8000 to 192000; `jitter_target_ms` for packets alone, 0 to 2000;
-        `output_hz` is a multiple of 400 from 8000 to 48000.
+        `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
 
-        Raises CoreError: `invalid_config` with the field, `session_limit_exceeded`, `model_not_found`.
+        Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
+        place, or the machine is overloaded and has no time for another call.
         """
 
     def stats(self) -> dict[str, object]:
-        """`sessions`, `healthy`, and for each of `shards` its ticks, late ticks, latest tick and time spent (us)."""
+        """What the engine did.
+
+        - `sessions`: being served; `healthy`: whether every shard lives.
+        - `cgroup`: None, or of the group whose CPU quota held this process back most: `periods`, `throttled_periods`
+          and `throttled_us`, since the group was made.
+        - `shards`, for each:
+            - `ticks`: served; `busy_us`: microseconds spent in them.
+            - `late_ticks`: begun 10 ms late or later; `max_late_us`, `sum_late_us`: how late ticks began.
+            - `late_us_counts`: ticks by lateness, one more than `late_us_bounds`: the nth is later than bound n - 1 and
+              no later than bound n.
+            - `ticks_skipped`: whose frames were owed for over 20 ms and not sent; `frames_skipped`: the same, over
+              sessions.
+            - `overload_step`: 0; 1: no calls are taken on; 2: codecs encode with less effort; 3: even so frames come
+              too late. `overload_steps_entered`: how often each of the three was entered from below.
+        """
 
     def stop(self) -> None:
         """Ends every call and joins the threads."""
@@ -127,15 +156,18 @@ class Call:
     """One call's handles. Thread-safe; nothing here waits for the engine. A call that is dropped is closed."""
 
     def drain(self) -> tuple[list[Event], list[tuple[str, int]]]:
-        """Events since the last time, in order, and who is to look again: ('mouth' | 'input' | 'ear' | 'out', n)."""
+        """Events since the last time, in order, and who is to look again: (who, n).
+
+        `who` is 'mouth', 'input', 'ear', 'out' or 'packets'.
+        """
 
     @property
     def closed(self) -> bool: ...
     def close(self) -> None:
         """Ends the call; the event `closed` is its last."""
 
-    def drop_utterances(self, through: int) -> None:
-        """Gives up every utterance up to and including this one; what is heard of it fades out."""
+    def drop_utterance(self, utterance: int) -> None:
+        """Gives up this utterance, heard or waiting, and no other; what is heard of it fades out."""
 
     def resume(self) -> None:
         """What was paused goes on."""
@@ -195,8 +227,37 @@ class Call:
     def push_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> bool:
         """An RTP packet of the caller's, received now; False if it was dropped because too many wait."""
 
+    def read_packet(self) -> tuple[bytes, int, int, bool] | None:
+        """The next packet, for output 'opus', to be sent now; None if there is none yet.
+
+        Payload, sequence number, RTP timestamp (both from 0), and whether it is the first of a stretch.
+        """
+
+    def want_packet(self) -> bool:
+        """True if a packet is there; if not, `drain` says ('packets', 0) when one is."""
+
     def stats(self) -> dict[str, int]:
-        """The call's counters by name."""
+        """What was measured of the call, by name. `..._max` is the most ever; ages are microseconds.
+
+        - `ticks`: served; `vad_windows`: judged.
+        - `input_starved_samples`: of silence put in because the caller's side had nothing, at 16 kHz;
+          `input_caught_up_samples`: of quiet left out because it had been late and had made up for it.
+        - `packets_refused`: the queue of packets was full; `packets_dropped`: late, duplicate, malformed or too many
+          for the jitter buffer; `frames_concealed`: of 10 ms, made up for lost packets.
+        - `playout_gaps`: ticks in which an utterance in progress had nothing to play.
+        - `frames_skipped`: of 10 ms, owed for over 20 ms and not sent; `audible_frames_skipped`: those with the
+          agent's sound; `audible_gaps`: unbroken runs of these.
+        - `packets_out_dropped`: of the agent; the sender was too slow to take them.
+        - `events_dropped`: nobody drained them; `commands_refused`: too many waited; `illegal_transitions`: 0, or a
+          bug.
+        - `frame_age_in_us_count`, `_sum`, `_max`: from a packet's arrival, or a sample's being written, to the tick
+          that read it.
+        - `frame_age_out_us_count`, `_sum`, `_max`: from when a frame was due to its being sent; of a packet, to its
+          being read.
+        - `input_waiting_samples`: of the caller, in the door; `packets_waiting`: of the caller, not yet in the jitter
+          buffer; `mouth_waiting_samples`: of the agent, to be played; `packets_out_waiting`: of the agent, to be
+          sent; `events_waiting`: to be drained. Each as the last tick saw it, and with `_max`.
+        """
 
 @final
 class Resampler:
@@ -252,6 +313,50 @@ class SileroVad:
 
     def reset(self) -> None:
         """Forgets everything heard."""
+
+@final
+class NetworkEmulator:
+    """One way of an emulated network for RTP packets; docs: `beluga_voice.testing.NetworkConditions`.
+
+    Times of conditions are seconds. Raises CoreError: `invalid_config` with the field.
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: int,
+        delay: float = 0.0,
+        jitter_median: float = 0.0,
+        jitter_sigma: float = 0.0,
+        jitter_correlation: float = 0.0,
+        good_to_bad: float = 0.0,
+        bad_to_good: float = 0.0,
+        loss_in_good: float = 0.0,
+        loss_in_bad: float = 0.0,
+        duplicate: float = 0.0,
+        reordering: float = 0.0,
+        detour: float = 0.0,
+        stall_gap: float = 0.0,
+        stall_shortest: float = 0.0,
+        stall_longest: float = 0.0,
+        bits_per_s: int = 0,
+        queue_bytes: int = 0,
+    ) -> NetworkEmulator: ...
+    def push(self, now_us: int, payload: bytes, sequence: int, timestamp: int, ssrc: int) -> None:
+        """Sends a packet."""
+
+    def pop(self, now_us: int) -> tuple[bytes, int, int, int, int, int] | None:
+        """The next packet that has arrived: payload, sequence, timestamp, SSRC, when it was sent and arrived (us)."""
+
+    @property
+    def next_due_us(self) -> int | None:
+        """When the next packet arrives."""
+
+    def stats(self) -> dict[str, int]:
+        """`sent + duplicated = delivered + lost + queue_drops + in_flight_drops + held`; and `reordered`."""
+
+def network_profiles() -> dict[str, dict[str, Any]]:
+    """The named networks: the arguments of `NetworkEmulator` that make each."""
 
 def read_wav(data: bytes) -> tuple[bytes, int, int]:
     """A WAV file as int16 samples (channels interleaved), sample rate and channels.

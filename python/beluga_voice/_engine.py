@@ -1,4 +1,4 @@
-"""The process's engine: started at the first call, stopped at exit."""
+"""The process's engine: started at the first call, stopped at exit. A loop on virtual time has one of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import importlib.resources
 import threading
 
 from beluga_voice import _core
+from beluga_voice.clock import virtual_time
 from beluga_voice.core_errors import translated
 
-__all__ = ["engine", "silero_weights"]
+__all__ = ["engine", "silero_weights", "stepped_engine"]
 
 # Sessions that one shard may be asked to serve; how many it can serve is for its measured load to say.
 _MAX_SESSIONS_PER_SHARD = 10_000
@@ -25,13 +26,16 @@ def silero_weights() -> bytes:
 
 
 def engine() -> _core.Engine:
-    """The engine of this process; the first call starts it.
+    """The engine of this process; the first call starts it. On a loop that keeps virtual time, that loop's engine.
 
     One shard: a second thread of this process would only compete with the event loop for the machine's cores.
 
     Raises ComponentError model_load_failed when Silero's weights are damaged.
     """
     global _engine
+    virtual = virtual_time()
+    if virtual is not None:
+        return virtual.engine
     with _lock:
         if _engine is None:
             with translated():
@@ -40,6 +44,12 @@ def engine() -> _core.Engine:
                 )
             atexit.register(_stop, _engine)
         return _engine
+
+
+def stepped_engine(now_us: int) -> _core.Engine:
+    """An engine whose clock stands at `now_us` until `advance` moves it. Raises as `engine` does."""
+    with translated():
+        return _core.Engine.stepped(now_us=now_us, max_sessions=_MAX_SESSIONS_PER_SHARD, silero=_weights_if_there())
 
 
 def _stop(running: _core.Engine) -> None:

@@ -14,11 +14,13 @@ import weakref
 from typing import TYPE_CHECKING
 
 from beluga_voice import _core
+from beluga_voice._engine import engine
+from beluga_voice.core_errors import translated
 
 if TYPE_CHECKING:
     from beluga_voice.call_link import CallLink
 
-__all__ = ["LoopLink", "loop_link"]
+__all__ = ["LoopLink", "loop_link", "loop_stats"]
 
 _log = logging.getLogger("beluga_voice.session")
 
@@ -41,28 +43,44 @@ def loop_link() -> LoopLink:
     return link
 
 
+def loop_stats() -> list[dict[str, int]]:
+    """`LoopLink.stats` of every loop that listens to the core."""
+    links = (known() for known in tuple(_links.values()))
+    return [link.stats() for link in links if link is not None]
+
+
 class LoopLink:
     """One loop, its wakeup and its calls."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self.wakeup = _core.Wakeup()
-        self._calls: set[CallLink] = set()
+        with translated():
+            self.wakeup = _core.Wakeup(engine())
+        # A dict for its order: calls are drained in the order in which they came.
+        self._calls: dict[CallLink, None] = {}
         self._thread: threading.Thread | None = None
         self.wakes = 0
         """How often the core woke this loop."""
+
+    def stats(self) -> dict[str, int]:
+        """How long the loop let the core wait, in microseconds from its wake-up to the loop's looking.
+
+        `loop_lag_us_count`, `loop_lag_us_sum` and `loop_lag_us_max`.
+        """
+        count, total, most = self.wakeup.lag_us()
+        return {"loop_lag_us_count": count, "loop_lag_us_sum": total, "loop_lag_us_max": most}
 
     def add(self, call: CallLink) -> None:
         """Drains `call` from now on."""
         if not self._calls:
             self._listen()
-        self._calls.add(call)
+        self._calls[call] = None
         # Something may have happened between the call's opening and now.
         self.wakeup.notify()
 
     def discard(self, call: CallLink) -> None:
         """The call is over. With the last one the loop stops listening."""
-        self._calls.discard(call)
+        self._calls.pop(call, None)
         loop = self._loop()
         if self._calls or loop is None:
             return

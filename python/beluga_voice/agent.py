@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from beluga_voice.clock import in_flight
 from beluga_voice.commands import COMMANDS, Command
 from beluga_voice.errors import AgentError, BelugaVoiceError, DeadlineError
 from beluga_voice.sharing import Shared, claims
@@ -205,7 +206,8 @@ class AgentHost:
                 details={"pool_size": self._pool.size},
             ) from None
         try:
-            return await asyncio.wrap_future(running)
+            async with in_flight("agent"):
+                return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             if running.running():
                 self.abandoned += 1

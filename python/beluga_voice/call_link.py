@@ -27,16 +27,17 @@ class Waiter:
     """A place where coroutines wait for the core, or for anyone else who calls `wake`."""
 
     def __init__(self) -> None:
-        self._futures: set[asyncio.Future[None]] = set()
+        # A dict for its order: who waited first is woken first, in every run.
+        self._futures: dict[asyncio.Future[None], None] = {}
 
     async def wait(self) -> None:
         """Until the next `wake`. What is waited for has to be looked at again after it."""
         future = asyncio.get_running_loop().create_future()
-        self._futures.add(future)
+        self._futures[future] = None
         try:
             await future
         finally:
-            self._futures.discard(future)
+            self._futures.pop(future, None)
 
     def wake(self) -> None:
         """Ends every wait."""
@@ -54,10 +55,18 @@ class CallLink:
     def __init__(self, call: _core.Call, loop: LoopLink) -> None:
         self.call = call
         self.on_event: Callable[[_core.Event], None] = _ignore
-        self._waiters: dict[tuple[str, int], Waiter] = {("mouth", 0): Waiter(), ("input", 0): Waiter()}
+        self._waiters: dict[tuple[str, int], Waiter] = {
+            ("mouth", 0): Waiter(),
+            ("input", 0): Waiter(),
+            ("packets", 0): Waiter(),
+        }
         self._over = asyncio.Event()
         self._loop_link = loop
         self._loop_link.add(self)
+
+    def stats(self) -> dict[str, int]:
+        """What was measured of the call (see `_core.Call.stats`) and of its loop (see `LoopLink.stats`)."""
+        return {**self.call.stats(), **self._loop_link.stats()}
 
     @property
     def over(self) -> bool:
@@ -111,6 +120,11 @@ class CallLink:
         """Until the agent's sound up to `position` was sent, the call is over, or somebody wakes the reader."""
         if not self.call.want_output(self._place(reader), position):
             await reader.wait()
+
+    async def encoded(self) -> None:
+        """Until a packet of the agent's is there, or the call is over."""
+        if not self.call.want_packet():
+            await self._waiters["packets", 0].wait()
 
     async def write_mouth(self, pcm: Buffer, write: Callable[[memoryview], int]) -> None:
         """Queues all of `pcm`, waiting while there is no room; `write` queues what it can and says how much that was.

@@ -1,7 +1,7 @@
 """What a session tells its owner: `session.on(name, callback)` and `async for event in session.events()`.
 
 livekit-agents' names where it has one. `at_s` is session time, the axis of the sound: seconds that the call had
-lasted. `created_at` is `time.monotonic()`.
+lasted. `created_at` is `time.monotonic()`, or the clock of a loop that keeps virtual time.
 
     user_state_changed             UserStateChanged
     agent_state_changed            AgentStateChanged
@@ -23,10 +23,11 @@ lasted. `created_at` is `time.monotonic()`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from beluga_voice.clock import now
 
 if TYPE_CHECKING:
     from beluga_voice.errors import BelugaVoiceError
@@ -63,7 +64,7 @@ class SessionEvent:
 
     type: ClassVar[str]
     at_s: float
-    created_at: float = field(default_factory=time.monotonic)
+    created_at: float = field(default_factory=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

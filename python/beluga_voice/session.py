@@ -111,7 +111,8 @@ class VoiceSession:
         self._agent_state: AgentState = "initializing"
         self._user_state: UserState = "listening"
         self._callbacks: dict[str, list[Callable[[Any], object]]] = defaultdict(list)
-        self._queues: weakref.WeakSet[asyncio.Queue[SessionEvent | None]] = weakref.WeakSet()
+        # By the order in which they came.
+        self._queues: weakref.WeakKeyDictionary[asyncio.Queue[SessionEvent | None], None] = weakref.WeakKeyDictionary()
         self._tasks = Tasks(self._failed)
         self._over = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -277,8 +278,13 @@ class VoiceSession:
         return self._link
 
     def stats(self) -> dict[str, int]:
-        """The call's counters by name."""
-        counters = dict(self._link.call.stats()) if self._link is not None else {}
+        """What was measured of the call, by name; empty before it was opened.
+
+        Counts, ages and depths are those of `_core.Call.stats`; `loop_lag_us_count`, `_sum` and `_max` tell how long
+        the session's event loop took to look when the core had woken it. `agent_calls_abandoned` counts synchronous
+        agents that were past their deadline, `session_events_dropped` what a slow `events()` loop missed.
+        """
+        counters = self._link.stats() if self._link is not None else {}
         abandoned = self._host.abandoned if self._host is not None else 0
         return {**counters, "agent_calls_abandoned": abandoned, "session_events_dropped": self.events_dropped}
 
@@ -304,7 +310,7 @@ class VoiceSession:
         if self._over.is_set():
             queue.put_nowait(None)
         # Held by whoever iterates, and by nobody else.
-        self._queues.add(queue)
+        self._queues[queue] = None
         return _each(queue)
 
     # -- inside ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ class Tasks:
     """The tasks of one owner. `on_failure`, a method of the owner's, is told of an exception that nobody awaits."""
 
     def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
-        self._running: set[asyncio.Task[None]] = set()
+        # A dict for its order: tasks end in the order in which they began.
+        self._running: dict[asyncio.Task[None], None] = {}
         # The owner holds its tasks and not they it: what it holds is let go of with it, and not when Python next looks
         # for cycles.
         self._on_failure = weakref.WeakMethod(on_failure)
@@ -22,7 +23,7 @@ class Tasks:
     def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
         """Runs `work` until it ends or `cancel` is called."""
         task = asyncio.get_running_loop().create_task(work, name=f"beluga-voice {name}")
-        self._running.add(task)
+        self._running[task] = None
         task.add_done_callback(self._ended)
         return task
 
@@ -31,7 +32,7 @@ class Tasks:
 
     async def settle(self, timeout_s: float) -> None:
         """Waits until all have ended by themselves, but no longer than that; the task that calls does not count."""
-        running = self._running - {asyncio.current_task()}
+        running = self._running.keys() - {asyncio.current_task()}
         if running:
             await asyncio.wait(running, timeout=timeout_s)
 
@@ -45,7 +46,7 @@ class Tasks:
             await asyncio.wait(running)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         try:
             error = task.exception()
         except asyncio.CancelledError:

@@ -32,6 +32,7 @@ class CallSettings:
         codec: Literal["pcm", "opus", "pcmu", "pcma"],
         input_hz: int,
         output_hz: int,
+        output_codec: Literal["pcm", "opus"] = "pcm",
         jitter_target_ms: int = 60,
     ) -> CallLink:
         """A call of the core on the running loop, with the door that the transport needs.
@@ -47,6 +48,7 @@ class CallSettings:
                 loop.wakeup,
                 input=codec,
                 input_hz=input_hz,
+                output=output_codec,
                 output_hz=output_hz,
                 jitter_target_ms=jitter_target_ms,
                 vad=self.vad,

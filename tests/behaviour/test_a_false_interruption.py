@@ -84,7 +84,7 @@ async def test_a_timeout_resumes_without_losing_or_repeating_a_sample() -> None:
 
     voice = RampVoice(seconds=SECONDS, sample_rate=OUT_HZ)
     handling = turn_handling(false_interruption_timeout=0.6)
-    async with on_call(agent, stt=ToneEars(on_turn=never), tts=voice, handling=handling) as tried:
+    async with on_call(agent, stt=ToneEars(before_final=never), tts=voice, handling=handling) as tried:
         await coughed(tried)
 
     nothing_lost_nothing_repeated(tried, voice)
@@ -102,7 +102,7 @@ async def test_words_after_the_timeout_still_stop_the_agent() -> None:
         return "gold hand iron jump kite lamp milk nest open pink quiz" if turn.text == "able" else "zero"
 
     handling = turn_handling(false_interruption_timeout=0.4)
-    async with on_call(answer, stt=ToneEars(guesses=False, on_turn=late), handling=handling) as tried:
+    async with on_call(answer, stt=ToneEars(interim_results=False, before_final=late), handling=handling) as tried:
         await tried.say("able")
         await tried.agent_heard("gold", "hand")
         await tried.say("calm dark echo")

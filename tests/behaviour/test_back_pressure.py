@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from support.call import OUT_HZ, on_call
 from support.components import RampVoice
 from support.tone_words import noise, spoken
@@ -72,6 +73,7 @@ async def test_a_slow_listener_misses_the_oldest_and_knows_how_many(monkeypatch:
     assert tried.session.stats()["session_events_dropped"] >= dropped
 
 
+@pytest.mark.real_time
 async def test_a_blocked_loop_neither_stops_the_sound_nor_keeps_the_caller_from_stopping_it() -> None:
     voice = RampVoice(seconds=4.0, sample_rate=OUT_HZ)
     async with on_call(agent, tts=voice) as tried:
@@ -87,6 +89,7 @@ async def test_a_blocked_loop_neither_stops_the_sound_nor_keeps_the_caller_from_
     assert tried.session.stats()["playout_gaps"] == 0
 
 
+@pytest.mark.real_time
 async def test_barge_in_works_while_the_loop_is_blocked() -> None:
     voice = RampVoice(seconds=4.0, sample_rate=OUT_HZ)
 

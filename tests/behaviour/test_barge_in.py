@@ -60,7 +60,7 @@ async def test_the_agent_is_cancelled_and_falls_silent_and_the_next_turn_is_answ
             cancelled.append(turn.text)
             raise
 
-    async with on_call(agent, stt=ToneEars(guesses=guesses)) as tried:
+    async with on_call(agent, stt=ToneEars(interim_results=guesses)) as tried:
         await tried.say("able")
         await tried.agent_heard("gold", "hand", "iron")
         await tried.say("calm dark echo fish")
@@ -107,7 +107,7 @@ async def test_the_voice_is_cancelled_in_the_middle_of_a_sentence() -> None:
     async def agent(turn: Turn) -> str:
         return "gold hand iron jump kite lamp milk nest." if turn.text == "able" else "Zero."
 
-    async with on_call(agent, tts=ToneVoice(on_word=on_word)) as tried:
+    async with on_call(agent, tts=ToneVoice(before_word=on_word)) as tried:
         await tried.say("able")
         await reached.wait()
         await tried.agent_heard("gold", "hand", "iron")

@@ -121,7 +121,7 @@ async def test_going_on_before_the_first_words_are_understood_asks_once() -> Non
         asked.append(turn.text)
         return "Gold."
 
-    async with on_call(agent, stt=ToneEars(guesses=False, on_turn=on_turn)) as tried:
+    async with on_call(agent, stt=ToneEars(interim_results=False, before_final=on_turn)) as tried:
         await tried.say("able bake")
         await tried.heard(UserTurnEnded)
         await tried.say("calm dark echo fish gold")

@@ -13,7 +13,7 @@ from support.tone_words import spoken
 
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutFinished
-from beluga_voice.pipeline import cascade
+from beluga_voice.pipeline import listener
 from beluga_voice.speech_to_text import Transcript
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ async def test_an_agent_that_hangs() -> None:
     await fails_then_answers(agent, code="timeout", heard_before=[], timeout=1.0)
 
 
+@pytest.mark.real_time
 async def test_a_sync_agent_that_blocks_stops_nobody() -> None:
     release = threading.Event()
 
@@ -180,7 +181,7 @@ async def test_a_recogniser_whose_stream_ends_is_started_again() -> None:
 
 
 async def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cascade, "_TRANSCRIPT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(listener, "_TRANSCRIPT_TIMEOUT_S", 0.5)
 
     async def on_turn(turn_id: int) -> None:
         if turn_id == 1:
@@ -189,7 +190,7 @@ async def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     async def agent(turn: Turn) -> str:
         return "zero"
 
-    async with on_call(agent, stt=ToneEars(on_turn=on_turn)) as tried:
+    async with on_call(agent, stt=ToneEars(before_final=on_turn)) as tried:
         await tried.say("able")
         failed = await tried.heard(ErrorEvent)
         await tried.heard(
@@ -198,7 +199,7 @@ async def test_a_recogniser_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
         await tried.say("bake")
         await tried.agent_heard("zero")
 
-    assert (failed.source, failed.error.code, failed.error.provider) == ("stt", "stream_timeout", "ToneEars")
+    assert (failed.source, failed.error.code, failed.error.provider) == ("stt", "stream_timeout", "FakeSpeechToText")
     assert failed.error.details == {"turn_id": 1}
     assert tried.session.history[0].text == "bake"
 
@@ -233,7 +234,7 @@ async def test_a_voice_that_raises_in_the_middle_of_an_answer(code: str) -> None
     async def agent(turn: Turn) -> str:
         return "Gold hand. Iron jump. Kite." if turn.text == "able" else "zero"
 
-    async with on_call(agent, tts=ToneVoice(on_word=on_word)) as tried:
+    async with on_call(agent, tts=ToneVoice(before_word=on_word)) as tried:
         await tried.say("able")
         failed = await tried.heard(ErrorEvent)
         finished = await tried.heard(PlayoutFinished)
@@ -241,7 +242,7 @@ async def test_a_voice_that_raises_in_the_middle_of_an_answer(code: str) -> None
         await tried.say("bake")
         await tried.agent_heard("zero")
 
-    assert (failed.source, failed.error.code, failed.error.provider) == ("tts", code, "ToneVoice")
+    assert (failed.source, failed.error.code, failed.error.provider) == ("tts", code, "FakeTextToSpeech")
     assert not finished.interrupted
     assert tried.agent_words == ["gold", "hand", "zero"]
     assert [item.text for item in tried.session.history] == ["able", "Gold hand.", "bake", "zero"]

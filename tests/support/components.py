@@ -2,90 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beluga_voice.speech_to_text import SpeechToText, Transcript
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 from beluga_voice.text_to_speech import TextToSpeech
-from support.tone_words import spoken, understood
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from numpy.typing import NDArray
-
-    from beluga_voice.handles import Ear, Mouth
+    from beluga_voice.handles import Mouth
 
 EAR_HZ = 16_000
 
 
-class ToneEars(SpeechToText):
-    """Understands tone words, turn by turn, with guesses on the way.
-
-    `on_turn(turn_id)` is awaited before a turn's final transcript: to wait there, or to raise.
-    """
-
-    def __init__(self, *, guesses: bool = True, on_turn: Callable[[int], Awaitable[None]] | None = None) -> None:
-        self.heard: dict[int, NDArray[np.int16]] = {}
-        self.started = False
-        self.closed = False
-        self.streams = 0
-        self._guesses = guesses
-        self._on_turn = on_turn
-
-    async def start(self) -> None:
-        self.started = True
-
-    async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
-        self.streams += 1
-        async for utterance in ear.utterances():
-            sound = np.zeros(0, np.int16)
-            guess: list[str] = []
-            async for chunk in utterance:
-                sound = np.concatenate([sound, chunk.samples])
-                words = understood(sound, EAR_HZ, whole=False)
-                if self._guesses and words != guess:
-                    guess = words
-                    yield Transcript(" ".join(words), is_final=False, turn_id=utterance.turn_id)
-            self.heard[utterance.turn_id] = sound
-            if self._on_turn is not None:
-                await self._on_turn(utterance.turn_id)
-            text = " ".join(understood(sound, EAR_HZ))
-            yield Transcript(text, is_final=True, turn_id=utterance.turn_id, confidence=0.9, language="en-US")
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-class ToneVoice(TextToSpeech):
-    """Speaks tone words, a word at a time. `on_word(word)` is awaited before each: to wait there, or to raise."""
-
-    def __init__(self, *, sample_rate: int = 16_000, on_word: Callable[[str], Awaitable[None]] | None = None) -> None:
-        self.asked: list[str] = []
-        self.cancelled: list[str] = []
-        self.started = False
-        self.closed = False
-        self._sample_rate = sample_rate
-        self._on_word = on_word
-
-    async def start(self) -> None:
-        self.started = True
-
-    async def synthesize(self, text: str, mouth: Mouth) -> None:
-        self.asked.append(text)
-        try:
-            for word in text.replace(".", " ").replace(",", " ").replace("!", " ").replace("?", " ").split():
-                if self._on_word is not None:
-                    await self._on_word(word.lower())
-                await mouth.write(spoken(word, self._sample_rate), sample_rate=self._sample_rate)
-        except asyncio.CancelledError:
-            self.cancelled.append(text)
-            raise
-
-    async def aclose(self) -> None:
-        self.closed = True
+ToneEars = FakeSpeechToText
+ToneVoice = FakeTextToSpeech
 
 
 RAMP_STEP = 5

@@ -65,13 +65,23 @@ def simulate(
     tts: Annotated[str, typer.Option(help="Text to speech: a name or provider/model.")] = "piper",
     vad: Annotated[str, typer.Option(help="Voice activity detector.")] = "silero",
     patience: Annotated[float, typer.Option(help="Seconds that the agent may still talk after the file's end.")] = 60.0,
+    times: Annotated[
+        str,
+        typer.Option(
+            help="How long answers take in the call: 'measured' as they took here, 'none' nothing at all, "
+            "or the times.json of an earlier run.",
+            metavar="measured|none|FILE.json",
+        ),
+    ] = "measured",
+    real_time: Annotated[bool, typer.Option("--real-time", help="Play on this machine's clock instead.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Play a recorded caller to your agent, in real time."""
+    """Play a recorded caller to your agent, faster than real time where the components are."""
     with telling(debug=debug):
         from beluga_voice.cli.simulate import simulate as run
 
-        raise typer.Exit(run(file, agent, out, stt=stt, tts=tts, vad=vad, patience_s=patience))
+        pace = None if real_time else times
+        raise typer.Exit(run(file, agent, out, stt=stt, tts=tts, vad=vad, patience_s=patience, times=pace))
 
 
 @app.command()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import TYPE_CHECKING
 
+from beluga_voice.clock import now
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import SessionError
 
@@ -30,7 +30,7 @@ class CallMouth:
         self.written_s = 0.0
         """Seconds of sound that the core was handed."""
         self.first_sound_at: float | None = None
-        """`time.monotonic()` of the first sound's arrival."""
+        """`clock.now()` of the first sound's arrival."""
         self._link = link
         self._open_utterance = open_utterance
         self._closed = False
@@ -46,7 +46,7 @@ class CallMouth:
         if memoryview(pcm).nbytes == 0:
             return
         if self.first_sound_at is None:
-            self.first_sound_at = time.monotonic()
+            self.first_sound_at = now()
 
         def write(rest: memoryview) -> int:
             self._check_open()

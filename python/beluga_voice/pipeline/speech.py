@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from beluga_voice.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -47,7 +48,7 @@ class Speech:
     turn_id: int | None = None
     caller_voiced_end_s: float | None = None
     """The last voiced sample of the turn that it answers."""
-    created_at: float = field(default_factory=time.monotonic)
+    created_at: float = field(default_factory=now)
     mouth: CallMouth = field(init=False)
     task: asyncio.Task[None] | None = None
     """What says it, where that is no answer's task."""
@@ -70,7 +71,7 @@ class Speech:
     def begin_segment(self, text: str) -> None:
         """The voice is given `text` now."""
         if self.first_sentence_at is None:
-            self.first_sentence_at = time.monotonic()
+            self.first_sentence_at = now()
         self.segments.append(_Segment(text, self.mouth.written_s, self.mouth.written_s))
 
     def end_segment(self, *, complete: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from beluga_voice.audio_chunk import AudioChunk
 from beluga_voice.backend import ConfigField, ProviderCapabilities, config_fields
@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.transport import CallSettings
 
-__all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
+__all__ = ["LocalBackend", "LocalCall", "LocalProvider", "RtpPacket"]
+
+
+class RtpPacket(NamedTuple):
+    """A packet of the agent's: 20 ms of sound."""
+
+    payload: bytes
+    sequence: int
+    """Counts packets, from 0 and modulo 65536: one that is missing was lost because it was not read in time."""
+    timestamp: int
+    """Counts time, from 0 and modulo 2**32, at the codec's RTP clock (48000 Hz for Opus)."""
+    marker: bool
+    """The first of a stretch without a gap in time."""
 
 
 class LocalCall:
@@ -32,6 +44,8 @@ class LocalCall:
     - `output_sample_rate`: of what is read, a multiple of 400 from 8000 to 48000 Hz.
     - `codec`: with "opus", "pcmu" or "pcma" the caller sends RTP packets (`push_packet`) instead, which are played
       `jitter_target` seconds after they came.
+    - `output_codec`: with "opus" the caller receives packets too (`read_packet`), encoded at `output_sample_rate`:
+      8000, 12000, 16000, 24000 or 48000 Hz. `read` gives the same sound before it was encoded.
     """
 
     def __init__(
@@ -40,11 +54,13 @@ class LocalCall:
         sample_rate: int = 16_000,
         output_sample_rate: int = 24_000,
         codec: Literal["pcm", "opus", "pcmu", "pcma"] = "pcm",
+        output_codec: Literal["pcm", "opus"] = "pcm",
         jitter_target: float = 0.06,
     ) -> None:
         self.sample_rate = sample_rate
         self.output_sample_rate = output_sample_rate
         self._codec: Literal["pcm", "opus", "pcmu", "pcma"] = codec
+        self._output_codec: Literal["pcm", "opus"] = output_codec
         self._jitter_target = jitter_target
         self._link: CallLink | None = None
         self._connected = asyncio.Event()
@@ -85,6 +101,24 @@ class LocalCall:
         self._position = start + len(pcm) // 2
         return AudioChunk(pcm, self.output_sample_rate, start / self.output_sample_rate)
 
+    async def read_packet(self) -> RtpPacket | None:
+        """The next packet of what the caller hears; None when the call is over. One reader at a time.
+
+        At most 640 ms of packets wait to be read; then new ones are lost, which `stats()` counts as
+        `packets_out_dropped`.
+
+        Raises InvalidStateError when `output_codec` is "pcm".
+        """
+        link = await self._opened()
+        while True:
+            with translated():
+                packet = link.call.read_packet()
+            if packet is not None:
+                return RtpPacket(*packet)
+            if link.call.closed:
+                return None
+            await link.encoded()
+
     async def hang_up(self) -> None:
         """The caller leaves; the session ends with `participant_disconnected`."""
         await (await self._opened()).close()
@@ -97,6 +131,7 @@ class LocalCall:
             codec=self._codec,
             input_hz=self.sample_rate,
             output_hz=self.output_sample_rate,
+            output_codec=self._output_codec,
             jitter_target_ms=round(self._jitter_target * 1000),
         )
         self._connected.set()
@@ -171,17 +206,25 @@ class LocalBackend:
         await asyncio.gather(*(session.aclose() for session in self.list_sessions()))
 
     def stats(self) -> dict[str, Any]:
-        """The engine's counters, and the sum of its sessions' counters."""
+        """What the engine did (see `_core.Engine.stats`), and what its loops and this backend's sessions did.
+
+        `loops` holds the lag of each event loop; `totals` the counters of the open sessions, added up, and of each
+        `..._max` the greatest; `backend_sessions` says how many those are.
+        """
         from beluga_voice._engine import engine
+        from beluga_voice._loop import loop_stats
 
         self._forget_closed()
         with translated():
             stats: dict[str, Any] = engine().stats()
         totals: dict[str, int] = {}
         for session in self._sessions.values():
-            for name, count in session.stats().items():
-                totals[name] = totals.get(name, 0) + count
-        return {**stats, "backend_sessions": len(self._sessions), "totals": totals}
+            for name, value in session.stats().items():
+                if name.endswith("_max"):
+                    totals[name] = max(totals.get(name, 0), value)
+                elif not name.startswith("loop_"):  # a loop's counts are not its sessions' to add up
+                    totals[name] = totals.get(name, 0) + value
+        return {**stats, "backend_sessions": len(self._sessions), "loops": loop_stats(), "totals": totals}
 
     def _forget_closed(self) -> None:
         self._sessions = {name: each for name, each in self._sessions.items() if not each.is_over}

@@ -59,7 +59,7 @@ class WavFile:
 
 
 class FileCaller:
-    """Plays the file in real time, then silence until the call is quiet.
+    """Plays the file at the call's own pace, then silence until the call is quiet.
 
     - `settled`: whether nothing is being heard, thought or said any more; asked every 20 ms.
     - `quiet_s`: how long that has to last.

@@ -38,8 +38,10 @@ async def simulate(
     patience_s: float = 60.0,
     **settings: Any,
 ) -> Simulation:
-    """Plays the WAV at `path` to `agent` in real time, then silence until it has answered and finished.
+    """Plays the WAV at `path` to `agent`, then silence until it has answered and finished.
 
+    In real time on an ordinary event loop; on `beluga_voice.virtual_time`'s as fast as the components answer, through
+    the very same engine.
     `settings` are those of `VoiceSession`: stt, tts, vad, turn_handling ... Raises OSError and AudioFormatError for the
     file, and what `VoiceSession` raises.
     """

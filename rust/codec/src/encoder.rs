@@ -2,6 +2,16 @@
 
 use crate::CodecError;
 
+/// How much work an encoder spends on quality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Effort {
+    /// What it was configured to.
+    #[default]
+    Configured,
+    /// The least that still gives speech: there is no time for more.
+    Least,
+}
+
 /// Turns mono sound into packets, one frame at a time. One instance per stream.
 pub trait Encoder: Send + std::fmt::Debug {
     /// Rate of the sound that goes in, in Hz.
@@ -16,4 +26,7 @@ pub trait Encoder: Send + std::fmt::Debug {
     /// [`CodecError::WrongLength`] unless `pcm` is one frame, [`CodecError::BufferTooSmall`] when `out` cannot hold a
     /// packet.
     fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError>;
+
+    /// From the next frame on. A codec that knows but one effort has nothing to do.
+    fn set_effort(&mut self, _effort: Effort) {}
 }

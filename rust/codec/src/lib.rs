@@ -13,7 +13,7 @@ mod libopus;
 mod opus;
 
 pub use decoder::{Decoder, MAX_PACKET_MS};
-pub use encoder::Encoder;
+pub use encoder::{Effort, Encoder};
 pub use error::CodecError;
 pub use g711::{ALaw, MuLaw};
 pub use opus::{OpusDecoder, OpusEncoder, OpusEncoderConfig};

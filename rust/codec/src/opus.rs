@@ -4,10 +4,12 @@ use opusic_sys as sys;
 
 use crate::decoder::{check_concealed, check_room};
 use crate::libopus::{DecoderState, EncoderState, packet_samples};
-use crate::{CodecError, Decoder, Encoder};
+use crate::{CodecError, Decoder, Effort, Encoder};
 
 /// Frames of 20 ms: half the packets of 10 ms at nearly the same delay, and what every peer expects.
 const FRAMES_PER_S: u32 = 50;
+/// Complexity at [`Effort::Least`]: two thirds of the cost of 5. At 0 the sound suffers and little more is saved.
+const LEAST_COMPLEXITY: u8 = 1;
 
 /// Decodes Opus of any kind straight to mono at one rate.
 ///
@@ -139,6 +141,17 @@ impl Encoder for OpusEncoder {
         }
         check_room(self.least_room(), out.len())?;
         self.state.encode(pcm, out)
+    }
+
+    fn set_effort(&mut self, effort: Effort) {
+        let complexity = match effort {
+            Effort::Configured => self.config.complexity,
+            Effort::Least => self.config.complexity.min(LEAST_COMPLEXITY),
+        };
+        let set = self
+            .state
+            .set(sys::OPUS_SET_COMPLEXITY_REQUEST, complexity.into());
+        debug_assert_eq!(set, Ok(()), "0 to 10 is allowed");
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::f64::consts::TAU;
 
-use beluga_codec::{CodecError, Decoder, Encoder, OpusDecoder, OpusEncoder, OpusEncoderConfig};
+use beluga_codec::{
+    CodecError, Decoder, Effort, Encoder, OpusDecoder, OpusEncoder, OpusEncoderConfig,
+};
 use proptest::prelude::*;
 
 const RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
@@ -299,6 +301,35 @@ proptest! {
         }
         check_hostile(&stream, rate_hz);
     }
+}
+
+#[test]
+fn the_least_effort_is_complexity_one_and_ends_when_told() {
+    let of = |complexity| {
+        let config = OpusEncoderConfig {
+            sample_rate_hz: 24_000,
+            complexity,
+            bitrate_bps: 24_000,
+        };
+        OpusEncoder::new(config).expect("a valid configuration")
+    };
+    let encode = |mut encoder: OpusEncoder, efforts: &[Effort]| {
+        let packet = |(number, &effort): (usize, &Effort)| {
+            encoder.set_effort(effort);
+            let mut payload = vec![0; 400];
+            let time_s = |sample: usize| (number * 480 + sample) as f64 / 24_000.0;
+            let pcm: Vec<i16> = (0..480).map(|sample| voice(time_s(sample))).collect();
+            let length = encoder.encode(&pcm, &mut payload).expect("a frame");
+            payload.truncate(length);
+            payload
+        };
+        efforts.iter().enumerate().map(packet).collect::<Vec<_>>()
+    };
+    let (whole, least) = ([Effort::Configured; 50], [Effort::Least; 50]);
+    assert_eq!(encode(of(5), &least), encode(of(1), &whole));
+    assert_eq!(encode(of(0), &least), encode(of(0), &whole));
+    let back = [&least[..], &whole[..]].concat();
+    assert_ne!(encode(of(5), &back)[50..], encode(of(1), &back)[50..]);
 }
 
 /// Decodes a stream of anything: lengths as foretold, at most 120 ms, nothing written past them, and fit for use after.

@@ -41,7 +41,7 @@ pub enum EventKind {
         turn: TurnId,
         /// First voiced sample.
         onset: u64,
-        /// `onset` less the pre-roll.
+        /// `onset` less the pre-roll, and no earlier than the turn before was over.
         read_from: u64,
     },
     /// The caller's turn is over; the answer may begin.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Samples the queue holds, whatever their rate: ten seconds at 24 kHz.
 pub const MOUTH_CAPACITY_SAMPLES: usize = 240_000;
 /// Begins, marks and ends the queue holds.
-const CONTROL_CAPACITY: usize = 512;
+pub(crate) const CONTROL_CAPACITY: usize = 512;
 /// Resamplers on their way back to be freed where that disturbs nobody. The writer empties this way before it makes
 /// another, so there are never more on it than waited in the queue, were playing and are being made.
 const SPENT_CAPACITY: usize = CONTROL_CAPACITY + 2;
@@ -130,6 +130,12 @@ impl MouthWriter {
             self.open = false;
         }
         Ok(())
+    }
+
+    /// The newest utterance that was opened; 0 before the first.
+    #[must_use]
+    pub fn newest(&self) -> UtteranceId {
+        self.utterances
     }
 
     /// Counts samples taken from the queue; there is room for as many as were taken of those written.

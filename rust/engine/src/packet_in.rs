@@ -136,7 +136,9 @@ impl PacketWriter {
 
 impl InDoor for PacketIn {
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
+        counters.packets_waiting.note(self.queue.slots());
         while let Ok(packet) = self.queue.pop() {
+            counters.frame_age_in_us.note(packet.arrival_us, now_us);
             let outcome = self.jitter.push(Packet {
                 arrival_us: packet.arrival_us,
                 sequence: packet.sequence,

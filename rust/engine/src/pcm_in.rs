@@ -1,9 +1,11 @@
 //! `PcmIn` with `clock=local`: a ring of samples whose writer keeps our time, and nothing else.
 
+use crate::catching_up::CatchingUp;
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor};
 use crate::gauge::Gauge;
 use crate::time::EAR_HZ;
+use beluga_dsp::level::rms_dbfs;
 use beluga_dsp::pcm::to_f32;
 use beluga_dsp::{Alignment, ResampleError, Resampler};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -11,11 +13,22 @@ use std::sync::Arc;
 
 /// How much the ring holds, in milliseconds. The writer waits when it is full.
 pub const PCM_IN_CAPACITY_MS: u32 = 1_000;
+/// Writes whose time is kept: a full ring in pieces of 8 ms. In smaller ones some go by the time of the write after them.
+const STAMPS: usize = 128;
+
+/// When a piece was written.
+#[derive(Debug, Clone, Copy)]
+struct Stamp {
+    /// Samples written with it and before it.
+    end: u64,
+    at_us: u64,
+}
 
 /// The caller's side.
 #[derive(Debug)]
 pub struct PcmWriter {
     samples: Producer<i16>,
+    stamps: Producer<Stamp>,
     gauge: Arc<Gauge>,
     capacity: u64,
     written: u64,
@@ -25,8 +38,10 @@ pub struct PcmWriter {
 #[derive(Debug)]
 pub struct PcmIn {
     samples: Consumer<i16>,
+    stamps: Consumer<Stamp>,
     gauge: Arc<Gauge>,
     read: u64,
+    catching_up: CatchingUp,
     resampler: Resampler,
     raw: Box<[i16]>,
     source: Box<[f32]>,
@@ -41,18 +56,22 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
     let resampler = Resampler::new(sample_rate_hz, EAR_HZ, Alignment::Delayed)?;
     let capacity = (sample_rate_hz / 1_000 * PCM_IN_CAPACITY_MS) as usize;
     let (samples_in, samples_out) = RingBuffer::new(capacity);
+    let (stamps_in, stamps_out) = RingBuffer::new(STAMPS);
     let gauge = Arc::new(Gauge::default());
     let longest = (sample_rate_hz / 100 + 2) as usize;
     let writer = PcmWriter {
         samples: samples_in,
+        stamps: stamps_in,
         gauge: gauge.clone(),
         capacity: capacity as u64,
         written: 0,
     };
     let door = PcmIn {
         samples: samples_out,
+        stamps: stamps_out,
         gauge,
         read: 0,
+        catching_up: CatchingUp::default(),
         resampler,
         raw: vec![0; longest].into(),
         source: vec![0.0; longest].into(),
@@ -61,11 +80,22 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
 }
 
 impl PcmWriter {
-    /// Queues what there is room for and says how much that was.
-    pub fn write(&mut self, pcm: &[i16]) -> usize {
-        let (taken, _) = self.samples.push_partial_slice(pcm);
-        self.written += taken.len() as u64;
-        taken.len()
+    /// Queues what there is room for at `now_us` and says how much that was.
+    pub fn write(&mut self, now_us: u64, pcm: &[i16]) -> usize {
+        // No more than there is room for: the stamp is there before its samples are.
+        let taken = pcm.len().min(self.samples.slots());
+        if taken > 0 {
+            self.written += taken as u64;
+            let stamp = Stamp {
+                end: self.written,
+                at_us: now_us,
+            };
+            // Without a place of its own the piece goes by the time of the one after it.
+            let _ = self.stamps.push(stamp);
+            let (pushed, _) = self.samples.push_partial_slice(&pcm[..taken]);
+            debug_assert_eq!(pushed.len(), taken, "nobody else writes");
+        }
+        taken
     }
 
     /// Counts samples taken from the ring.
@@ -81,19 +111,59 @@ impl PcmWriter {
     }
 }
 
-impl InDoor for PcmIn {
-    fn pull(&mut self, _now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
-        let wanted = self.resampler.input_needed(frame.len());
-        let (raw, source) = (&mut self.raw[..wanted], &mut self.source[..wanted]);
-        if self.samples.pop_entire_slice(raw).is_ok() {
-            self.read += wanted as u64;
-            to_f32(raw, source);
+impl PcmIn {
+    /// When the oldest sample that waits was written.
+    fn written_us(&mut self) -> Option<u64> {
+        while self.stamps.peek().is_ok_and(|stamp| stamp.end <= self.read) {
+            let _ = self.stamps.pop();
+        }
+        self.stamps.peek().ok().map(|stamp| stamp.at_us)
+    }
+
+    /// Takes the next 10 ms, `wanted` samples, into `source`; false where there are not as many. Half a frame is left where it
+    /// is: cutting it off would lose its other half.
+    fn take(&mut self, wanted: usize) -> bool {
+        let raw = &mut self.raw[..wanted];
+        if self.samples.pop_entire_slice(raw).is_err() {
+            return false;
+        }
+        self.read += wanted as u64;
+        to_f32(raw, &mut self.source[..wanted]);
+        true
+    }
+
+    /// Whether the frame that was just taken is to be left out.
+    fn is_spare(&mut self, wanted: usize) -> bool {
+        let level_dbfs = if self.catching_up.is_behind() {
+            rms_dbfs(&self.source[..wanted])
         } else {
-            // Half a frame is left where it is: cutting it off would lose its other half.
-            source.fill(0.0);
+            0.0
+        };
+        let waiting = (self.samples.slots() / wanted) as u32;
+        self.catching_up.leaves_out(waiting, level_dbfs)
+    }
+}
+
+impl InDoor for PcmIn {
+    fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
+        counters.input_waiting_samples.note(self.samples.slots());
+        let wanted = self.resampler.input_needed(frame.len());
+        let written_us = self.written_us();
+        let mut taken = self.take(wanted);
+        if taken && self.is_spare(wanted) {
+            counters.input_caught_up_samples.add(frame.len() as u64);
+            taken = self.take(wanted);
+        }
+        if taken {
+            if let Some(written_us) = written_us {
+                counters.frame_age_in_us.note(written_us, now_us);
+            }
+        } else {
+            self.catching_up.starved();
+            self.source[..wanted].fill(0.0);
             counters.input_starved_samples.add(frame.len() as u64);
         }
-        self.resampler.process(source, frame);
+        self.resampler.process(&self.source[..wanted], frame);
         self.gauge.advance(self.read)
     }
 }

@@ -1,8 +1,10 @@
 //! Sound to a caller in the same process, or to a recorder: a ring that anyone may read.
 
 use crate::counters::Counters;
-use crate::door::OutDoor;
+use crate::door::{OutDoor, SendTime};
+use crate::playout::MAX_OUT_FRAME_SAMPLES;
 use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
+use beluga_codec::Effort;
 use std::sync::Arc;
 
 /// How much the ring keeps, in milliseconds; a slower reader loses the oldest and is told.
@@ -37,7 +39,19 @@ impl OutDoor for PcmOut {
         0
     }
 
-    fn send(&mut self, frame: &[i16], _counters: &Counters) {
+    fn send(&mut self, frame: &[i16], time: SendTime, counters: &Counters) -> bool {
         self.writer.write(frame);
+        counters.frame_age_out_us.note(time.due_us, time.now_us);
+        false
     }
+
+    /// Silence: a position in the ring stays session time, and what is skipped is heard as what it is, a gap.
+    fn skip(&mut self, frame: &[i16], _time: SendTime, _counters: &Counters) -> bool {
+        let silence = [0; MAX_OUT_FRAME_SAMPLES];
+        self.writer.write(&silence[..frame.len()]);
+        false
+    }
+
+    /// Samples cost the same with any effort.
+    fn set_effort(&mut self, _effort: Effort) {}
 }

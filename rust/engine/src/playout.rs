@@ -5,6 +5,7 @@
 
 use crate::event::{EventKind, UtteranceId};
 use crate::gauge::Gauge;
+use crate::mouth::CONTROL_CAPACITY;
 use crate::turn::{InterruptionPolicy, PlayoutView};
 use crate::voice::Voice;
 use beluga_dsp::fade::{ramp_down, ramp_up};
@@ -47,6 +48,32 @@ struct Utterance {
     /// `played_samples` at the newest mark: what a listener was told of is not taken back.
     marked_samples: u64,
     started: bool,
+    /// It was dropped.
+    given_up: bool,
+}
+
+/// Utterances that were dropped while they waited: one bit for each that the queue can hold.
+#[derive(Debug, Default)]
+struct DroppedWaiting([u64; CONTROL_CAPACITY / 64]);
+
+impl DroppedWaiting {
+    fn add(&mut self, utterance: UtteranceId) {
+        let (word, bit) = Self::place(utterance);
+        self.0[word] |= bit;
+    }
+
+    /// Whether it was dropped; its bit is free for one that comes later.
+    fn take(&mut self, utterance: UtteranceId) -> bool {
+        let (word, bit) = Self::place(utterance);
+        let dropped = self.0[word] & bit != 0;
+        self.0[word] &= !bit;
+        dropped
+    }
+
+    fn place(utterance: UtteranceId) -> (usize, u64) {
+        let place = utterance as usize % CONTROL_CAPACITY;
+        (place / 64, 1 << (place % 64))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +102,9 @@ pub struct Playout {
     read: u64,
     current: Option<Utterance>,
     pause: Pause,
-    drop_through: UtteranceId,
+    /// The newest utterance that was begun.
+    begun: UtteranceId,
+    dropped: DroppedWaiting,
     gain: f32,
     gain_target: f32,
     duck_gain: f32,
@@ -112,7 +141,8 @@ impl Playout {
             read: 0,
             current: None,
             pause: Pause::None,
-            drop_through: 0,
+            begun: 0,
+            dropped: DroppedWaiting::default(),
             gain: 1.0,
             gain_target: 1.0,
             duck_gain: DUCK_GAIN,
@@ -129,7 +159,7 @@ impl Playout {
             .current
             .as_ref()
             .filter(|utterance| {
-                utterance.started && utterance.id > self.drop_through && self.pause == Pause::None
+                utterance.started && !utterance.given_up && self.pause == Pause::None
             })
             .map(|utterance| (utterance.id, utterance.policy));
         PlayoutView {
@@ -158,17 +188,21 @@ impl Playout {
         };
     }
 
-    /// Gives up every utterance up to and including `through`: the one being heard fades out, the rest is not played. Each
-    /// is finished as soon as nothing more of it will be heard, whether its writer has ended it or not.
-    pub fn drop_through(&mut self, through: UtteranceId) {
+    /// Gives up one utterance: if it is being heard it fades out and is over, whether its writer has ended it or not; if it
+    /// waits it is over as soon as it would begin. One that is over already is left alone.
+    pub fn drop_utterance(&mut self, utterance: UtteranceId) {
         if self
             .current
             .as_ref()
-            .is_some_and(|utterance| utterance.id <= through)
+            .is_some_and(|current| current.id == utterance)
         {
             self.pause();
+            if let Some(current) = &mut self.current {
+                current.given_up = true;
+            }
+        } else if utterance > self.begun {
+            self.dropped.add(utterance);
         }
-        self.drop_through = self.drop_through.max(through);
     }
 
     /// The call is over: what is being played ends here.
@@ -184,6 +218,12 @@ impl Playout {
     /// How loud a ducked utterance is from the next [`duck`](Self::duck) on: a factor, 0 to 1.
     pub fn set_duck_gain(&mut self, gain: f32) {
         self.duck_gain = gain.clamp(0.0, 1.0);
+    }
+
+    /// Samples that wait to be played, at the rate at which they were written.
+    #[must_use]
+    pub fn waiting_samples(&self) -> usize {
+        self.samples.slots()
     }
 
     /// Fills `out`, one frame at the transport's rate, with the next 10 ms.
@@ -242,7 +282,7 @@ impl Playout {
     fn is_given_up(&self) -> bool {
         self.current
             .as_ref()
-            .is_some_and(|utterance| utterance.id <= self.drop_through)
+            .is_some_and(|utterance| utterance.given_up)
     }
 
     /// The utterance in progress is over; what is left of it in the queue belongs to nobody and is thrown away.
@@ -374,6 +414,7 @@ impl Playout {
         };
         match control.kind {
             ControlKind::Begin { utterance, policy } => {
+                self.begun = utterance;
                 self.current = Some(Utterance {
                     id: utterance,
                     policy,
@@ -381,6 +422,7 @@ impl Playout {
                     played_samples: 0,
                     marked_samples: 0,
                     started: false,
+                    given_up: self.dropped.take(utterance),
                 });
                 if self.is_given_up() {
                     self.finish(true, event);

@@ -1,7 +1,7 @@
 //! One call: a tick of it takes ten milliseconds in and gives ten milliseconds out.
 
 use crate::counters::Counters;
-use crate::door::{EarFrame, InDoor, OutDoor};
+use crate::door::{EarFrame, InDoor, OutDoor, SendTime};
 use crate::event::{Event, EventKind, TurnId, UtteranceId};
 use crate::mouth::{MouthWriter, mouth};
 use crate::playout::{MAX_OUT_FRAME_SAMPLES, Playout};
@@ -9,6 +9,7 @@ use crate::shared::{LoopWake, Ready, Shared};
 use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
 use crate::time::EAR_FRAME_SAMPLES;
 use crate::turn::{InterruptionPolicy, Outbox, PlayoutOrder, TurnConfig, TurnMachine};
+use beluga_codec::Effort;
 use beluga_dsp::level::rms_dbfs;
 use beluga_dsp::pcm::to_i16;
 use beluga_vad::{
@@ -50,7 +51,7 @@ pub struct SessionConfig {
 /// What a session is told, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Give up every utterance up to and including this one.
+    /// Give up this utterance, played or waiting, and no other. It was begun before.
     Drop(UtteranceId),
     /// What is paused goes on.
     Resume,
@@ -71,6 +72,17 @@ pub struct SessionHandles {
     pub events: Consumer<Event>,
     /// Sends commands.
     pub commands: Producer<Command>,
+}
+
+/// How the frames of a tick go out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending {
+    /// When the tick was due.
+    pub due_us: u64,
+    /// They are owed for too long: the media time and the cursor of the playout go on, nothing is sent.
+    pub skipped: bool,
+    /// How much work their encoding may be.
+    pub effort: Effort,
 }
 
 #[derive(Debug)]
@@ -101,6 +113,9 @@ pub struct Session {
     turns: TurnMachine,
     playout: Playout,
     out_frame: [i16; MAX_OUT_FRAME_SAMPLES],
+    effort: Effort,
+    /// The last frame with sound in it was skipped.
+    in_gap: bool,
     events: Producer<Event>,
     commands: Consumer<Command>,
     notify: bool,
@@ -150,6 +165,8 @@ pub fn session(
         turns: TurnMachine::new(config.turn, config.thinking_policy),
         playout,
         out_frame: [0; MAX_OUT_FRAME_SAMPLES],
+        effort: Effort::default(),
+        in_gap: false,
         events: events_in,
         commands: commands_out,
         notify: false,
@@ -212,8 +229,8 @@ impl Session {
         }
     }
 
-    /// Second half of a tick: turns, ten milliseconds out.
-    pub fn finish(&mut self, now_us: u64) {
+    /// Second half of a tick: turns, ten milliseconds out. `now_us` is when the tick began, `clock` says what it is.
+    pub(crate) fn finish(&mut self, now_us: u64, sending: Sending, clock: &dyn Fn() -> u64) {
         if self.done {
             return;
         }
@@ -247,6 +264,10 @@ impl Session {
                 PlayoutOrder::Duck(on) => self.playout.duck(on),
             }
         }
+        self.shared
+            .counters
+            .mouth_waiting_samples
+            .note(self.playout.waiting_samples());
         let frame = &mut self.out_frame[..self.out_frame_samples];
         let mut changes = Changes::default();
         let played = self.playout.pull(frame, &mut |kind| {
@@ -256,17 +277,47 @@ impl Session {
         let mut event = |kind| sink.push(kind);
         let mut out = Outbox::new(&mut event, &self.shared.counters);
         changes.tell(&mut self.turns, &mut out);
-        self.output.send(frame, &self.shared.counters);
         self.notify |= sink.pushed;
         let counters = &self.shared.counters;
+        counters
+            .events_waiting
+            .note(EVENT_CAPACITY - self.events.slots());
         counters.ticks.add(1);
         counters.playout_gaps.add(u64::from(played.gap));
+        self.hand_over(sending, played.sound, clock);
         self.mark_ready(played.room, Ready::Mouth);
         let out_position = self.shared.out.written();
         for reader in 0..self.shared.out_waits.len() {
             let due = self.shared.out_waits[reader].advance(out_position);
             self.mark_ready(due, Ready::Out(reader));
         }
+    }
+
+    /// The frame goes to the door, or past it.
+    fn hand_over(&mut self, sending: Sending, audible: bool, clock: &dyn Fn() -> u64) {
+        let counters = &self.shared.counters;
+        if self.effort != sending.effort {
+            self.effort = sending.effort;
+            self.output.set_effort(sending.effort);
+        }
+        let time = SendTime {
+            due_us: sending.due_us,
+            now_us: clock(),
+        };
+        let frame = &self.out_frame[..self.out_frame_samples];
+        let wake = if sending.skipped {
+            counters.frames_skipped.add(1);
+            if audible {
+                counters.audible_frames_skipped.add(1);
+                counters.audible_gaps.add(u64::from(!self.in_gap));
+                self.in_gap = true;
+            }
+            self.output.skip(frame, time, counters)
+        } else {
+            self.in_gap = false;
+            self.output.send(frame, time, counters)
+        };
+        self.mark_ready(wake, Ready::Packets);
     }
 
     /// Ends the session because its own code failed.
@@ -325,9 +376,9 @@ impl Session {
             let mut event = |kind| sink.push(kind);
             let mut out = Outbox::new(&mut event, &self.shared.counters);
             match command {
-                Command::Drop(through) => {
-                    self.playout.drop_through(through);
-                    self.turns.dropped(through);
+                Command::Drop(utterance) => {
+                    self.playout.drop_utterance(utterance);
+                    self.turns.dropped(utterance);
                 }
                 Command::Resume => self.turns.resume(&mut out),
                 Command::ReplyDone(through) => self.turns.reply_done(through),
@@ -349,6 +400,7 @@ impl Session {
         // Whoever waits for sound that will not come is to look and see that it is over.
         self.shared.set_ready(Ready::Mouth);
         self.shared.set_ready(Ready::Input);
+        self.shared.set_ready(Ready::Packets);
         (0..self.shared.ear_waits.len())
             .for_each(|reader| self.shared.set_ready(Ready::Ear(reader)));
         (0..self.shared.out_waits.len())

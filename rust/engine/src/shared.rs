@@ -4,10 +4,10 @@ use crate::counters::Counters;
 use crate::gauge::Gauge;
 use crate::sound_ring::SoundRing;
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Readers that may wait for the caller's sound at the same time.
 pub const EAR_READERS: usize = 8;
@@ -25,6 +25,8 @@ pub enum Ready {
     Ear(usize),
     /// Reader `n` of the output has what it waits for.
     Out(usize),
+    /// There is a packet to be sent.
+    Packets,
 }
 
 impl Ready {
@@ -34,6 +36,7 @@ impl Ready {
             Self::Input => 2,
             Self::Ear(reader) => 4 << reader,
             Self::Out(reader) => (4 << EAR_READERS) << reader,
+            Self::Packets => (4 << EAR_READERS) << OUT_READERS,
         }
     }
 }
@@ -48,6 +51,8 @@ pub trait Wake: Send + Sync + std::fmt::Debug {
 #[derive(Debug)]
 pub struct LoopWake {
     pending: AtomicBool,
+    /// When it was woken, on the clock of the ticks; 0 when it has looked since.
+    woken_us: AtomicU64,
     wake: Box<dyn Wake>,
 }
 
@@ -57,21 +62,26 @@ impl LoopWake {
     pub fn new(wake: Box<dyn Wake>) -> Self {
         Self {
             pending: AtomicBool::new(false),
+            woken_us: AtomicU64::new(0),
             wake,
         }
     }
 
     /// Wakes the loop unless it has been woken and has not looked yet.
-    pub fn notify(&self) {
+    pub fn notify(&self, now_us: u64) {
         if !self.pending.swap(true, Ordering::AcqRel) {
+            self.woken_us.store(now_us, Ordering::Release);
             self.wake.wake();
         }
     }
 
-    /// The loop is about to look: what comes from now on wakes it again.
-    pub fn looking(&self) {
+    /// The loop is about to look: what comes from now on wakes it again. Gives the time at which it was woken, if it was
+    /// and that was not asked for before.
+    pub fn looking(&self) -> Option<u64> {
         // A swap and no store: it reads what a `notify` without a wake-up left, and so sees all that came before that.
         self.pending.swap(false, Ordering::AcqRel);
+        let woken_us = self.woken_us.swap(0, Ordering::AcqRel);
+        (woken_us != 0).then_some(woken_us)
     }
 }
 
@@ -143,7 +153,7 @@ impl Shared {
         let readers = (0..EAR_READERS)
             .map(Ready::Ear)
             .chain((0..OUT_READERS).map(Ready::Out));
-        [Ready::Mouth, Ready::Input]
+        [Ready::Mouth, Ready::Input, Ready::Packets]
             .into_iter()
             .chain(readers)
             .filter(move |ready| bits & ready.bit() != 0)
@@ -185,7 +195,7 @@ mod loom_tests {
                     for count in 1..=2 {
                         // As a ring publishes: no stronger than a release.
                         events.store(count, Ordering::Release);
-                        wake.notify();
+                        wake.notify(count);
                     }
                 })
             };
@@ -215,7 +225,7 @@ mod loom_tests {
                 loom::thread::spawn(move || {
                     for bit in [1, 2] {
                         ready.fetch_or(bit, Ordering::AcqRel);
-                        wake.notify();
+                        wake.notify(1);
                     }
                 })
             };

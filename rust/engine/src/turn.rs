@@ -81,6 +81,8 @@ pub struct TurnMachine {
     ignoring: bool,
     paused: Option<UtteranceId>,
     ducked: bool,
+    /// Where the newest turn was over.
+    last_turn_end: u64,
     /// A turn has ended and its answer is not complete.
     awaited_reply: Option<TurnId>,
     quiet_since: u64,
@@ -100,6 +102,7 @@ impl TurnMachine {
             ignoring: false,
             paused: None,
             ducked: false,
+            last_turn_end: 0,
             awaited_reply: None,
             quiet_since: 0,
         }
@@ -169,9 +172,9 @@ impl TurnMachine {
         }
     }
 
-    /// Python gives up what is paused or playing, up to and including `through`: no resuming of that any more.
-    pub fn dropped(&mut self, through: UtteranceId) {
-        self.paused = self.paused.filter(|&utterance| utterance > through);
+    /// Python gives up an utterance: if it is the one that is paused, there is no resuming it any more.
+    pub fn dropped(&mut self, utterance: UtteranceId) {
+        self.paused = self.paused.filter(|&paused| paused != utterance);
     }
 
     /// Python wants what is paused to go on, as it heard no words.
@@ -224,7 +227,10 @@ impl TurnMachine {
             overlap_from,
             interrupted: None,
         });
-        let read_from = onset.saturating_sub(self.config.pre_roll);
+        // The pre-roll may reach back into the turn before, whose words were heard with it.
+        let read_from = onset
+            .saturating_sub(self.config.pre_roll)
+            .max(self.last_turn_end.min(onset));
         out.event(EventKind::TurnStarted {
             turn: self.turns,
             onset,
@@ -307,6 +313,7 @@ impl TurnMachine {
             return;
         }
         self.turn = None;
+        self.last_turn_end = now;
         let no_turn = |policy: InterruptionPolicy| {
             policy.allow || self.config.discard_audio_if_uninterruptible
         };

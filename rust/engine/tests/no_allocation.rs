@@ -1,68 +1,20 @@
 //! A tick neither asks for memory nor gives any back, whatever happens in it.
-#![expect(
-    unsafe_code,
-    reason = "a global allocator that counts can be written in no other way"
-)]
 
 mod common;
 
 use beluga_codec::{Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
+use beluga_counting_alloc::{CountingAllocator, calls_of};
 use beluga_engine::{
-    Command, EventKind, InDoor, LoopWake, PacketWriter, PcmWriter, SessionHandles, Shard, Vad,
-    Wake, packet_in, pcm_in, pcm_out, session,
+    Age, Command, EventKind, InDoor, LoopWake, OutDoor, PacketReader, PacketWriter, PcmWriter,
+    SessionHandles, Shard, Vad, Wake, packet_in, packet_out, pcm_in, pcm_out, session,
 };
 use common::call::{POLICY, config};
 use common::caller::Caller;
 use common::models::silero;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 
-thread_local! {
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts what this thread asks for and gives back; other tests' threads do not disturb it.
-struct Counting;
-
-// SAFETY: each call goes to the system's allocator as it came; the counter neither allocates nor touches the memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller's promises are the ones that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-fn count() {
-    CALLS.with(|calls| calls.set(calls.get() + 1));
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn calls_of(work: impl FnOnce()) -> usize {
-    let before = CALLS.get();
-    work();
-    CALLS.get() - before
-}
-
-#[test]
-fn the_counter_counts() {
-    assert_eq!(calls_of(|| drop(std::hint::black_box(vec![0_u8; 100]))), 2);
-}
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[derive(Debug)]
 struct Nobody;
@@ -95,7 +47,7 @@ impl Line {
             } => {
                 let at = (tick * *frame).min(sound.len());
                 let pcm = &sound[at..(at + *frame).min(sound.len())];
-                assert_eq!(writer.write(pcm), pcm.len());
+                assert_eq!(writer.write(tick as u64 * 10_000, pcm), pcm.len());
             }
             Self::Packets {
                 writer,
@@ -206,6 +158,7 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
     };
     let mut shard = Shard::new(model, 8);
     let mut calls: Vec<(Line, SessionHandles)> = Vec::new();
+    let mut senders: Vec<PacketReader> = Vec::new();
     for index in 0..8 {
         let (line, door) = match index % 4 {
             0 => pcm_line(48_000),
@@ -213,16 +166,29 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
             2 => opus_line(),
             _ => telephone_line(),
         };
-        let (output, ring) = pcm_out(24_000);
+        let (output, ring): (Box<dyn OutDoor>, _) = if index % 2 == 0 {
+            let (output, ring) = pcm_out(24_000);
+            (Box::new(output), ring)
+        } else {
+            let encoder = OpusEncoder::new(OpusEncoderConfig {
+                sample_rate_hz: 24_000,
+                complexity: 5,
+                bitrate_bps: 24_000,
+            });
+            let (reader, output, ring) = packet_out(Box::new(encoder.unwrap()), 48_000, index / 2);
+            senders.push(reader);
+            (Box::new(output), ring)
+        };
         let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
         let mut config = config(if index == 4 { Vad::Energy } else { vad });
         config.vad_phase_samples = index * 160;
-        let (session, handles) = session(config, door, Box::new(output), ring, wake).unwrap();
+        let (session, handles) = session(config, door, output, ring, wake).unwrap();
         shard.add(session).unwrap();
         calls.push((line, handles));
     }
     let mut retired = Vec::with_capacity(8);
     let mut happened: Vec<EventKind> = Vec::new();
+    let mut packets_sent = 0;
     let speech = vec![5_000_i16; 22_050 * 2];
     for tick in 1..=820 {
         for (index, (line, handles)) in calls.iter_mut().enumerate() {
@@ -247,14 +213,30 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
                     }
                 }
                 310 if index % 2 == 0 => handles.commands.push(Command::Resume).unwrap(),
-                600 => handles.commands.push(Command::Drop(60)).unwrap(),
+                600 => {
+                    for utterance in 1..=60 {
+                        handles.commands.push(Command::Drop(utterance)).unwrap();
+                    }
+                }
                 620 => handles.commands.push(Command::ReplyDone(u32::MAX)).unwrap(),
                 800 if index == 3 => handles.commands.push(Command::Close).unwrap(),
                 _ => {}
             }
         }
-        let taken =
-            calls_of(|| shard.tick(tick as u64 * 10_000, &mut |session| retired.push(session)));
+        let taken = calls_of(|| {
+            // From time to time it is late: what it owes for too long is skipped.
+            let late_us = if tick % 100 < 5 { 30_000 } else { 0 };
+            let due_us = tick as u64 * 10_000;
+            shard.tick_owed(due_us, &|| due_us + late_us, &mut |session| {
+                retired.push(session);
+            });
+        });
+        // One sender in two is too slow.
+        for sender in senders.iter_mut().step_by(2) {
+            while sender.pop(0, &Age::default()).is_some() {
+                packets_sent += 1;
+            }
+        }
         assert_eq!(taken, 0, "in tick {tick}");
         for (_, handles) in &mut calls {
             happened
@@ -262,6 +244,7 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
         }
     }
     assert_eq!((retired.len(), shard.len()), (1, 7));
+    assert!(packets_sent > 600, "{packets_sent} packets");
     let count =
         |wanted: fn(&EventKind) -> bool| happened.iter().filter(|&kind| wanted(kind)).count();
     for (what, times) in [

@@ -139,7 +139,7 @@ impl JitterBuffer {
     }
 
     /// Gives the next 10 ms. It is called once per 10 ms of session time; a caller that is late calls it once for each tick
-    /// that it owes, with the same `now_us`.
+    /// that it owes, one right after another.
     ///
     /// # Panics
     /// If `out` is not [`frame_samples`](Self::frame_samples) long.

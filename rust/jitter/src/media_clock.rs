@@ -2,8 +2,9 @@
 
 const FRAME_US: u64 = 10_000;
 
-/// Pulls come every 10 ms of session time; a late shard makes up for the ticks it owes with several pulls of the same `now`.
-/// Those pulls are for earlier ticks, and a spurt must begin in the tick where it would have begun in time.
+/// Pulls come every 10 ms of session time; a late shard makes up for the ticks it owes with pulls one right after another.
+/// Those are for earlier ticks, and a spurt must begin in the tick where it would have begun in time: one that began sooner
+/// would run ahead of its packets from the moment when the shard has caught up.
 #[derive(Debug, Default)]
 pub(crate) struct MediaClock {
     last: Option<Pull>,
@@ -16,12 +17,14 @@ struct Pull {
 }
 
 impl MediaClock {
-    /// The time of the tick that this pull is for, never after `now_us`. Ticks still owed when `now_us` moves on were
-    /// skipped, and are not owed any more.
+    /// The time of the tick that this pull is for, never after `now_us`. Who slept a whole tick before it owes nothing of
+    /// what was before: ticks still open then were skipped.
     pub(crate) fn tick(&mut self, now_us: u64) -> u64 {
         let due_us = match self.last {
             None => now_us,
-            Some(last) if last.now_us == now_us => last.tick_us.saturating_add(FRAME_US),
+            Some(last) if now_us.saturating_sub(last.now_us) < FRAME_US => {
+                last.tick_us.saturating_add(FRAME_US)
+            }
             Some(last) => last.now_us.saturating_add(FRAME_US),
         };
         let tick_us = due_us.min(now_us);
@@ -40,6 +43,23 @@ mod tests {
         assert_eq!(clock.tick(1_000), 1_000);
         let owed: Vec<u64> = (0..4).map(|_| clock.tick(41_000)).collect();
         assert_eq!(owed, [11_000, 21_000, 31_000, 41_000]);
+    }
+
+    #[test]
+    fn owed_ticks_that_take_their_time_are_too() {
+        let mut clock = MediaClock::default();
+        clock.tick(1_000);
+        let owed: Vec<u64> = (0..6).map(|tick| clock.tick(41_000 + 300 * tick)).collect();
+        assert_eq!(owed, [11_000, 21_000, 31_000, 41_000, 42_200, 42_500]);
+    }
+
+    #[test]
+    fn a_shard_that_wakes_late_now_and_then_owes_nothing() {
+        let mut clock = MediaClock::default();
+        let ticks: Vec<u64> = [0, 13_000, 20_100, 32_000, 40_000]
+            .map(|us| clock.tick(us))
+            .into();
+        assert_eq!(ticks, [0, 10_000, 20_000, 30_100, 40_000]);
     }
 
     #[test]

@@ -5,14 +5,18 @@ use crate::door::InputWriter;
 use crate::error::{error, invalid_config, invalid_format, invalid_state};
 use crate::event::{Event, action_of};
 use crate::gate::detached;
+use crate::host::Clock;
 use beluga_engine::{
-    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Ready,
-    SessionHandles, Shared, SoundRing, ear_samples,
+    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, PacketReader,
+    Ready, SessionHandles, Shared, SoundRing, ear_samples,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use rtrb::{Consumer, Producer};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Payload, sequence number, timestamp, marker.
+type ShownPacket<'py> = (Bound<'py, PyBytes>, u16, u32, bool);
 
 /// See the stub.
 ///
@@ -24,17 +28,31 @@ pub(crate) struct Call {
     events: Mutex<Consumer<beluga_engine::Event>>,
     commands: Mutex<Producer<Command>>,
     input: Mutex<InputWriter>,
+    packets: Option<Mutex<PacketReader>>,
+    clock: Clock,
 }
 
 impl Call {
-    pub(crate) fn new(handles: SessionHandles, input: InputWriter) -> Self {
+    pub(crate) fn new(
+        handles: SessionHandles,
+        input: InputWriter,
+        packets: Option<PacketReader>,
+        clock: Clock,
+    ) -> Self {
         Self {
             shared: handles.shared,
             mouth: Mutex::new(handles.mouth),
             events: Mutex::new(handles.events),
             commands: Mutex::new(handles.commands),
             input: Mutex::new(input),
+            packets: packets.map(Mutex::new),
+            clock,
         }
+    }
+
+    fn packets(&self) -> PyResult<MutexGuard<'_, PacketReader>> {
+        let none = || invalid_state("this call's output is PCM; read that");
+        self.packets.as_ref().map(lock).ok_or_else(none)
     }
 
     fn send(&self, command: Command) -> PyResult<()> {
@@ -66,6 +84,7 @@ impl Call {
             Ready::Input => ("input", 0),
             Ready::Ear(reader) => ("ear", reader),
             Ready::Out(reader) => ("out", reader),
+            Ready::Packets => ("packets", 0),
         });
         (events, ready.collect())
     }
@@ -79,8 +98,13 @@ impl Call {
         self.send(Command::Close)
     }
 
-    fn drop_utterances(&self, through: u32) -> PyResult<()> {
-        self.send(Command::Drop(through))
+    fn drop_utterance(&self, utterance: u32) -> PyResult<()> {
+        let newest = lock(&self.mouth).newest();
+        if !(1..=newest).contains(&utterance) {
+            let message = format!("utterance {utterance} was never begun: {newest} were");
+            return Err(invalid_state(message));
+        }
+        self.send(Command::Drop(utterance))
     }
 
     fn resume(&self) -> PyResult<()> {
@@ -174,7 +198,7 @@ impl Call {
 
     fn write_input(&self, py: Python<'_>, pcm: Pcm) -> PyResult<usize> {
         detached(py, || match &mut *lock(&self.input) {
-            InputWriter::Pcm(writer) => Ok(writer.write(&pcm.0)),
+            InputWriter::Pcm(writer) => Ok(writer.write(beluga_runtime::now_us(), &pcm.0)),
             InputWriter::Packets(_) => Err(()),
         })?
         .map_err(|()| invalid_state("this call's input is packets; push those"))
@@ -191,6 +215,19 @@ impl Call {
         }
     }
 
+    fn read_packet<'py>(&self, py: Python<'py>) -> PyResult<Option<ShownPacket<'py>>> {
+        let age_us = &self.shared.counters.frame_age_out_us;
+        let packet = self.packets()?.pop(beluga_runtime::now_us(), age_us);
+        Ok(packet.map(|packet| {
+            let payload = PyBytes::new(py, packet.payload());
+            (payload, packet.sequence, packet.timestamp, packet.marker)
+        }))
+    }
+
+    fn want_packet(&self) -> PyResult<bool> {
+        Ok(self.packets()?.want() || self.shared.is_closed())
+    }
+
     #[pyo3(signature = (payload, *, sequence, timestamp, ssrc))]
     fn push_packet(
         &self,
@@ -202,7 +239,7 @@ impl Call {
         match &mut *lock(&self.input) {
             InputWriter::Pcm(_) => Err(invalid_state("this call's input is PCM; write that")),
             InputWriter::Packets(writer) => {
-                let arrival_us = beluga_runtime::now_us();
+                let arrival_us = self.clock.now_us();
                 let pushed = writer
                     .push(arrival_us, sequence, timestamp, ssrc, payload)
                     .map_err(|size| {

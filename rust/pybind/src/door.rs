@@ -1,14 +1,21 @@
-//! The ways in that a call may be given.
+//! The ways in and out that a call may be given.
 
 use crate::error::invalid_config;
-use beluga_codec::{ALaw, Decoder, MuLaw, OpusDecoder};
-use beluga_engine::{EAR_HZ, InDoor, PacketWriter, PcmWriter, packet_in, pcm_in};
+use beluga_codec::{ALaw, Decoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
+use beluga_engine::{
+    EAR_HZ, InDoor, OutDoor, PacketReader, PacketWriter, PcmWriter, SoundRing, packet_in,
+    packet_out, pcm_in, pcm_out,
+};
 use pyo3::prelude::*;
+use std::sync::Arc;
 
 /// RTP clock of Opus, whatever it is decoded to (RFC 7587, section 4.1).
 const OPUS_CLOCK_HZ: u32 = 48_000;
 /// RTP clock and rate of G.711 (RFC 3551, section 4.5.14).
 const G711_CLOCK_HZ: u32 = 8_000;
+/// Effort and mean rate of the agent's speech as Opus, until a table of cost against quality says better.
+const OPUS_COMPLEXITY: u8 = 5;
+const OPUS_BITRATE_BPS: u32 = 24_000;
 
 /// A door for the session, and what writes to it.
 pub(crate) struct InputDoor {
@@ -58,4 +65,43 @@ pub(crate) fn input_door(
         door: Box::new(door),
         writer: InputWriter::Packets(writer),
     })
+}
+
+/// A door for the session, the ring of what it was handed, and what takes its packets.
+pub(crate) struct OutputDoor {
+    pub door: Box<dyn OutDoor>,
+    pub ring: Arc<SoundRing>,
+    pub packets: Option<PacketReader>,
+}
+
+/// The door named `kind` for sound at `sample_rate_hz`. Doors of even and of odd `phase` encode in turn.
+pub(crate) fn output_door(kind: &str, sample_rate_hz: u32, phase: usize) -> PyResult<OutputDoor> {
+    match kind {
+        "pcm" => {
+            let (door, ring) = pcm_out(sample_rate_hz);
+            Ok(OutputDoor {
+                door: Box::new(door),
+                ring,
+                packets: None,
+            })
+        }
+        "opus" => {
+            let encoder = OpusEncoder::new(OpusEncoderConfig {
+                sample_rate_hz,
+                complexity: OPUS_COMPLEXITY,
+                bitrate_bps: OPUS_BITRATE_BPS,
+            })
+            .map_err(|codec| invalid_config("output_hz", format!("for Opus, {codec}")))?;
+            let (packets, door, ring) = packet_out(Box::new(encoder), OPUS_CLOCK_HZ, phase);
+            Ok(OutputDoor {
+                door: Box::new(door),
+                ring,
+                packets: Some(packets),
+            })
+        }
+        other => {
+            let message = format!("output is '{other}', allowed is 'pcm' or 'opus'");
+            Err(invalid_config("output", message))
+        }
+    }
 }

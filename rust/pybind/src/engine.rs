@@ -1,25 +1,26 @@
 //! The engine of a process: its shards, and the way to a call.
 
 use crate::call::Call;
-use crate::door::{InputDoor, input_door};
+use crate::door::{InputDoor, OutputDoor, input_door, output_door};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
+use crate::host::{Clock, Host, Stepped};
 use crate::wakeup::Wakeup;
 use beluga_engine::{
-    AgentState, InterruptionAction, InterruptionPolicy, SessionConfig, SessionState, TurnConfig,
-    UserState, Vad, ear_samples, pcm_out, session,
+    AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, SessionConfig,
+    SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
 };
-use beluga_runtime::{OpenError, Runtime};
+use beluga_runtime::{OpenError, Runtime, throttling};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The shards of this process. One is enough.
+/// What serves calls: the shards of this process, or one shard on a virtual clock.
 #[pyclass(frozen, module = "beluga_voice._core")]
 pub(crate) struct Engine {
-    runtime: Mutex<Option<Runtime>>,
+    host: Mutex<Option<Host>>,
     has_silero: bool,
     opened: AtomicUsize,
     process: u32,
@@ -41,23 +42,8 @@ impl Engine {
                 format!("shards is {shards}, allowed is 1 to 1024"),
             ));
         }
-        if !(1..=100_000).contains(&max_sessions_per_shard) {
-            let message = format!(
-                "max_sessions_per_shard is {max_sessions_per_shard}, allowed is 1 to 100000"
-            );
-            return Err(invalid_config("max_sessions_per_shard", message));
-        }
-        let model = silero
-            .map(Silero::from_safetensors)
-            .transpose()
-            .map_err(|model| {
-                error(
-                    "model_load_failed",
-                    format!("Silero's weights: {model}"),
-                    "vad",
-                )
-            })?
-            .map(Arc::new);
+        check_max_sessions("max_sessions_per_shard", max_sessions_per_shard)?;
+        let model = model_of(silero)?;
         let has_silero = model.is_some();
         let runtime = detached(py, || Runtime::start(shards, max_sessions_per_shard, model))?
             .map_err(|system| {
@@ -67,17 +53,33 @@ impl Engine {
                     "",
                 )
             })?;
-        Ok(Self {
-            runtime: Mutex::new(Some(runtime)),
-            has_silero,
-            opened: AtomicUsize::new(0),
-            process: std::process::id(),
-        })
+        Ok(Self::hosted_by(Host::Threads(runtime), has_silero))
+    }
+
+    /// An engine that is ticked by `advance`; see the stub.
+    #[staticmethod]
+    #[pyo3(signature = (*, now_us, max_sessions, silero=None))]
+    fn stepped(now_us: u64, max_sessions: usize, silero: Option<&[u8]>) -> PyResult<Self> {
+        check_max_sessions("max_sessions", max_sessions)?;
+        let model = model_of(silero)?;
+        let has_silero = model.is_some();
+        let stepped = Box::new(Stepped::new(now_us, max_sessions, model));
+        Ok(Self::hosted_by(Host::Stepped(stepped), has_silero))
+    }
+
+    fn advance(&self, py: Python<'_>, until_us: u64) -> PyResult<u64> {
+        // The lock is taken and given back without the interpreter: another thread may hold that and wait for the lock.
+        detached(py, || {
+            self.with_host(|host| match host {
+                Host::Threads(_) => Err(invalid_state("this engine runs on the machine's clock")),
+                Host::Stepped(stepped) => Ok(stepped.advance(until_us)),
+            })
+        })??
     }
 
     /// Opens a call; see the stub.
     #[pyo3(signature = (
-        wakeup, *, input, input_hz, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
+        wakeup, *, input, input_hz, output, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
         min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms, discard_audio_if_uninterruptible,
         false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
         duck_gain_db
@@ -91,6 +93,7 @@ impl Engine {
         wakeup: &Wakeup,
         input: &str,
         input_hz: u32,
+        output: &str,
         output_hz: u32,
         jitter_target_ms: u32,
         vad: &str,
@@ -157,64 +160,75 @@ impl Engine {
             vad_phase_samples: opened * 160 % WINDOW_SAMPLES,
         };
         let InputDoor { door, writer } = input_door(input, input_hz, jitter_target_ms)?;
-        let (output, out_ring) = pcm_out(output_hz);
-        let (mut session, handles) = session(
-            config,
-            door,
-            Box::new(output),
-            out_ring,
-            wakeup.wake.clone(),
-        )
-        .map_err(|config| invalid_config(config.field, config))?;
+        let OutputDoor {
+            door: out_door,
+            ring,
+            packets,
+        } = output_door(output, output_hz, opened)?;
+        let (mut session, handles) = session(config, door, out_door, ring, wakeup.wake.clone())
+            .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
-        self.with_runtime(|runtime| runtime.open(session))?
-            .map_err(|open| {
+        let clock = self.with_host(|host| {
+            host.open(session).map_err(|open| {
                 let code = match open {
-                    OpenError::Full { .. } => "session_limit_exceeded",
+                    OpenError::Full { .. } | OpenError::Overloaded { .. } => {
+                        "session_limit_exceeded"
+                    }
                     OpenError::Unhealthy => "internal_error",
                 };
                 error(code, open, "")
             })?;
-        Ok(Call::new(handles, writer))
+            Ok::<_, PyErr>(host.clock())
+        })??;
+        Ok(Call::new(handles, writer, packets, clock))
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        self.with_runtime(|runtime| -> PyResult<()> {
-            runtime.reap();
-            stats.set_item("sessions", runtime.sessions())?;
-            stats.set_item("healthy", runtime.is_healthy())?;
-            let shards = runtime.stats().map(|shard| {
-                let shown = PyDict::new(py);
-                shown.set_item("ticks", shard.ticks.load(Ordering::Relaxed))?;
-                shown.set_item("late_ticks", shard.late_ticks.load(Ordering::Relaxed))?;
-                shown.set_item("max_late_us", shard.max_late_us.load(Ordering::Relaxed))?;
-                shown.set_item("busy_us", shard.busy_us.load(Ordering::Relaxed))?;
-                Ok(shown)
-            });
-            stats.set_item("shards", shards.collect::<PyResult<Vec<_>>>()?)
+        self.with_host(|host| -> PyResult<()> {
+            stats.set_item("sessions", host.sessions())?;
+            stats.set_item("healthy", host.is_healthy())?;
+            let shards: PyResult<Vec<_>> = host
+                .counters()
+                .map(|shard| shard_stats(py, shard))
+                .collect();
+            stats.set_item("shards", shards?)
         })??;
+        stats.set_item("cgroup", cgroup_stats(py)?)?;
         Ok(stats)
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;
-        let runtime = self
-            .runtime
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let host = self.lock().take();
         // Joins the shards: they never take the interpreter, so this ends within a tick.
-        detached(py, || drop(runtime))
+        detached(py, || host.map_or((), Host::stop))
     }
 }
 
 impl Engine {
-    fn with_runtime<T>(&self, work: impl FnOnce(&Runtime) -> T) -> PyResult<T> {
+    fn hosted_by(host: Host, has_silero: bool) -> Self {
+        Self {
+            host: Mutex::new(Some(host)),
+            has_silero,
+            opened: AtomicUsize::new(0),
+            process: std::process::id(),
+        }
+    }
+
+    /// What calls and loops of this engine are timed by.
+    pub(crate) fn clock(&self) -> PyResult<Clock> {
+        self.with_host(|host| host.clock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Host>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_host<T>(&self, work: impl FnOnce(&mut Host) -> T) -> PyResult<T> {
         self.check_process()?;
-        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
-        runtime
-            .as_ref()
+        self.lock()
+            .as_mut()
             .map(work)
             .ok_or_else(|| invalid_state("the engine was stopped"))
     }
@@ -234,14 +248,55 @@ impl Drop for Engine {
     fn drop(&mut self) {
         if std::process::id() != self.process {
             // The threads are the parent's; joining them here would never end.
-            std::mem::forget(
-                self.runtime
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take(),
-            );
+            std::mem::forget(self.lock().take());
         }
     }
+}
+
+fn check_max_sessions(field: &str, max_sessions: usize) -> PyResult<()> {
+    if (1..=100_000).contains(&max_sessions) {
+        return Ok(());
+    }
+    let message = format!("{field} is {max_sessions}, allowed is 1 to 100000");
+    Err(invalid_config(field, message))
+}
+
+fn model_of(silero: Option<&[u8]>) -> PyResult<Option<Arc<Silero>>> {
+    let model = silero.map(Silero::from_safetensors).transpose();
+    model.map(|model| model.map(Arc::new)).map_err(|why| {
+        error(
+            "model_load_failed",
+            format!("Silero's weights: {why}"),
+            "vad",
+        )
+    })
+}
+
+fn shard_stats<'py>(py: Python<'py>, shard: &ShardCounters) -> PyResult<Bound<'py, PyDict>> {
+    let shown = PyDict::new(py);
+    shown.set_item("ticks", shard.ticks.get())?;
+    shown.set_item("busy_us", shard.busy_us.get())?;
+    shown.set_item("late_ticks", shard.late_ticks.get())?;
+    shown.set_item("max_late_us", shard.lateness.max_us())?;
+    shown.set_item("sum_late_us", shard.lateness.sum_us())?;
+    shown.set_item("late_us_bounds", LATENESS_BOUNDS_US.to_vec())?;
+    shown.set_item("late_us_counts", shard.lateness.counts().to_vec())?;
+    shown.set_item("ticks_skipped", shard.ticks_skipped.get())?;
+    shown.set_item("frames_skipped", shard.frames_skipped.get())?;
+    shown.set_item("overload_step", shard.step() as u8)?;
+    shown.set_item("overload_steps_entered", shard.entered().to_vec())?;
+    Ok(shown)
+}
+
+fn cgroup_stats(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let Some(found) = throttling() else {
+        return Ok(None);
+    };
+    let shown = PyDict::new(py);
+    shown.set_item("periods", found.periods)?;
+    shown.set_item("throttled_periods", found.throttled_periods)?;
+    shown.set_item("throttled_us", found.throttled_us)?;
+    Ok(Some(shown))
 }
 
 /// Microseconds on the clock of the events.

@@ -10,6 +10,8 @@ mod engine;
 mod error;
 mod event;
 mod gate;
+mod host;
+mod network;
 mod vad;
 mod wakeup;
 
@@ -28,6 +30,8 @@ mod _core {
     use crate::error::CoreError;
     #[pymodule_export]
     use crate::event::Event;
+    #[pymodule_export]
+    use crate::network::{NetworkEmulator, network_profiles};
     #[pymodule_export]
     use crate::vad::SileroVad;
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! All shards of a process.
 
-use crate::shard_thread::{ShardStats, ShardThread};
-use beluga_engine::Session;
+use crate::shard_thread::ShardThread;
+use beluga_engine::{Session, ShardCounters};
 use beluga_vad::Silero;
 use std::sync::Arc;
 
@@ -11,6 +11,15 @@ pub enum OpenError {
     /// Every shard serves as many sessions as it may.
     #[error("{sessions} sessions are open, as many as this process may serve")]
     Full {
+        /// Sessions being served.
+        sessions: usize,
+    },
+    /// There are places, and no time for another call.
+    #[error(
+        "this machine is overloaded: {sessions} sessions keep it at work for over 70 % of the time; \
+         open the call in another process or on another machine, or try again when some have ended"
+    )]
+    Overloaded {
         /// Sessions being served.
         sessions: usize,
     },
@@ -56,12 +65,10 @@ impl Runtime {
             let free = self
                 .shards
                 .iter()
-                .filter(|shard| shard.has_room())
+                .filter(|shard| shard.has_room() && shard.has_time())
                 .min_by_key(|shard| shard.load());
             let Some(shard) = free else {
-                return Err(OpenError::Full {
-                    sessions: self.sessions(),
-                });
+                return Err(self.refusal());
             };
             // Somebody else may have taken the last place meanwhile: look again.
             match shard.add(session) {
@@ -89,8 +96,17 @@ impl Runtime {
     }
 
     /// What each shard did.
-    pub fn stats(&self) -> impl Iterator<Item = &ShardStats> {
-        self.shards.iter().map(ShardThread::stats)
+    pub fn counters(&self) -> impl Iterator<Item = &ShardCounters> {
+        self.shards.iter().map(ShardThread::counters)
+    }
+
+    fn refusal(&self) -> OpenError {
+        let sessions = self.sessions();
+        if self.shards.iter().any(ShardThread::has_room) {
+            OpenError::Overloaded { sessions }
+        } else {
+            OpenError::Full { sessions }
+        }
     }
 
     /// Ends all sessions and joins the threads; the same as dropping it.

@@ -1,12 +1,12 @@
 //! A thread that serves one shard every 10 ms, on an absolute timer.
 
 use crate::clock::{now_us, sleep_until};
-use beluga_engine::{Session, Shard, TICK_MS};
+use beluga_engine::{OverloadStep, Session, Shard, ShardCounters, TICK_MS};
 use beluga_vad::Silero;
 use crossbeam_queue::ArrayQueue;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,19 +15,6 @@ const TICK_US: u64 = TICK_MS as u64 * 1_000;
 const NICENESS: i32 = -10;
 /// How long a process lives on after its shard died, so that it can say so.
 const LAST_WORDS: Duration = Duration::from_secs(4);
-
-/// What a shard's thread did, readable from any thread.
-#[derive(Debug, Default)]
-pub struct ShardStats {
-    /// Ticks served.
-    pub ticks: AtomicU64,
-    /// Ticks that began a whole tick late or more.
-    pub late_ticks: AtomicU64,
-    /// The latest that a tick began, in microseconds.
-    pub max_late_us: AtomicU64,
-    /// Microseconds spent in ticks.
-    pub busy_us: AtomicU64,
-}
 
 #[derive(Debug)]
 pub(crate) struct ShardThread {
@@ -45,7 +32,8 @@ struct Mailbox {
     max_sessions: usize,
     stop: AtomicBool,
     unhealthy: AtomicBool,
-    stats: ShardStats,
+    /// The shard's own.
+    counters: Arc<ShardCounters>,
 }
 
 impl ShardThread {
@@ -54,6 +42,7 @@ impl ShardThread {
         model: Option<Arc<Silero>>,
         max_sessions: usize,
     ) -> std::io::Result<Self> {
+        let shard = Shard::new(model, max_sessions);
         let shared = Arc::new(Mailbox {
             incoming: ArrayQueue::new(max_sessions),
             retired: ArrayQueue::new(max_sessions),
@@ -61,13 +50,12 @@ impl ShardThread {
             max_sessions,
             stop: AtomicBool::new(false),
             unhealthy: AtomicBool::new(false),
-            stats: ShardStats::default(),
+            counters: shard.counters().clone(),
         });
         let mailbox = shared.clone();
         let thread = std::thread::Builder::new()
             .name(format!("beluga-shard-{index}"))
             .spawn(move || {
-                let shard = Shard::new(model, max_sessions);
                 if catch_unwind(AssertUnwindSafe(|| serve(&mailbox, shard))).is_err() {
                     // Every call of this shard is mute: better to die and be restarted than to seem alive.
                     mailbox.unhealthy.store(true, Ordering::Release);
@@ -93,8 +81,13 @@ impl ShardThread {
         !self.shared.unhealthy.load(Ordering::Acquire)
     }
 
-    pub(crate) fn stats(&self) -> &ShardStats {
-        &self.shared.stats
+    /// Whether there is time enough for one more.
+    pub(crate) fn has_time(&self) -> bool {
+        self.counters().step() == OverloadStep::None
+    }
+
+    pub(crate) fn counters(&self) -> &ShardCounters {
+        &self.shared.counters
     }
 
     /// Takes a session on, or gives it back when there is no room.
@@ -144,7 +137,6 @@ impl ShardThread {
 fn serve(mailbox: &Mailbox, mut shard: Shard) {
     // Not allowed everywhere; without it ticks are later under load, which the statistics show.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
-    let stats = &mailbox.stats;
     let mut retire = |session: Box<Session>| {
         mailbox.load.fetch_sub(1, Ordering::AcqRel);
         // Full means that nobody reaps: freeing it here costs the tick some microseconds, keeping it would cost memory.
@@ -159,18 +151,9 @@ fn serve(mailbox: &Mailbox, mut shard: Shard) {
         }
         sleep_until(due_us);
         welcome(mailbox, &mut shard, &mut retire);
-        let began_us = now_us();
-        let late_us = began_us.saturating_sub(due_us);
-        stats
-            .late_ticks
-            .fetch_add(u64::from(late_us >= TICK_US), Ordering::Relaxed);
-        stats.max_late_us.fetch_max(late_us, Ordering::Relaxed);
-        shard.tick(began_us, &mut retire);
-        stats.ticks.fetch_add(1, Ordering::Relaxed);
-        stats
-            .busy_us
-            .fetch_add(now_us() - began_us, Ordering::Relaxed);
-        // A late shard serves what it owes at once: the next deadline may already be past.
+        shard.tick_owed(due_us, &now_us, &mut retire);
+        // A late shard takes the input that it owes at once, the next deadline being past; the frames that it owes for too
+        // long it skips. Deadlines never move: lateness is worked off, not got used to.
         due_us += TICK_US;
     }
     // Those that were on their way are told too that it is over.
@@ -183,7 +166,7 @@ fn welcome(mailbox: &Mailbox, shard: &mut Shard, retire: &mut dyn FnMut(Box<Sess
         // Who is in the mailbox has a place in the shard; if not, the session is told that it is over.
         if let Err(mut session) = shard.add(session) {
             session.fail(now_us());
-            session.loop_wake().notify();
+            session.loop_wake().notify(now_us());
             retire(session);
         }
     }

@@ -4,13 +4,12 @@
 
 use beluga_engine::{
     Command, Counters, EarFrame, EventKind, InDoor, InterruptionAction, InterruptionPolicy,
-    LoopWake, Ready, Session, SessionConfig, SessionHandles, TurnConfig, Vad, pcm_in, pcm_out,
-    session,
+    LoopWake, OverloadStep, PcmIn, Ready, Session, SessionConfig, SessionHandles, TurnConfig, Vad,
+    pcm_in, pcm_out, session,
 };
 use beluga_runtime::{EventFd, OpenError, Runtime, now_us};
 use beluga_vad::SpeechConfig;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -72,10 +71,7 @@ fn last_event(handles: &mut SessionHandles) -> Option<EventKind> {
 }
 
 fn ticks(runtime: &Runtime) -> u64 {
-    runtime
-        .stats()
-        .map(|shard| shard.ticks.load(Ordering::Relaxed))
-        .sum()
+    runtime.counters().map(|shard| shard.ticks.get()).sum()
 }
 
 #[test]
@@ -195,6 +191,85 @@ fn a_door_that_panics_ends_its_own_session_and_no_other() {
     assert_eq!(runtime.sessions(), 1);
 }
 
+/// A caller's door that is in the way of its shard: each frame takes `busy`, the one after `stall_after` of them `stall`.
+#[derive(Debug)]
+struct Slow {
+    inner: PcmIn,
+    busy: Duration,
+    stall_after: u64,
+    stall: Duration,
+}
+
+impl InDoor for Slow {
+    fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
+        std::thread::sleep(self.busy);
+        if counters.ticks.get() == self.stall_after {
+            std::thread::sleep(self.stall);
+        }
+        self.inner.pull(now_us, frame, counters)
+    }
+}
+
+#[test]
+fn an_overloaded_machine_takes_on_no_call_until_it_has_time_again() {
+    let runtime = Runtime::start(1, 4, None).expect("a thread");
+    let (_writer, inner) = pcm_in(16_000).expect("a rate");
+    let slow = Slow {
+        inner,
+        busy: Duration::from_millis(9),
+        stall_after: u64::MAX,
+        stall: Duration::ZERO,
+    };
+    let (session, mut handles) = open_with(Box::new(slow), wake());
+    runtime.open(session).expect("there is time enough as yet");
+    wait_for("the load is seen", || step(&runtime) != OverloadStep::None);
+    let refused = runtime.open(new_session().0).expect_err("no time");
+    assert!(matches!(refused, OpenError::Overloaded { sessions: 1 }));
+    let message = refused.to_string();
+    assert!(message.contains("overloaded") && message.contains("on another machine"));
+    handles
+        .commands
+        .push(Command::Close)
+        .expect("room for a command");
+    wait_for("it is put away", || runtime.sessions() == 0);
+    wait_for("there is time", || step(&runtime) == OverloadStep::None);
+    runtime.open(new_session().0).expect("time and room");
+}
+
+#[test]
+fn a_shard_that_was_held_up_catches_up_and_skips_what_is_too_late() {
+    let runtime = Runtime::start(1, 4, None).expect("a thread");
+    let (mut writer, inner) = pcm_in(16_000).expect("a rate");
+    let sound: Vec<i16> = (1..=8_000).collect();
+    assert_eq!(writer.write(now_us(), &sound), sound.len());
+    let slow = Slow {
+        inner,
+        busy: Duration::ZERO,
+        stall_after: 10,
+        stall: Duration::from_millis(200),
+    };
+    let (session, handles) = open_with(Box::new(slow), wake());
+    let opened_us = now_us();
+    runtime.open(session).expect("room");
+    let counters = &handles.shared.counters;
+    // It owed 20 ticks and has served as many as there were since: none was left out.
+    wait_for("it has caught up", || {
+        let due = (now_us() - opened_us) / 10_000;
+        counters.ticks.get() > 60 && counters.ticks.get() + 2 >= due
+    });
+    assert!(counters.frames_skipped.get() >= 17);
+    let mut ear = [0; 8_000];
+    assert_eq!(handles.shared.ear.read(0, &mut ear).lost, 0);
+    assert_eq!(ear[..], sound[..]);
+    let shard = runtime.counters().next().expect("a shard");
+    assert!(shard.lateness.max_us() >= 180_000);
+    assert!(shard.lateness.counts().iter().sum::<u64>() >= 60);
+}
+
+fn step(runtime: &Runtime) -> OverloadStep {
+    runtime.counters().next().expect("a shard").step()
+}
+
 #[test]
 fn stopping_ends_every_session_and_wakes_every_loop() {
     for round in 0..20 {
@@ -302,14 +377,14 @@ fn a_descriptor_is_readable_from_wake_until_clear() {
     let descriptor = EventFd::new().expect("a descriptor");
     let wake = LoopWake::new(Box::new(descriptor.clone()));
     assert!(!is_readable(&descriptor));
-    wake.notify();
-    wake.notify();
+    wake.notify(now_us());
+    wake.notify(now_us());
     assert!(is_readable(&descriptor));
     descriptor.clear();
     wake.looking();
     assert!(!is_readable(&descriptor), "two calls were one wake-up");
     descriptor.clear();
-    wake.notify();
+    wake.notify(now_us());
     assert!(is_readable(&descriptor));
 }
 

@@ -10,6 +10,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from beluga_voice.clock import in_flight
 from beluga_voice.components.stt._pocketsphinx_worker import HEADER
 from beluga_voice.errors import ComponentError
 
@@ -46,7 +47,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            # In a session of its own: Ctrl-C in the terminal, or the shell's own job control, is for this process, which
+            # In a session of its own: Ctrl-C in the terminal, or the shell's job control, is for this process, which
             # then lets its calls finish; the child goes when its input ends.
             start_new_session=True,
             # The child finds what this process finds, however this one's path came to be.
@@ -73,7 +74,7 @@ class Child:
             raise _error("stream_closed", "the recogniser's process is gone")
         self.usable = False  # until the answer is here, also when this is cancelled
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with in_flight("stt"), asyncio.timeout(self._timeout_s):
                 self._process.stdin.write(HEADER.pack(kind[0], len(payload)) + payload)
                 await self._process.stdin.drain()
                 code, length = HEADER.unpack(await self._process.stdout.readexactly(HEADER.size))
@@ -100,11 +101,12 @@ class Child:
         if not idle:
             self._kill()
         try:
-            async with asyncio.timeout(_GOING_S):
+            async with in_flight("stt"), asyncio.timeout(_GOING_S):
                 await self._process.wait()
         except TimeoutError:
             self._kill()
-            await self._process.wait()
+            async with in_flight("stt"):
+                await self._process.wait()
         # Until the loop has seen the pipes close, their transports outlive it and complain.
         if self._process.stdout is not None:
             with contextlib.suppress(Exception):

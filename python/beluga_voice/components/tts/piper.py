@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, Field
 
+from beluga_voice.clock import in_flight
 from beluga_voice.errors import ComponentError, ConfigError, MissingDependencyError
 from beluga_voice.text_to_speech import TextToSpeech
 from beluga_voice.validation import Options
@@ -94,7 +95,8 @@ class Piper(TextToSpeech):
 
     async def _on_thread(self, call: Callable[[], T]) -> T:
         try:
-            return await _pool.run(call)
+            async with in_flight("tts"):
+                return await _pool.run(call)
         except ComponentError:
             raise
         except PoolFullError as error:

@@ -113,9 +113,14 @@ impl Call {
         }
     }
 
+    /// What the caller's side brings between two ticks; says how much was taken.
+    pub fn write(&mut self, sound: &[i16]) -> usize {
+        self.input.write(self.ticks * 10_000, sound)
+    }
+
     /// Ten milliseconds, of which `sound` is written before.
     pub fn tick(&mut self, sound: &[i16]) {
-        let taken = self.input.write(sound);
+        let taken = self.write(sound);
         assert!(
             taken == sound.len() || self.handles.shared.is_closed(),
             "the door takes what comes in time"
@@ -236,7 +241,7 @@ impl Call {
     pub fn counter(&self, name: &str) -> u64 {
         let all = self.handles.shared.counters.snapshot();
         all.into_iter()
-            .find(|(known, _)| *known == name)
+            .find(|(known, _)| known == name)
             .unwrap_or_else(|| panic!("no counter {name}"))
             .1
     }

@@ -17,7 +17,7 @@ pub fn check(events: &[Event], config: &TurnConfig) {
     let mut open = None;
     let mut turns = 0;
     let mut newest = 0;
-    let mut last_voiced_end = 0;
+    let (mut last_voiced_end, mut last_turn_end) = (0, 0);
     let mut utterances: HashMap<u32, Utterance> = HashMap::new();
     let mut over = false;
     let mut before = (0, 0);
@@ -51,6 +51,10 @@ pub fn check(events: &[Event], config: &TurnConfig) {
                 assert_eq!((open, turn), (None, turns + 1), "{event:?}");
                 assert!(read_from <= onset && onset <= event.at, "{event:?}");
                 assert!(
+                    read_from >= last_turn_end.min(onset),
+                    "{event:?}: the turn before was over at {last_turn_end}"
+                );
+                assert!(
                     onset >= last_voiced_end,
                     "{event:?} reaches into the turn before, which ends at {last_voiced_end}"
                 );
@@ -69,9 +73,12 @@ pub fn check(events: &[Event], config: &TurnConfig) {
                     silence >= config.min_delay,
                     "{event:?} after {silence} samples of silence"
                 );
-                last_voiced_end = voiced_end;
+                (last_voiced_end, last_turn_end) = (voiced_end, event.at);
             }
-            EventKind::TurnDropped { turn } => assert_eq!(open.take(), Some(turn), "{event:?}"),
+            EventKind::TurnDropped { turn } => {
+                assert_eq!(open.take(), Some(turn), "{event:?}");
+                last_turn_end = event.at;
+            }
             EventKind::Interrupted {
                 utterance,
                 onset,

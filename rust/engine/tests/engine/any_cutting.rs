@@ -31,7 +31,7 @@ fn hear(vad: Vad, cuts: &[usize], ahead: usize) -> Vec<Event> {
     for tick in 1..=sound.len() / 441 {
         while written < sound.len().min(441 * tick + ahead) {
             let end = (written + cuts.next().unwrap()).min(sound.len());
-            assert_eq!(call.input.write(&sound[written..end]), end - written);
+            assert_eq!(call.write(&sound[written..end]), end - written);
             written = end;
         }
         call.tick_as_it_is();

@@ -76,6 +76,8 @@ struct Listener {
     heard: Vec<usize>,
     faded: Vec<i16>,
     seen_events: usize,
+    /// The utterance being heard.
+    audible: Option<u32>,
 }
 
 impl Listener {
@@ -94,19 +96,40 @@ impl Listener {
             );
             paused && !matches!(kind, EventKind::Interrupted { utterance: 0, .. })
         });
-        let dropped = is(|kind| {
-            matches!(
-                kind,
+        let dropped: Vec<_> = new
+            .iter()
+            .filter_map(|event| match event.kind {
                 EventKind::PlayoutFinished {
+                    utterance,
                     interrupted: true,
                     ..
-                }
-            )
+                } => Some(utterance),
+                _ => None,
+            })
+            .collect();
+        let resumed = new.iter().find_map(|event| match event.kind {
+            EventKind::Resumed { utterance, .. } => Some(utterance),
+            _ => None,
         });
-        let resumed = is(|kind| matches!(kind, EventKind::Resumed { .. }));
+        let fades_out = self.audible.is_some_and(|heard| dropped.contains(&heard));
+        for event in new {
+            self.audible = match event.kind {
+                EventKind::PlayoutStarted { utterance } | EventKind::Resumed { utterance, .. } => {
+                    Some(utterance)
+                }
+                EventKind::PlayoutFinished { utterance, .. } if Some(utterance) != self.audible => {
+                    self.audible
+                }
+                EventKind::PlayoutFinished { .. } => None,
+                _ if paused => None,
+                _ => self.audible,
+            };
+        }
         if paused {
             self.faded = frame.to_vec();
-        } else if resumed && !dropped {
+        } else if fades_out {
+            // A fade that nobody will hear the other half of.
+        } else if resumed.is_some_and(|utterance| !dropped.contains(&utterance)) {
             // A fade-in over the very samples that faded out, then the rest of the frame as it is. The fade is as long as
             // what was there to fade: its first sample tells, being the one that hardly faded.
             let first = self.next();
@@ -116,8 +139,6 @@ impl Listener {
                 .count();
             self.heard.extend(first..first + held);
             self.plain(&frame[held..]);
-        } else if dropped {
-            // A fade that nobody will hear the other half of, or nothing.
         } else {
             self.plain(frame);
         }

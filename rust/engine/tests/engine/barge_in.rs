@@ -225,6 +225,24 @@ fn what_is_dropped_while_it_is_paused_is_over_and_does_not_go_on() {
 }
 
 #[test]
+fn what_is_dropped_cannot_be_resumed_in_the_same_tick() {
+    let caller = Caller::new(16_000).pause(2_500).voice(400).pause(2_000);
+    let mut told = false;
+    let call = over_agent(&caller, &source(4_000), POLICY, Vad::Energy, |call| {
+        if !told && !call.turns_ended().is_empty() {
+            call.send(Command::Drop(1));
+            call.send(Command::Resume);
+            told = true;
+        }
+    });
+    assert!(told);
+    assert_eq!(
+        call.count(|kind| matches!(kind, EventKind::Resumed { .. })),
+        0
+    );
+}
+
+#[test]
 fn dropping_what_was_said_before_leaves_what_is_paused_able_to_go_on() {
     let words = source(4_000);
     let caller = Caller::new(16_000).pause(2_500).voice(400).pause(7_000);

@@ -143,7 +143,7 @@ fn a_door_that_panics_ends_its_own_call_and_no_other() {
     assert_eq!(last.map(|event| event.kind), Some(EventKind::Failed));
     assert!(broken.shared.is_closed());
     assert!(
-        broken.shared.take_ready().count() == 2 + 8 + 4,
+        broken.shared.take_ready().count() == 3 + 8 + 4,
         "whoever waits is to look"
     );
     for healthy in [first, third] {

@@ -5,8 +5,13 @@ mod common;
 
 mod any_cutting;
 mod any_script;
+mod bad_networks;
 mod barge_in;
+mod catching_up;
 mod closing;
+mod measures;
+mod overload;
+mod packets_out;
 mod playout;
 mod rates;
 mod starving;

@@ -174,7 +174,7 @@ fn queued_utterances_are_dropped_unheard() {
     }
     call.say(&vec![5_000; 240], OUT_HZ, POLICY);
     call.wait(50);
-    call.send(Command::Drop(3));
+    (1..=3).for_each(|utterance| call.send(Command::Drop(utterance)));
     call.wait(100);
     call.check();
     assert_eq!(
@@ -187,6 +187,69 @@ fn queued_utterances_are_dropped_unheard() {
         ]
     );
     assert_eq!(call.out[6 * FRAME..7 * FRAME], [5_000; FRAME]);
+}
+
+#[test]
+fn one_that_waits_is_dropped_and_what_is_before_and_behind_it_is_played() {
+    let (one, three) = (tone(2_400), vec![5_000; 240]);
+    let mut call = call();
+    call.say(&one, OUT_HZ, POLICY);
+    call.say(&tone(4_800), OUT_HZ, POLICY);
+    call.say(&three, OUT_HZ, POLICY);
+    call.wait(50);
+    call.send(Command::Drop(2));
+    call.wait(150);
+    // One that is over is none to drop.
+    call.send(Command::Drop(2));
+    call.send(Command::Drop(0));
+    call.say(&three, OUT_HZ, POLICY);
+    call.wait(50);
+    call.check();
+    assert_eq!(
+        finished(&call),
+        [
+            (1, 100_000, false),
+            (2, 0, true),
+            (3, 10_000, false),
+            (4, 10_000, false)
+        ]
+    );
+    assert_eq!(call.out[..2_400], one);
+    assert_eq!(call.out[2_400..2_640], three);
+}
+
+#[test]
+fn as_many_are_dropped_as_can_wait_and_their_numbers_are_free_again() {
+    let mut call = call();
+    for round in 0..7 {
+        // Of different numbers in each round, so that none that is played has the place of one that was dropped.
+        let played: Vec<_> = (0..=round)
+            .map(|_| call.say(&tone(480), OUT_HZ, POLICY))
+            .collect();
+        let first = call.handles.mouth.newest();
+        while call.handles.mouth.begin(POLICY).is_ok() {
+            call.handles.mouth.end().unwrap();
+        }
+        let last = call.handles.mouth.newest();
+        assert!(last - first > 200);
+        for chunk in (first + 1..=last).collect::<Vec<_>>().chunks(60) {
+            chunk
+                .iter()
+                .for_each(|&utterance| call.send(Command::Drop(utterance)));
+            call.wait(if round == 0 { 10 } else { 0 });
+            call.tick_undrained();
+        }
+        call.wait(200);
+        let interrupted = finished(&call).iter().filter(|each| each.2).count();
+        let begun = call.handles.mouth.newest() as usize;
+        assert_eq!(finished(&call).len(), begun);
+        assert!(interrupted > 0, "round {round}");
+        for utterance in played {
+            let (_, _, interrupted) = finished(&call)[utterance as usize - 1];
+            assert!(!interrupted, "{utterance} was dropped in round {round}");
+        }
+    }
+    call.check();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use beluga_engine::{Command, EventKind, Ready, Vad};
 fn where_the_caller_s_side_has_nothing_there_is_silence_and_nothing_is_lost() {
     let mut call = Call::new(config(Vad::Energy));
     let sound: Vec<i16> = (1..=800).collect();
-    assert_eq!(call.input.write(&sound[..250]), 250);
+    assert_eq!(call.write(&sound[..250]), 250);
     call.tick_as_it_is();
     call.tick_as_it_is();
     call.tick(&sound[250..]);
@@ -28,7 +28,7 @@ fn where_the_caller_s_side_has_nothing_there_is_silence_and_nothing_is_lost() {
 #[test]
 fn a_full_door_says_when_there_is_room() {
     let mut call = Call::new(config(Vad::Energy));
-    assert_eq!(call.input.write(&[5; 20_000]), 16_000, "a second fits");
+    assert_eq!(call.write(&[5; 20_000]), 16_000, "a second fits");
     assert!(!call.input.gauge().want(call.input.room_for(480)));
     (0..2).for_each(|_| call.tick_as_it_is());
     assert!(
@@ -45,7 +45,7 @@ fn a_full_door_says_when_there_is_room() {
             .take_ready()
             .any(|ready| ready == Ready::Input)
     );
-    assert_eq!(call.input.write(&[5; 20_000]), 480);
+    assert_eq!(call.write(&[5; 20_000]), 480);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_late_shard_takes_the_ticks_it_owes_at_once_and_is_on_time_again() {
     on_time.hear(&sound);
     let mut late = Call::new(config(Vad::Energy));
     for owed in sound.chunks(160 * 40) {
-        assert_eq!(late.input.write(owed), owed.len());
+        assert_eq!(late.write(owed), owed.len());
         (0..owed.len() / 160).for_each(|_| late.tick_as_it_is());
     }
     assert_eq!(late.events, on_time.events);
@@ -98,7 +98,7 @@ fn events_that_nobody_drains_are_counted_and_the_last_one_is_kept() {
             .push(Command::ReplyDone(u32::MAX))
             .unwrap();
         // Not `tick`: that drains.
-        assert_eq!(call.input.write(&[0; 160]), 160);
+        assert_eq!(call.write(&[0; 160]), 160);
         call.tick_undrained();
     }
     call.send(Command::Close);

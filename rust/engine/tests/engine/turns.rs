@@ -90,6 +90,31 @@ fn a_pause_longer_than_the_delay_ends_one_turn_and_begins_another() {
 }
 
 #[test]
+fn the_pre_roll_of_a_quick_next_turn_does_not_reach_into_the_turn_before() {
+    let caller = Caller::new(16_000)
+        .pause(1_000)
+        .voice(500)
+        .pause(450)
+        .voice(500)
+        .pause(600);
+    let mut call = Call::new(config(Vad::Energy));
+    call.hear(&caller.pcm());
+    call.check();
+    let (first_end, 1, ..) = call.turns_ended()[0] else {
+        panic!("{:?}", call.events)
+    };
+    let (_, read_from) = call
+        .find(|kind| match *kind {
+            EventKind::TurnStarted {
+                turn: 2, read_from, ..
+            } => Some(read_from),
+            _ => None,
+        })
+        .expect("a second turn");
+    assert_eq!(read_from, first_end);
+}
+
+#[test]
 fn a_turn_is_read_from_before_its_first_sample() {
     let caller = greet(16_000).voice(900).pause(600);
     let mut call = Call::new(config(Vad::Energy));

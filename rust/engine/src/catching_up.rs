@@ -1,0 +1,107 @@
+//! When a writer was late and makes up for it, what it brings stays waiting in the door, and so does every sample behind it:
+//! a stall of 300 ms would delay a caller by 300 ms until his call ends. This says which frames to leave out.
+//!
+//! Who writes ahead of time, as he may, must not lose by it. So only as much is taken out as was put in: silence for a
+//! writer who was late in the middle of his sound. Only what has waited for a whole second is, so that nobody needs it. And
+//! only frames that are as quiet as the sound ever is: pauses become shorter, no word does.
+
+/// How long waiting sound is watched, in frames of 10 ms; a writer who brings nothing for longer has ended, he is not late.
+const WATCHED_FRAMES: u32 = 100;
+/// What may go on waiting: the unevenness of a writer who writes as he records.
+const KEPT_FRAMES: u32 = 4;
+/// A writer who fills the door waits for us: he is ahead, not late.
+const FULL_FRAMES: u32 = 90;
+/// A frame is quiet within so much of the quietest, and under a level at which nobody speaks.
+const QUIET_OVER_FLOOR_DB: f32 = 6.0;
+const QUIET_DBFS: f32 = -40.0;
+
+/// See the module. Counts frames of 10 ms.
+#[derive(Debug, Default)]
+pub(crate) struct CatchingUp {
+    /// The writer has written, and has not been silent for so long since that he has ended.
+    begun: bool,
+    starved: u32,
+    /// Silence put in that was not taken out again.
+    put_in: u32,
+    watch: Watch,
+    /// How many may be left out now, and under which level.
+    spare: u32,
+    quiet_dbfs: f32,
+}
+
+/// A second of frames.
+#[derive(Debug)]
+struct Watch {
+    frames: u32,
+    least_waiting: u32,
+    floor_dbfs: f32,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            frames: 0,
+            least_waiting: u32::MAX,
+            floor_dbfs: 0.0,
+        }
+    }
+}
+
+impl CatchingUp {
+    /// There was nothing to take, silence was put in.
+    pub(crate) fn starved(&mut self) {
+        if !self.begun {
+            return;
+        }
+        self.starved += 1;
+        self.put_in += 1;
+        (self.watch, self.spare) = (Watch::default(), 0);
+        if self.starved > WATCHED_FRAMES {
+            *self = Self::default();
+        }
+    }
+
+    /// Whether anybody is late: if not, no level need be measured.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.put_in > 0
+    }
+
+    /// A frame is taken and `waiting` are left. Whether to leave it out.
+    pub(crate) fn leaves_out(&mut self, waiting: u32, level_dbfs: f32) -> bool {
+        (self.begun, self.starved) = (true, 0);
+        if !self.is_behind() {
+            return false;
+        }
+        if waiting >= FULL_FRAMES {
+            self.settled();
+            return false;
+        }
+        self.watch.frames += 1;
+        self.watch.least_waiting = self.watch.least_waiting.min(waiting);
+        self.watch.floor_dbfs = self.watch.floor_dbfs.min(level_dbfs);
+        if self.watch.frames == WATCHED_FRAMES {
+            let watched = std::mem::take(&mut self.watch);
+            self.spare = watched.least_waiting.saturating_sub(KEPT_FRAMES);
+            self.quiet_dbfs = (watched.floor_dbfs + QUIET_OVER_FLOOR_DB).min(QUIET_DBFS);
+            if self.spare == 0 {
+                // He did not make up for it: there is nothing to take out.
+                self.settled();
+            }
+        }
+        if self.spare == 0 || level_dbfs > self.quiet_dbfs {
+            return false;
+        }
+        self.spare -= 1;
+        self.put_in -= 1;
+        // What is waiting from here on is less by this one.
+        self.watch = Watch::default();
+        true
+    }
+
+    fn settled(&mut self) {
+        *self = Self {
+            begun: true,
+            ..Self::default()
+        };
+    }
+}

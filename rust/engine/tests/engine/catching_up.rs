@@ -1,0 +1,199 @@
+//! A writer who was late and makes up for it does not delay the caller for the rest of his call; one who is ahead loses nothing.
+
+use crate::common::call::{Call, config};
+use beluga_engine::Vad;
+
+const FRAME: usize = 160;
+
+/// What the caller says: a word of 250 ms, a pause of 150 ms in the quiet of his room, and so on. No two samples of a word are
+/// alike.
+fn words(frames: usize) -> Vec<i16> {
+    let mut seed = 3u32;
+    let mut noise = move || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 28) as i16 - 8
+    };
+    (0..frames * FRAME)
+        .map(|n| {
+            if n / FRAME % 40 < 25 {
+                let number = (n % 30_000) as i16;
+                if n % 2 == 0 {
+                    1_000 + number
+                } else {
+                    -1_000 - number
+                }
+            } else {
+                noise()
+            }
+        })
+        .collect()
+}
+
+/// Hears `sound` as a writer brings it: before tick `t`, everything up to frame `brought(t)`. What the ear heard.
+fn heard(sound: &[i16], ticks: usize, brought: impl Fn(usize) -> usize) -> (Call, Vec<i16>) {
+    let mut call = Call::new(config(Vad::Energy));
+    let (mut written, mut ear) = (0, Vec::new());
+    for tick in 0..ticks {
+        let due = (brought(tick) * FRAME).min(sound.len());
+        written += call.write(&sound[written..due.max(written)]);
+        call.tick_as_it_is();
+        let mut frame = [0; FRAME];
+        call.handles.shared.ear.read(ear.len() as u64, &mut frame);
+        ear.extend_from_slice(&frame);
+    }
+    (call, ear)
+}
+
+fn voiced(sound: &[i16]) -> Vec<i16> {
+    sound
+        .iter()
+        .copied()
+        .filter(|sample| sample.abs() > 500)
+        .collect()
+}
+
+/// The last frames of both are the same: what is written now is heard now.
+fn is_in_time(ear: &[i16], sound: &[i16], late_frames: usize) -> bool {
+    let end = sound.len() - late_frames * FRAME;
+    ear[ear.len() - 50 * FRAME..] == sound[end - 50 * FRAME..end]
+}
+
+#[test]
+fn what_a_stalled_writer_makes_up_for_does_not_delay_the_rest_of_the_call() {
+    // As he records; from 2 to 2.3 s nothing, then all of it.
+    let sound = words(1_000);
+    let live = |tick: usize| {
+        if (200..230).contains(&tick) {
+            200
+        } else {
+            tick + 1
+        }
+    };
+    let (call, ear) = heard(&sound, 1_000, live);
+    let put_in = call.counter("input_starved_samples");
+    assert_eq!(put_in, 30 * 160);
+    // 40 ms may go on waiting.
+    assert_eq!(call.counter("input_caught_up_samples"), put_in - 4 * 160);
+    assert!(is_in_time(&ear, &sound, 4));
+    assert_eq!(
+        voiced(&ear),
+        voiced(&sound[..996 * FRAME]),
+        "a word was cut"
+    );
+}
+
+#[test]
+fn a_stall_of_the_shard_alone_needs_no_catching_up() {
+    let sound = words(600);
+    let mut call = Call::new(config(Vad::Energy));
+    for owed in sound.chunks(30 * FRAME) {
+        call.write(owed);
+        (0..owed.len() / FRAME).for_each(|_| call.tick_as_it_is());
+    }
+    assert_eq!(call.counter("input_starved_samples"), 0);
+    assert_eq!(call.counter("input_caught_up_samples"), 0);
+    assert_eq!(call.counter("input_waiting_samples"), FRAME as u64);
+}
+
+#[test]
+fn who_writes_ahead_loses_nothing() {
+    let sound = words(600);
+    // By 100, 500 and 900 ms from the beginning on.
+    for ahead in [10, 50, 90] {
+        let (call, ear) = heard(&sound, 600, |tick| tick + 1 + ahead);
+        assert_eq!(call.counter("input_caught_up_samples"), 0);
+        assert_eq!(ear, sound);
+    }
+    // Sentence by sentence, each as fast as the door takes it, with pauses in which nothing is written at all.
+    for pause in [20, 80, 150, 400] {
+        let mut call = Call::new(config(Vad::Energy));
+        let mut ear = Vec::new();
+        for sentence in sound.chunks(150 * FRAME) {
+            let mut written = 0;
+            for _ in 0..150 + pause {
+                written += call.write(&sentence[written..]);
+                call.tick_as_it_is();
+                let mut frame = [0; FRAME];
+                call.handles.shared.ear.read(ear.len() as u64, &mut frame);
+                ear.extend_from_slice(&frame);
+            }
+        }
+        assert_eq!(
+            call.counter("input_caught_up_samples"),
+            0,
+            "pauses of {pause}"
+        );
+        let said: Vec<i16> = ear
+            .chunks((150 + pause) * FRAME)
+            .flat_map(|part| &part[..150 * FRAME])
+            .copied()
+            .collect();
+        assert_eq!(said, sound);
+    }
+}
+
+#[test]
+fn who_says_nothing_for_over_a_second_and_then_writes_ahead_was_not_late() {
+    let sound = words(900);
+    let brought = |tick: usize| match tick {
+        0..200 => tick + 1,
+        200..350 => 200,
+        _ => tick - 350 + 200 + 51,
+    };
+    let (call, ear) = heard(&sound, 800, brought);
+    assert_eq!(call.counter("input_caught_up_samples"), 0);
+    assert_eq!(ear[350 * FRAME..], sound[200 * FRAME..650 * FRAME]);
+}
+
+#[test]
+fn no_more_is_left_out_than_was_put_in() {
+    // Ahead by 500 ms, late by 200 once: the 500 are his own.
+    let sound = words(1_000);
+    let brought = |tick: usize| {
+        if (200..270).contains(&tick) {
+            250
+        } else {
+            tick + 51
+        }
+    };
+    let (call, ear) = heard(&sound, 900, brought);
+    assert_eq!(call.counter("input_starved_samples"), 20 * 160);
+    assert_eq!(call.counter("input_caught_up_samples"), 20 * 160);
+    assert_eq!(ear[400 * FRAME..].len(), 500 * FRAME);
+    assert_eq!(voiced(&ear), voiced(&sound[..900 * FRAME]));
+}
+
+#[test]
+fn a_sound_without_a_pause_is_left_whole() {
+    let sound: Vec<i16> = (0..800 * FRAME)
+        .map(|n| if n % 2 == 0 { 3_000 } else { -3_000 })
+        .collect();
+    let live = |tick: usize| {
+        if (200..230).contains(&tick) {
+            200
+        } else {
+            tick + 1
+        }
+    };
+    let (call, ear) = heard(&sound, 800, live);
+    assert_eq!(call.counter("input_caught_up_samples"), 0);
+    assert_eq!(voiced(&ear), sound[..770 * FRAME]);
+}
+
+#[test]
+fn who_was_late_and_does_not_make_up_for_it_is_left_alone() {
+    // What he recorded during the stall is lost on his side.
+    let sound = words(800);
+    let lossy = |tick: usize| {
+        if (200..230).contains(&tick) {
+            200
+        } else if tick < 200 {
+            tick + 1
+        } else {
+            tick - 29
+        }
+    };
+    let (call, ear) = heard(&sound, 800, lossy);
+    assert_eq!(call.counter("input_caught_up_samples"), 0);
+    assert_eq!(voiced(&ear), voiced(&sound[..770 * FRAME]));
+}
