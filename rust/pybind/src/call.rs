@@ -198,7 +198,7 @@ impl Call {
 
     fn write_input(&self, py: Python<'_>, pcm: Pcm) -> PyResult<usize> {
         detached(py, || match &mut *lock(&self.input) {
-            InputWriter::Pcm(writer) => Ok(writer.write(beluga_runtime::now_us(), &pcm.0)),
+            InputWriter::Pcm(writer) => Ok(writer.write(self.clock.now_us(), &pcm.0)),
             InputWriter::Packets(_) => Err(()),
         })?
         .map_err(|()| invalid_state("this call's input is packets; push those"))
@@ -217,7 +217,7 @@ impl Call {
 
     fn read_packet<'py>(&self, py: Python<'py>) -> PyResult<Option<ShownPacket<'py>>> {
         let age_us = &self.shared.counters.frame_age_out_us;
-        let packet = self.packets()?.pop(beluga_runtime::now_us(), age_us);
+        let packet = self.packets()?.pop(self.clock.now_us(), age_us);
         Ok(packet.map(|packet| {
             let payload = PyBytes::new(py, packet.payload());
             (payload, packet.sequence, packet.timestamp, packet.marker)
