@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PUBLISHED", "QUICK", "ROW_KEYS", "faults", "print_table", "write_result"]
+__all__ = ["PUBLISHED", "QUICK", "ROOT", "ROW_KEYS", "faults", "print_table", "write_result"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results"

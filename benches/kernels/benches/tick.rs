@@ -81,7 +81,8 @@ impl Talking {
         } else {
             self.at
         };
-        self.input.write(&self.said[self.at..self.at + frame]);
+        self.input
+            .write(tick as u64 * 10_000, &self.said[self.at..self.at + frame]);
         self.at += frame;
         if tick.is_multiple_of(10) {
             self.handles
