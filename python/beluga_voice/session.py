@@ -140,6 +140,8 @@ class VoiceSession:
         self._link: CallLink | None = None
         self._cascade: Cascade | None = None
         self._history: list[ChatMessage] = []
+        self._pipeline_counters: dict[str, int] = {}
+        """Those of a pipeline that has ended."""
         self._host: AgentHost | None = None
         self._components: dict[Literal["stt", "tts"], SpeechToText | TextToSpeech] = {}
         self._foreign = ForeignCalls()
@@ -328,7 +330,7 @@ class VoiceSession:
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
-            **(self._cascade.stats() if self._cascade is not None else {}),
+            **(self._cascade.stats() if self._cascade is not None else self._pipeline_counters),
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
@@ -411,7 +413,7 @@ class VoiceSession:
             error = error or failure
         try:
             if self._cascade is not None:
-                await self._cascade.aclose()
+                self._pipeline_counters = await self._cascade.aclose()
         finally:
             # It holds this session, and the call: without it both go when their user lets go of them.
             self._cascade = None

@@ -302,7 +302,6 @@ def test_a_loop_that_ends_in_the_middle_of_a_call_ends_the_call() -> None:
     assert sessions_in_the_engine() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the parts of the pipeline hold each other, and the call, when it is over")
 async def test_a_call_that_is_over_goes_with_its_last_user() -> None:
     """It holds a megabyte of sound: to wait until Python next looks for cycles costs hundreds of calls' worth of it."""
     session, call = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy"), LocalCall()

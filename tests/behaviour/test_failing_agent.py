@@ -166,6 +166,7 @@ async def test_an_agent_that_yields_nothing_for_ever() -> None:
     await fails_then_answers(agent, code="timeout", heard_before=[], timeout=1.0)
 
 
+@pytest.mark.real_time
 async def test_a_sync_agent_that_blocks_stops_nobody() -> None:
     release = threading.Event()
 

@@ -39,10 +39,10 @@ def texts(tried: TriedCall) -> list[str]:
 
 
 class FailsAtFirst(ToneEars):
-    """The first `times` streams raise in the middle of a turn, after a first word was guessed if `guesses`."""
+    """The first `times` streams raise in the middle of a turn, after a first word was guessed if `interim_results`."""
 
-    def __init__(self, *, times: int, guesses: bool, error: Exception) -> None:
-        super().__init__(interim_results=guesses)
+    def __init__(self, *, times: int, interim_results: bool, error: Exception) -> None:
+        super().__init__(interim_results=interim_results)
         self._times = times
         self._error = error
 
@@ -57,7 +57,9 @@ class FailsAtFirst(ToneEars):
 
 
 async def test_a_recogniser_that_fails_in_the_middle_of_a_turn_hears_it_again() -> None:
-    async with on_call(agent, stt=FailsAtFirst(times=1, interim_results=True, error=ConnectionResetError("gone"))) as tried:
+    async with on_call(
+        agent, stt=FailsAtFirst(times=1, interim_results=True, error=ConnectionResetError("gone"))
+    ) as tried:
         await tried.say("able calm dark")
         failed = await tried.heard(ErrorEvent)
         await tried.agent_heard("zero")

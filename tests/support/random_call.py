@@ -87,9 +87,12 @@ def random_call(seed: int) -> Outcome:
 async def _call(draw: random.Random, seed: int) -> Outcome:
     script, settled = _script(draw)
     failures = draw.random() < 0.25
+    enabled = draw.random() < 0.9
+    interim_results = draw.random() < 0.8
+    min_words = draw.choice([0, 0, 0, 2]) if enabled and interim_results else 0
     stt = FakeSpeechToText(
         delay=draw.choice([0.0, 0.0, 0.1, 0.4]),
-        interim_results=draw.random() < 0.8,
+        interim_results=interim_results,
         failures={draw.randrange(4): ComponentError("drawn", component="stt", code="network_error")}
         if failures and draw.random() < 0.5
         else None,
@@ -107,8 +110,6 @@ async def _call(draw: random.Random, seed: int) -> Outcome:
         delay=draw.choice([0.0, 0.2, 1.0]),
         piece_delay=draw.choice([0.0, 0.1, 0.6]),
     )
-    min_words = draw.choice([0, 0, 0, 2])
-    enabled = draw.random() < 0.9
     interruption: dict[str, Any] = {
         "enabled": enabled,
         "min_duration": draw.choice([0.12, 0.2, 0.5]),

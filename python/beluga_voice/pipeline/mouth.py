@@ -113,6 +113,7 @@ class CallMouth:
         if self._closed:
             return
         self._closed = True
+        del self._open_utterance  # which holds whoever holds this
         if self.utterance is not None and not self._link.call.closed:
             with translated():
                 self._link.call.end_utterance()

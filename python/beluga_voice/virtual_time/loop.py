@@ -43,6 +43,9 @@ _log = logging.getLogger("beluga_voice.virtual_time")
 # Where the clock begins, in microseconds: not at 0, which is too often taken for "never".
 _BEGIN_US = 1_000_000_000
 _TICK_US = 10_000
+# After so many rounds without a pause a loop is at work and does not merely have much to do at one moment: a tick passes, as
+# it would on a machine that takes 10 us for a round. Without that whoever never waits would stop the clock for all.
+_BUSY_ROUNDS = 1_000
 # How far a clock runs on at most when no timer is set, in microseconds: the limit is looked at after that.
 _STRIDE_US = 60_000_000
 
@@ -86,7 +89,7 @@ class VirtualLoop(asyncio.SelectorEventLoop, VirtualTime):
         self._step: _Step | None = None
         self.overdue = 0
         """Answers that did not come within `patience_s`."""
-        super().__init__(_Selector(self._idle, self._network))
+        super().__init__(_Selector(self._idle, self._work, self._network))
         # Of the clock: a timer within a microsecond of now is due.
         self._clock_resolution = 1e-6
 
@@ -144,6 +147,12 @@ class VirtualLoop(asyncio.SelectorEventLoop, VirtualTime):
                 operation="run",
             )
         return wait(0)
+
+    def _work(self) -> None:
+        """The loop is never idle."""
+        if not self._held:
+            until_us = self._now_us + _TICK_US
+            self._now_us = self._engine.advance(until_us) if self._engine is not None else until_us
 
     def _has_calls(self) -> bool:
         return self._engine is not None and bool(self._engine.stats()["sessions"])
@@ -297,14 +306,20 @@ _Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 class _Selector(selectors.DefaultSelector):
-    """Asks `idle` what to do when nothing is ready, instead of sleeping."""
+    """Asks `idle` what to do when nothing is ready, instead of sleeping; calls `work` when the loop is long not idle."""
 
     def __init__(
-        self, idle: Callable[[float | None, Callable[[float | None], _Ready]], _Ready], network: _Network
+        self,
+        idle: Callable[[float | None, Callable[[float | None], _Ready]], _Ready],
+        work: Callable[[], None],
+        network: _Network,
     ) -> None:
         super().__init__()
         self._idle = idle
+        self._work = work
         self._network = network
+        self._busy = 0
+        """Rounds of the loop since it was idle."""
 
     def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)
@@ -319,7 +334,11 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> _Ready:
         ready = super().select(0)
         if ready or (timeout is not None and timeout <= 0):
+            self._busy += 1
+            if self._busy % _BUSY_ROUNDS == 0:
+                self._work()
             return ready
+        self._busy = 0
         return self._idle(timeout, super().select)
 
 

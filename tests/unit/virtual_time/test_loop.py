@@ -251,3 +251,15 @@ def test_a_connection_keeps_the_clock_in_step_with_the_machine_s() -> None:
     assert slept >= 0.1
     assert 0.1 <= virtual < 20
     assert real < 60
+
+
+def test_whoever_never_waits_does_not_stop_the_clock_for_all() -> None:
+    async def main() -> float:
+        began = now()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                while True:  # noqa: ASYNC110 - that is what is tried
+                    await asyncio.sleep(0)
+        return now() - began
+
+    assert run(main()) == pytest.approx(0.5, abs=0.011)
