@@ -147,4 +147,8 @@ class CallEar:
     def close(self) -> None:
         """The call is over: `utterances` ends."""
         self.closed = True
+        self._on_given_up = _ignore  # whoever is told holds this ear
         self._changed.set()
+
+
+def _ignore(_: int) -> None: ...

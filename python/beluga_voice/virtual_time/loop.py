@@ -43,7 +43,7 @@ _log = logging.getLogger("beluga_voice.virtual_time")
 # Where the clock begins, in microseconds: not at 0, which is too often taken for "never".
 _BEGIN_US = 1_000_000_000
 _TICK_US = 10_000
-# After so many rounds without a pause a loop is at work and does not merely have much to do at one moment: a tick passes, as
+# After so many rounds without a pause a loop is at work, and has not merely much to do at one moment: a tick passes, as
 # it would on a machine that takes 10 us for a round. Without that whoever never waits would stop the clock for all.
 _BUSY_ROUNDS = 1_000
 # How far a clock runs on at most when no timer is set, in microseconds: the limit is looked at after that.
@@ -306,7 +306,7 @@ _Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 class _Selector(selectors.DefaultSelector):
-    """Asks `idle` what to do when nothing is ready, instead of sleeping; calls `work` when the loop is long not idle."""
+    """Asks `idle` what to do when nothing is ready, instead of sleeping; tells `work` of a loop that never is idle."""
 
     def __init__(
         self,
