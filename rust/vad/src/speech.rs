@@ -16,6 +16,8 @@ pub const FRAME_SAMPLES: u64 = 160;
 const FRAME_MS: u32 = 10;
 /// How far back an onset may lie before the window that revealed it: longer than any run-up of a word.
 const LOOK_BACK_FRAMES: usize = 32;
+/// Frames of those that a line may lack without being taken for a quiet room: a packet of 20 ms and a late tick.
+const HOLE_FRAMES: usize = 3;
 /// A voiced frame stands this far above the noise floor.
 const GATE_OVER_FLOOR_DB: f32 = 8.0;
 /// ... and no further than this below the loudest frame of the utterance: a decaying room is no voice.
@@ -334,12 +336,22 @@ impl SpeechDetector {
         })
     }
 
-    /// The quietest frame that is remembered; nothing until enough were heard that one should have been the room's.
+    /// The quietest frame that is remembered, but for a few: what was put in where nothing came is not the room. Nothing
+    /// until enough were heard that one should have been the room's.
     fn quietest_dbfs(&self) -> f32 {
         if self.frames < LOOK_BACK_FRAMES as u64 {
             return SILENCE_DBFS;
         }
-        self.levels_dbfs.iter().copied().fold(f32::MAX, f32::min)
+        // Sorted from the quietest on.
+        let mut quietest = [f32::MAX; HOLE_FRAMES + 1];
+        for &level in &self.levels_dbfs {
+            let place = quietest.partition_point(|&quiet| quiet <= level);
+            if place < quietest.len() {
+                quietest[place..].rotate_right(1);
+                quietest[place] = level;
+            }
+        }
+        quietest[HOLE_FRAMES]
     }
 
     /// The newest run of loud frames, short gaps included; `None` if none reaches beyond `from`: what was loud before

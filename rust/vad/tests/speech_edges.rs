@@ -207,6 +207,22 @@ fn a_burst_of_noise_that_the_detector_does_not_take_for_a_voice_moves_nothing() 
 }
 
 #[test]
+fn a_hole_in_the_line_before_a_voice_is_not_the_room() {
+    for hole_ms in [10, 20, 30] {
+        for before_ms in [20, 60, 100, 200, 280] {
+            let mut scene = Scene::in_noise(-48.0).pause(1_500);
+            scene
+                .samples
+                .extend(std::iter::repeat_n(0.0, ms(hole_ms) as usize));
+            assert_found(
+                &scene.pause(before_ms).voice(700, -25.0).pause(800),
+                TYPICAL,
+            );
+        }
+    }
+}
+
+#[test]
 fn a_burst_behind_the_last_window_of_a_voice_is_not_its_end() {
     // The detector releases after 50 ms and is asked again only 32 ms later: the burst lies in between.
     let scene = Scene::in_noise(-60.0)
