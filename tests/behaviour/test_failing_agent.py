@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.answering import back_to_listening, codes, still_answers, talk_over
-from support.call import on_call
-from support.components import ToneVoice
+from support.call import on_call, turn_handling
+from support.components import ToneEars, ToneVoice
 
-from beluga_voice import agent as agent_module
+from beluga_voice import LocalCall, VoiceSession, agent as agent_module
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutStarted
+from beluga_voice.testing import Answered, Say, ScriptedCaller, TalkOver, tone_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -198,18 +199,30 @@ async def test_an_agent_that_has_nothing_to_say(nothing: str) -> None:
 
 
 async def test_an_agent_that_answers_for_ten_minutes() -> None:
-    yielded = 0
-
     async def agent(turn: Turn) -> AsyncIterator[str]:
-        nonlocal yielded
         while turn.text == "able":
-            yielded += 1
             yield "Gold hand. "
         yield "zero"
 
-    before = await is_talked_over_then_answers(agent)
-    assert before[:6] == ["gold", "hand"] * 3
-    assert yielded < 65, "it waits until there is room for what it says"
+    voice = ToneVoice()
+    session = VoiceSession(agent=agent, stt=ToneEars(), tts=voice, vad="energy", turn_handling=turn_handling())
+    caller = ScriptedCaller([Say("able"), TalkOver("bake calm dark", after=600.0, timeout=700.0), Answered()])
+    async with session:
+        call = LocalCall()
+        await session.start(call)
+        await caller.talk(call)
+
+    question, endless, interruption, answer = session.history
+    assert (question.text, interruption.text, answer.text) == ("able", "bake calm dark", "zero")
+    assert endless.interrupted
+    heard = caller.heard_words
+    assert len(heard) > 600 / tone_words.WORD_S
+    assert heard[-1] == "zero"
+    assert heard[:1_000] == ["gold", "hand"] * 500
+    noted = len(endless.text.split())
+    assert abs(noted - len(heard)) <= 3, "what was heard is in the history, and nothing else"
+    # Fifteen seconds at 16 kHz wait in the queue, 71 words: nothing is made further ahead.
+    assert sum(len(text.split()) for text in voice.asked) < noted + 90
 
 
 @pytest.mark.parametrize("piece", ["g", "gold hand. "])
