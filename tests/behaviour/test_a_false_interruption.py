@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from support.call import OUT_HZ, TriedCall, on_call, turn_handling
-from support.components import RampVoice, ToneEars
-from support.tone_words import noise, silence
+from support.components import RampVoice
 
 from beluga_voice import LocalCall
 from beluga_voice.events import (
@@ -18,6 +17,8 @@ from beluga_voice.events import (
     PlayoutStarted,
     UserInputTranscribed,
 )
+from beluga_voice.testing import FakeSpeechToText
+from beluga_voice.testing.tone_words import noise, silence
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -84,7 +85,7 @@ async def test_a_timeout_resumes_without_losing_or_repeating_a_sample() -> None:
 
     voice = RampVoice(seconds=SECONDS, sample_rate=OUT_HZ)
     handling = turn_handling(false_interruption_timeout=0.6)
-    async with on_call(agent, stt=ToneEars(before_final=never), tts=voice, handling=handling) as tried:
+    async with on_call(agent, stt=FakeSpeechToText(before_final=never), tts=voice, handling=handling) as tried:
         await coughed(tried)
 
     nothing_lost_nothing_repeated(tried, voice)
@@ -102,7 +103,9 @@ async def test_words_after_the_timeout_still_stop_the_agent() -> None:
         return "gold hand iron jump kite lamp milk nest open pink quiz" if turn.text == "able" else "zero"
 
     handling = turn_handling(false_interruption_timeout=0.4)
-    async with on_call(answer, stt=ToneEars(interim_results=False, before_final=late), handling=handling) as tried:
+    async with on_call(
+        answer, stt=FakeSpeechToText(interim_results=False, before_final=late), handling=handling
+    ) as tried:
         await tried.say("able")
         await tried.agent_heard("gold", "hand")
         await tried.say("calm dark echo")

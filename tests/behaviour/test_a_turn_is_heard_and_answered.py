@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.call import on_call
-from support.tone_words import TONE_S, silence, spoken
 
 from beluga_voice.events import (
     AgentStateChanged,
@@ -20,6 +19,7 @@ from beluga_voice.events import (
     UserTurnEnded,
     UserTurnStarted,
 )
+from beluga_voice.testing.tone_words import TONE_S, silence, spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from support.call import OUT_HZ, on_call
 from support.components import RampVoice
-from support.tone_words import noise, spoken
 
 from beluga_voice import session as session_module
 from beluga_voice.events import ErrorEvent, Interruption, PlayoutFinished, PlayoutStarted
+from beluga_voice.testing.tone_words import noise, spoken
 
 if TYPE_CHECKING:
     import pytest

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from support.answering import codes, still_answers
 from support.call import CALLER_HZ, on_call
-from support.components import ToneEars, ToneVoice
-from support.tone_words import noise, spoken
 from support.wav_forms import wav_file
 from typer.testing import CliRunner
 
@@ -17,6 +15,8 @@ from beluga_voice.cli.app import app
 from beluga_voice.errors import AudioFormatError
 from beluga_voice.events import UserTurnStarted
 from beluga_voice.simulation.simulate import simulate
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing.tone_words import noise, spoken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,9 @@ async def test_a_recorded_caller_is_answered_whatever_the_form_of_the_file(
 ) -> None:
     content = wav_file(spoken("able bake", options["rate_hz"]), **options)
     (tmp_path / "a.wav").write_bytes(content[:-1])  # cut short
-    played = await simulate(tmp_path / "a.wav", agent, stt=ToneEars(), tts=ToneVoice(), vad="energy", patience_s=8.0)
+    played = await simulate(
+        tmp_path / "a.wav", agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy", patience_s=8.0
+    )
     assert played.caller.outcome == "done"
     assert [turn.heard for turn in played.record.log.turns] == ["able bake"]
     assert not played.record.log.errors

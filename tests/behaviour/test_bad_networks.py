@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.call import TriedCall, on_call, turn_handling
-from support.tone_words import silence, spoken
 
 from beluga_voice import LocalCall, Turn
 from beluga_voice.audio import OpusEncoder
 from beluga_voice.testing import EmulatedNetwork, NetworkConditions, RtpPacket
+from beluga_voice.testing.tone_words import silence, spoken
 
 TEXT = "able bake calm dark echo"
 PROFILES = ("lan", "good_wifi", "bad_wifi", "mobile", "lossy_5", "bursty_loss")

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support.call import OUT_HZ, on_call
-from support.components import EAR_HZ, RampVoice, ToneEars, ToneVoice
-from support.tone_words import WORD_S, spoken
+from support.components import EAR_HZ, RampVoice
 
 from beluga_voice import Say
 from beluga_voice.events import (
@@ -20,6 +19,8 @@ from beluga_voice.events import (
     PlayoutMark,
     PlayoutStarted,
 )
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing.tone_words import WORD_S, spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,7 +61,7 @@ async def test_the_agent_is_cancelled_and_falls_silent_and_the_next_turn_is_answ
             cancelled.append(turn.text)
             raise
 
-    async with on_call(agent, stt=ToneEars(interim_results=guesses)) as tried:
+    async with on_call(agent, stt=FakeSpeechToText(interim_results=guesses)) as tried:
         await tried.say("able")
         await tried.agent_heard("gold", "hand", "iron")
         await tried.say("calm dark echo fish")
@@ -107,7 +108,7 @@ async def test_the_voice_is_cancelled_in_the_middle_of_a_sentence() -> None:
     async def agent(turn: Turn) -> str:
         return "gold hand iron jump kite lamp milk nest." if turn.text == "able" else "Zero."
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word)) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word)) as tried:
         await tried.say("able")
         await reached.wait()
         await tried.agent_heard("gold", "hand", "iron")
@@ -129,7 +130,7 @@ async def test_a_sentence_still_being_written_is_remembered_as_far_as_it_was_hea
     async def agent(turn: Turn) -> str:
         return " ".join(["gold"] * 60) + "." if turn.text == "able" else "Zero."
 
-    class AtOnce(ToneVoice):
+    class AtOnce(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             rate = 48_000
             await mouth.write(spoken(text, rate), sample_rate=rate)
@@ -264,7 +265,7 @@ async def test_taking_back_a_speech_that_waits_leaves_the_one_that_is_heard_alon
 
 
 async def test_marks_are_told_when_they_are_heard_and_not_when_they_are_talked_over() -> None:
-    class Marking(ToneVoice):
+    class Marking(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             for word in text.split():
                 await mouth.write(spoken(word, 16_000), sample_rate=16_000)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.call import PATIENCE_S, on_call, refuses_after_close
-from support.components import ToneEars, ToneVoice
-from support.tone_words import spoken
 
 from beluga_voice import LocalCall, VoiceSession, call_link, session as session_module
 from beluga_voice._engine import engine
 from beluga_voice.errors import ComponentError, SessionError
 from beluga_voice.events import CloseEvent, ErrorEvent, SessionEvent, UserTurnStarted
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -81,7 +81,7 @@ async def test_closing_twice_at_once_and_again() -> None:
 
 
 async def test_who_gives_up_waiting_for_the_end_does_not_stop_it() -> None:
-    class Slow(ToneVoice):
+    class Slow(FakeTextToSpeech):
         async def aclose(self) -> None:
             entered.set()
             await release.wait()
@@ -116,7 +116,7 @@ async def test_starting_twice() -> None:
 
 
 async def test_starting_after_the_end() -> None:
-    session = VoiceSession(agent=agent, stt=ToneEars, tts=ToneVoice, vad="energy")
+    session = VoiceSession(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech, vad="energy")
     await session.aclose()
     with pytest.raises(SessionError):
         await session.start(LocalCall())
@@ -124,12 +124,12 @@ async def test_starting_after_the_end() -> None:
 
 
 async def test_a_component_that_cannot_start_lets_go_of_the_other_one() -> None:
-    class Broken(ToneVoice):
+    class Broken(FakeTextToSpeech):
         async def start(self) -> None:
             await asyncio.sleep(0)
             raise OSError("no model")
 
-    stt, tts = ToneEars(), Broken()
+    stt, tts = FakeSpeechToText(), Broken()
     session = VoiceSession(agent=agent, stt=stt, tts=tts, vad="energy")
     told: list[SessionEvent] = []
     events = session.events()
@@ -146,16 +146,16 @@ async def test_a_component_that_cannot_start_lets_go_of_the_other_one() -> None:
 
 @pytest.mark.parametrize("kind", ["stt", "tts"])
 async def test_a_component_that_does_not_get_ready(kind: str) -> None:
-    class SlowEars(ToneEars):
+    class SlowEars(FakeSpeechToText):
         async def start(self) -> None:
             await asyncio.Event().wait()
 
-    class SlowVoice(ToneVoice):
+    class SlowVoice(FakeTextToSpeech):
         async def start(self) -> None:
             await asyncio.Event().wait()
 
-    stt = SlowEars() if kind == "stt" else ToneEars()
-    tts = SlowVoice() if kind == "tts" else ToneVoice()
+    stt = SlowEars() if kind == "stt" else FakeSpeechToText()
+    tts = SlowVoice() if kind == "tts" else FakeTextToSpeech()
     session = VoiceSession(agent=agent, stt=stt, tts=tts, vad="energy", start_timeout=1.0)
     with pytest.raises(ComponentError, match=r"not ready after 1 s \(start_timeout\)") as late:
         await session.start(LocalCall())
@@ -170,7 +170,7 @@ async def test_a_component_that_does_not_get_ready(kind: str) -> None:
 async def test_a_component_that_does_not_let_go(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "_CLOSE_TIMEOUT_S", 0.2)
 
-    class Clinging(ToneEars):
+    class Clinging(FakeSpeechToText):
         async def aclose(self) -> None:
             if how == "hangs":
                 await asyncio.Event().wait()
@@ -212,13 +212,13 @@ async def test_a_core_that_does_not_tell_of_the_end(monkeypatch: pytest.MonkeyPa
 async def test_closing_while_it_starts() -> None:
     begun, never = asyncio.Event(), asyncio.Event()
 
-    class Slow(ToneEars):
+    class Slow(FakeSpeechToText):
         async def start(self) -> None:
             begun.set()
             await never.wait()
 
     stt = Slow()
-    session = VoiceSession(agent=agent, stt=stt, tts=ToneVoice, vad="energy")
+    session = VoiceSession(agent=agent, stt=stt, tts=FakeTextToSpeech, vad="energy")
     starting = asyncio.create_task(session.start(LocalCall()))
     await begun.wait()
     await asyncio.wait_for(session.aclose(), PATIENCE_S)
@@ -232,13 +232,13 @@ async def test_closing_while_it_starts() -> None:
 async def test_a_start_that_is_cancelled() -> None:
     begun, never = asyncio.Event(), asyncio.Event()
 
-    class Slow(ToneEars):
+    class Slow(FakeSpeechToText):
         async def start(self) -> None:
             begun.set()
             await never.wait()
 
     stt = Slow()
-    session = VoiceSession(agent=agent, stt=stt, tts=ToneVoice, vad="energy")
+    session = VoiceSession(agent=agent, stt=stt, tts=FakeTextToSpeech, vad="energy")
     starting = asyncio.create_task(session.start(LocalCall()))
     await begun.wait()
     starting.cancel()
@@ -249,7 +249,7 @@ async def test_a_start_that_is_cancelled() -> None:
 
 
 async def test_no_task_reader_or_descriptor_is_left() -> None:
-    class Rude(ToneEars):
+    class Rude(FakeSpeechToText):
         """Leaves each turn after its first piece."""
 
         async def stream(self, ear: object) -> AsyncIterator[object]:  # type: ignore[override]
@@ -290,7 +290,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_call_ends_the_call() -> None:
     ended: list[VoiceSession] = []
 
     async def leave() -> None:
-        session = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy")
+        session = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
         call = LocalCall()
         await session.start(call)
         session.say(LONG)
@@ -304,7 +304,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_call_ends_the_call() -> None:
 
 async def test_a_call_that_is_over_goes_with_its_last_user() -> None:
     """It holds a megabyte of sound: to wait until Python next looks for cycles costs hundreds of calls' worth of it."""
-    session, call = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy"), LocalCall()
+    session, call = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy"), LocalCall()
     await session.start(call)
     await call.write(spoken("able bake", call.sample_rate))
     core_call = session.link.call

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.call import on_call
-from support.components import ToneEars, ToneVoice
 
 from beluga_voice import LocalCall, VoiceSession, share
 from beluga_voice.errors import AgentError, ConfigError
 from beluga_voice.events import UserInputTranscribed
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -49,13 +49,13 @@ async def test_an_object_serves_one_session() -> None:
         async def respond(self, turn: Turn) -> str:
             return "zero"
 
-    agent, stt, tts = Agent(), ToneEars(), ToneVoice()
+    agent, stt, tts = Agent(), FakeSpeechToText(), FakeTextToSpeech()
     async with on_call(agent, stt=stt, tts=tts):
         pass
     for second in (
-        VoiceSession(agent=agent, stt=ToneEars, tts=ToneVoice, vad="energy"),
-        VoiceSession(agent=Agent, stt=stt, tts=ToneVoice, vad="energy"),
-        VoiceSession(agent=Agent, stt=ToneEars, tts=tts, vad="energy"),
+        VoiceSession(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech, vad="energy"),
+        VoiceSession(agent=Agent, stt=stt, tts=FakeTextToSpeech, vad="energy"),
+        VoiceSession(agent=Agent, stt=FakeSpeechToText, tts=tts, vad="energy"),
     ):
         with pytest.raises((AgentError, ConfigError), match="serves another session"):
             await second.start(LocalCall())
@@ -83,7 +83,7 @@ async def test_a_call_carries_one_session() -> None:
         return "zero"
 
     async with on_call(agent) as tried:
-        second = VoiceSession(agent=agent, stt=ToneEars, tts=ToneVoice, vad="energy")
+        second = VoiceSession(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech, vad="energy")
         with pytest.raises(Exception, match="has had its session") as refused:
             await second.start(tried.call)
         assert getattr(refused.value, "code", "") == "session_already_active"

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.answering import back_to_listening, codes, still_answers, talk_over
 from support.call import on_call, turn_handling
-from support.components import ToneEars, ToneVoice
 
 from beluga_voice import LocalCall, VoiceSession, agent as agent_module
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutStarted
-from beluga_voice.testing import Answered, Say, ScriptedCaller, TalkOver, tone_words
+from beluga_voice.testing import Answered, FakeSpeechToText, FakeTextToSpeech, Say, ScriptedCaller, TalkOver, tone_words
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -204,8 +203,8 @@ async def test_an_agent_that_answers_for_ten_minutes() -> None:
             yield "Gold hand. "
         yield "zero"
 
-    voice = ToneVoice()
-    session = VoiceSession(agent=agent, stt=ToneEars(), tts=voice, vad="energy", turn_handling=turn_handling())
+    voice = FakeTextToSpeech()
+    session = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=voice, vad="energy", turn_handling=turn_handling())
     caller = ScriptedCaller([Say("able"), TalkOver("bake calm dark", after=600.0, timeout=700.0), Answered()])
     async with session:
         call = LocalCall()
@@ -229,7 +228,7 @@ async def test_an_agent_that_answers_for_ten_minutes() -> None:
 async def test_an_agent_that_yields_ten_megabytes_at_once(piece: str) -> None:
     """One endless word, and a million sentences."""
 
-    class Patient(ToneVoice):
+    class Patient(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             self.asked.append(text)
             await super().synthesize("gold" if "ggg" in text else text, mouth)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.answering import back_to_listening, codes, still_answers
 from support.call import on_call
-from support.components import ToneEars
-from support.tone_words import silence
 
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutFinished, UserInputTranscribed
 from beluga_voice.pipeline import listener
 from beluga_voice.speech_to_text import Transcript
+from beluga_voice.testing import FakeSpeechToText
+from beluga_voice.testing.tone_words import silence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def texts(tried: TriedCall) -> list[str]:
     return [item.text for item in tried.session.history]
 
 
-class FailsAtFirst(ToneEars):
+class FailsAtFirst(FakeSpeechToText):
     """The first `times` streams raise in the middle of a turn, after a first word was guessed if `interim_results`."""
 
     def __init__(self, *, times: int, interim_results: bool, error: Exception) -> None:
@@ -99,7 +99,7 @@ async def test_a_turn_over_which_recognisers_fail_twice_is_what_was_guessed_of_i
 async def test_a_recogniser_that_cannot_connect_at_first_loses_no_turn() -> None:
     began = asyncio.Event()
 
-    class Late(ToneEars):
+    class Late(FakeSpeechToText):
         failed = False
 
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
@@ -121,7 +121,7 @@ async def test_a_recogniser_that_cannot_connect_at_first_loses_no_turn() -> None
 
 
 async def test_a_recogniser_whose_stream_ends_is_started_again() -> None:
-    class Short(ToneEars):
+    class Short(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             async for transcript in super().stream(ear):
                 yield transcript
@@ -138,7 +138,7 @@ async def test_a_recogniser_whose_stream_ends_is_started_again() -> None:
 
 
 async def test_a_recogniser_that_fails_all_the_time_does_not_take_the_machine() -> None:
-    class Dead(ToneEars):
+    class Dead(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             self.streams += 1
             yield Transcript("able", is_final=False)
@@ -156,7 +156,7 @@ async def test_a_recogniser_that_stalls_in_the_middle_of_a_turn(guesses: bool) -
         if turn_id == 1:
             await asyncio.Event().wait()
 
-    stt = ToneEars(before_final=on_turn, interim_results=guesses)
+    stt = FakeSpeechToText(before_final=on_turn, interim_results=guesses)
     async with on_call(agent, stt=stt, transcript_timeout=0.5) as tried:
         await tried.say("able")
         failed = await tried.heard(ErrorEvent)
@@ -180,7 +180,7 @@ async def test_a_recogniser_that_stalls_and_heeds_nothing(monkeypatch: pytest.Mo
                 await asyncio.wait_for(release.wait(), UNHEEDING_S)
                 return
 
-    stt = ToneEars(before_final=on_turn, interim_results=False)
+    stt = FakeSpeechToText(before_final=on_turn, interim_results=False)
     async with on_call(agent, stt=stt, transcript_timeout=0.5) as tried:
         await tried.say("able")
         await back_to_listening(tried)
@@ -193,7 +193,7 @@ async def test_a_recogniser_that_stalls_and_heeds_nothing(monkeypatch: pytest.Mo
 
 
 async def test_a_recogniser_that_trickles() -> None:
-    class Trickling(ToneEars):
+    class Trickling(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             async for transcript in super().stream(ear):
                 while transcript.is_final and transcript.turn_id == 1:
@@ -212,7 +212,7 @@ async def test_a_recogniser_that_trickles() -> None:
 
 
 async def test_a_recogniser_with_ten_thousand_guesses_a_second() -> None:
-    class Chattering(ToneEars):
+    class Chattering(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             async for transcript in super().stream(ear):
                 if transcript.is_final and transcript.turn_id == 1:
@@ -235,7 +235,7 @@ async def test_a_recogniser_with_ten_thousand_guesses_a_second() -> None:
 
 @pytest.mark.parametrize("is_final", [True, False])
 async def test_a_recogniser_that_sends_ten_megabytes_in_mid_turn(is_final: bool) -> None:
-    class Flooding(ToneEars):
+    class Flooding(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             async for transcript in super().stream(ear):
                 if self.streams == 1:
@@ -269,7 +269,7 @@ NONSENSE: list[Any] = [
 
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=str)
 async def test_a_recogniser_that_says_nonsense(nonsense: Any) -> None:
-    class Confused(ToneEars):
+    class Confused(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Any]:
             async for transcript in super().stream(ear):
                 yield nonsense if self.streams == 1 else transcript
@@ -284,7 +284,7 @@ async def test_a_recogniser_that_says_nonsense(nonsense: Any) -> None:
 
 
 async def test_words_for_a_turn_that_there_never_was_answer_nothing() -> None:
-    class Dreaming(ToneEars):
+    class Dreaming(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             yield Transcript("fish", is_final=True)
             yield Transcript("fish", is_final=True, turn_id=77)
@@ -299,7 +299,7 @@ async def test_words_for_a_turn_that_there_never_was_answer_nothing() -> None:
 
 
 async def test_a_transcript_with_control_characters_is_answered_without_them() -> None:
-    class Dirty(ToneEars):
+    class Dirty(FakeSpeechToText):
         async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
             async for transcript in super().stream(ear):
                 yield Transcript(
@@ -325,7 +325,7 @@ async def test_turns_that_a_recogniser_is_too_far_behind_for_are_given_up_at_onc
     async def on_turn(turn_id: int) -> None:
         await release.wait()
 
-    stt = ToneEars(before_final=on_turn, interim_results=False)
+    stt = FakeSpeechToText(before_final=on_turn, interim_results=False)
     async with on_call(agent, stt=stt, transcript_timeout=60.0) as tried:
         for _ in range(10):
             await tried.say("able")
@@ -343,7 +343,7 @@ async def test_an_unanswerable_turn_leaves_the_agent_listening() -> None:
     async def on_turn(turn_id: int) -> None:
         raise ComponentError("no credit", component="stt", code="quota_exceeded")
 
-    async with on_call(agent, stt=ToneEars(before_final=on_turn, interim_results=False)) as tried:
+    async with on_call(agent, stt=FakeSpeechToText(before_final=on_turn, interim_results=False)) as tried:
         await tried.say("able")
         await tried.heard(AgentStateChanged, lambda event: event.old_state == "thinking")
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from support.answering import back_to_listening, codes, still_answers, talk_over
 from support.call import on_call
-from support.components import ToneVoice
-from support.tone_words import spoken
 
 from beluga_voice import foreign_calls
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutFinished
+from beluga_voice.testing import FakeTextToSpeech
+from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def test_a_voice_that_raises_in_the_middle_of_an_answer(code: str) -> None
                 raise OSError("no sound today")
             raise ComponentError("no sound today", component="tts", code=code)
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word)) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word)) as tried:
         await tried.say("able")
         failed = await tried.heard(ErrorEvent)
         finished = await tried.heard(PlayoutFinished)
@@ -67,7 +67,7 @@ async def test_a_voice_that_raises_what_has_a_meaning_elsewhere(error: BaseExcep
         if word == "gold":
             raise error
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word)) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word)) as tried:
         await tried.say("able")
         await back_to_listening(tried)
         await still_answers(tried)
@@ -83,7 +83,7 @@ async def test_a_voice_that_stalls(at: str, heard: str) -> None:
         if word == at:
             await asyncio.Event().wait()
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word), tts_timeout=0.5) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word), tts_timeout=0.5) as tried:
         await tried.say("able")
         failed = await tried.heard(ErrorEvent)
         await back_to_listening(tried)
@@ -101,7 +101,7 @@ async def test_a_voice_that_stalls_at_what_the_owner_says() -> None:
         if word == "nest":
             await asyncio.Event().wait()
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word), tts_timeout=0.5) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word), tts_timeout=0.5) as tried:
         stuck, after = tried.session.say("nest"), tried.session.say("gold")
         await stuck
         await after
@@ -112,7 +112,7 @@ async def test_a_voice_that_stalls_at_what_the_owner_says() -> None:
 
 
 async def test_a_voice_that_trickles() -> None:
-    class Trickling(ToneVoice):
+    class Trickling(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             while text == "Iron jump. ":
                 await mouth.write(b"\1\0", sample_rate=HZ)
@@ -130,7 +130,7 @@ async def test_a_voice_that_trickles() -> None:
 
 
 async def test_a_voice_that_writes_one_sample_at_a_time() -> None:
-    class Single(ToneVoice):
+    class Single(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             for word in text.lower().strip(". ").split():
                 sound = spoken(word, HZ).tobytes()
@@ -147,7 +147,7 @@ async def test_a_voice_that_writes_one_sample_at_a_time() -> None:
 
 
 async def test_a_voice_that_sends_ten_megabytes_in_mid_turn() -> None:
-    class Flooding(ToneVoice):
+    class Flooding(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             if text.startswith("Gold"):
                 word = spoken("gold", HZ)
@@ -165,7 +165,7 @@ async def test_a_voice_that_sends_ten_megabytes_in_mid_turn() -> None:
 
 
 async def test_a_voice_that_writes_no_sound() -> None:
-    class Mute(ToneVoice):
+    class Mute(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             await mouth.write(b"", sample_rate=HZ)
             if not text.startswith("Iron"):
@@ -201,7 +201,7 @@ WRONG_SOUND: list[Any] = [
 
 @pytest.mark.parametrize("wrong", WRONG_SOUND, ids=lambda each: f"{type(each).__name__} {getattr(each, 'dtype', '')}")
 async def test_a_voice_that_writes_what_is_no_sound(wrong: Any) -> None:
-    class Wrong(ToneVoice):
+    class Wrong(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             if text.startswith("Iron"):
                 await mouth.write(wrong, sample_rate=HZ)
@@ -221,7 +221,7 @@ async def test_a_voice_that_writes_what_is_no_sound(wrong: Any) -> None:
 
 @pytest.mark.parametrize("rate", [3, 0, -1, 7_999, 192_001, 2**40, 16_000.5, None, "16000"], ids=repr)
 async def test_a_voice_that_writes_at_no_rate(rate: Any) -> None:
-    class Wrong(ToneVoice):
+    class Wrong(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             if text.startswith("Gold"):
                 await mouth.write(GOLD, sample_rate=rate)
@@ -240,7 +240,7 @@ async def test_a_voice_that_writes_at_no_rate(rate: Any) -> None:
 async def test_any_buffer_of_int16_is_sound() -> None:
     import array
 
-    class Odd(ToneVoice):
+    class Odd(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             for sound in (
                 GOLD,
@@ -261,7 +261,7 @@ async def test_any_buffer_of_int16_is_sound() -> None:
 async def test_a_voice_that_changes_its_rate_with_every_write() -> None:
     """Each change takes one of the queue's 512 places for controls: it waits for one."""
 
-    class Fickle(ToneVoice):
+    class Fickle(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             for number in range(700):
                 await mouth.write(bytes(2 * 80), sample_rate=(8_000, 16_000)[number % 2])
@@ -284,7 +284,7 @@ async def test_a_voice_that_heeds_no_cancellation(monkeypatch: pytest.MonkeyPatc
                 await asyncio.wait_for(release.wait(), UNHEEDING_S)
                 return
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word)) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word)) as tried:
         await tried.say("able")
         await tried.agent_heard("gold")
         await talk_over(tried)
@@ -298,7 +298,7 @@ async def test_a_voice_that_heeds_no_cancellation(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_what_a_voice_writes_behind_its_own_end_is_not_heard_in_the_next_speech() -> None:
-    class Trailing(ToneVoice):
+    class Trailing(FakeTextToSpeech):
         late: asyncio.Task[None] | None = None
 
         async def synthesize(self, text: str, mouth: Mouth) -> None:
@@ -329,7 +329,7 @@ async def test_what_a_voice_writes_behind_its_own_end_is_not_heard_in_the_next_s
 async def test_two_hundred_short_speeches_are_all_heard() -> None:
     """Their beginnings and ends are more than the core's queue of controls holds."""
 
-    class Clicking(ToneVoice):
+    class Clicking(FakeTextToSpeech):
         async def synthesize(self, text: str, mouth: Mouth) -> None:
             await mouth.write(np.full(80, 3_000, np.int16), sample_rate=HZ)
 

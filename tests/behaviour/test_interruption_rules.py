@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from support.call import OUT_HZ, on_call, turn_handling
 from support.components import RampVoice
-from support.tone_words import WORD_S, noise
 
 from beluga_voice import Say
 from beluga_voice.events import AgentStateChanged, Interruption, PlayoutFinished, PlayoutStarted, UserTurnEnded
+from beluga_voice.testing.tone_words import WORD_S, noise
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

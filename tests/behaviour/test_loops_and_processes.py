@@ -74,11 +74,10 @@ async def test_a_loop_is_woken_at_most_once_per_tick() -> None:
 
 
 async def test_a_quiet_call_wakes_nobody() -> None:
-    from support.components import ToneEars, ToneVoice
-
     from beluga_voice import LocalCall, VoiceSession
+    from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
-    session = VoiceSession(agent=agent, stt=ToneEars, tts=ToneVoice, vad="energy")
+    session = VoiceSession(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech, vad="energy")
     await session.start(LocalCall())
     link = session.link
     reader = link.ear_reader()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pytest
 from support.call import on_call
-from support.tone_words import silence, spoken
 
 from beluga_voice import LocalCall
 from beluga_voice.audio import ALaw, MuLaw, OpusDecoder, OpusEncoder
 from beluga_voice.errors import AudioFormatError, InvalidStateError
 from beluga_voice.events import AgentStateChanged
+from beluga_voice.testing.tone_words import silence, spoken
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support.call import on_call
-from support.tone_words import understood
 
 from beluga_voice import LocalCall
 from beluga_voice.audio import OpusDecoder
 from beluga_voice.errors import ConfigError, InvalidStateError
 from beluga_voice.events import AgentStateChanged
+from beluga_voice.testing.tone_words import understood
 
 if TYPE_CHECKING:
     from beluga_voice import Turn

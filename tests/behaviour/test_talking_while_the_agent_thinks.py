@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from support.call import on_call
-from support.components import ToneEars
-from support.tone_words import noise
 
 from beluga_voice.events import AgentStateChanged, ConversationItemAdded, Interruption, PlayoutFinished, UserTurnEnded
+from beluga_voice.testing import FakeSpeechToText
+from beluga_voice.testing.tone_words import noise
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -121,7 +121,7 @@ async def test_going_on_before_the_first_words_are_understood_asks_once() -> Non
         asked.append(turn.text)
         return "Gold."
 
-    async with on_call(agent, stt=ToneEars(interim_results=False, before_final=on_turn)) as tried:
+    async with on_call(agent, stt=FakeSpeechToText(interim_results=False, before_final=on_turn)) as tried:
         await tried.say("able bake")
         await tried.heard(UserTurnEnded)
         await tried.say("calm dark echo fish gold")

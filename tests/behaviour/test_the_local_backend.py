@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from support.components import ToneEars, ToneVoice
 
 from beluga_voice import LocalCall
 from beluga_voice.backend import get_registry
 from beluga_voice.config import BackendConfig, SessionConfig
 from beluga_voice.errors import ConfigError, SessionError
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -21,7 +21,7 @@ async def agent(turn: Turn) -> str:
 
 
 def config() -> SessionConfig:
-    return SessionConfig(agent=agent, stt=ToneEars, tts=ToneVoice)
+    return SessionConfig(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech)
 
 
 async def test_as_many_sessions_as_it_may_and_one_more_when_one_is_closed() -> None:
@@ -69,19 +69,21 @@ async def test_a_session_that_hung_up_gives_its_place_free() -> None:
 
 
 async def test_a_session_that_could_not_start_gives_its_place_free() -> None:
-    class Broken(ToneEars):
+    class Broken(FakeSpeechToText):
         async def start(self) -> None:
             raise OSError("no model")
 
     backend = get_registry().create("local", {"max_concurrent_sessions": 1, "vad": "energy"})
-    session = backend.create_session(SessionConfig(agent=agent, stt=Broken, tts=ToneVoice))
+    session = backend.create_session(SessionConfig(agent=agent, stt=Broken, tts=FakeTextToSpeech))
     with pytest.raises(OSError, match="no model"):
         await session.start(LocalCall())
     await backend.create_session(config()).aclose()
 
 
 async def test_what_a_session_leaves_unsaid_comes_from_the_backend() -> None:
-    backend = get_registry().create("local", BackendConfig(vad="energy", tts=ToneVoice, stt=ToneEars, timeout=2.0))
+    backend = get_registry().create(
+        "local", BackendConfig(vad="energy", tts=FakeTextToSpeech, stt=FakeSpeechToText, timeout=2.0)
+    )
     session = backend.create_session(SessionConfig(agent=agent))
     await session.start(LocalCall())
     await session.say("gold")

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from support.call import on_call, turn_handling
-from support.components import ToneVoice
 
 from beluga_voice.events import PlayoutFinished, PlayoutStarted
+from beluga_voice.testing import FakeTextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -28,7 +28,7 @@ async def test_the_agent_is_asked_while_a_speech_that_must_be_heard_is_still_bei
         asked.set()
         return "zero"
 
-    async with on_call(agent, tts=ToneVoice(before_word=on_word), handling=KEPT) as tried:
+    async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word), handling=KEPT) as tried:
         notice = tried.session.say(NOTICE, allow_interruptions=False)
         await tried.heard(PlayoutStarted)
         await tried.say("able")

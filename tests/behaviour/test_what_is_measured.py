@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.call import on_call
-from support.components import ToneEars, ToneVoice
 
 from beluga_voice import LocalCall
 from beluga_voice.backend import get_registry
 from beluga_voice.config import SessionConfig
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -56,7 +56,9 @@ async def test_a_loop_that_was_held_up_is_told_of() -> None:
 
 async def test_a_backend_adds_up_what_can_be_added_up() -> None:
     backend = get_registry().create("local", {"vad": "energy"})
-    sessions = [backend.create_session(SessionConfig(agent=agent, stt=ToneEars, tts=ToneVoice)) for _ in range(2)]
+    sessions = [
+        backend.create_session(SessionConfig(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech)) for _ in range(2)
+    ]
     calls = [LocalCall() for _ in sessions]
     for session, call in zip(sessions, calls, strict=True):
         await session.start(call)

@@ -12,8 +12,9 @@ import pytest
 from beluga_voice import LocalCall, VoiceSession
 from beluga_voice.errors import SessionError
 from beluga_voice.events import SessionEvent
-from support.components import EAR_HZ, ToneEars, ToneVoice
-from support.tone_words import spoken, understood, voiced_runs
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing.tone_words import spoken, understood, voiced_runs
+from support.components import EAR_HZ
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -167,8 +168,8 @@ async def on_call(
     **options: Any,
 ) -> AsyncGenerator[TriedCall]:
     """A session under way. What no session may ever do is checked at its end."""
-    stt = stt if stt is not None else ToneEars()
-    tts = tts if tts is not None else ToneVoice()
+    stt = stt if stt is not None else FakeSpeechToText()
+    tts = tts if tts is not None else FakeTextToSpeech()
     session = VoiceSession(
         agent=agent,
         stt=stt,

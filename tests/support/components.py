@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 from beluga_voice.text_to_speech import TextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice.handles import Mouth
 
 EAR_HZ = 16_000
-
-
-ToneEars = FakeSpeechToText
-ToneVoice = FakeTextToSpeech
 
 
 RAMP_STEP = 5

@@ -13,8 +13,8 @@ from beluga_voice import LocalCall, VoiceSession
 from beluga_voice._core import CoreError
 from beluga_voice._engine import engine
 from beluga_voice.errors import BelugaVoiceError
-from support.components import ToneEars, ToneVoice
-from support.tone_words import spoken
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -26,7 +26,7 @@ async def agent(turn: Turn) -> str:
 
 async def speaking() -> tuple[VoiceSession, LocalCall]:
     """A session in the middle of a word."""
-    session = VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy")
+    session = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
     call = LocalCall()
     await session.start(call)
     await call.write(spoken("able", 16_000))
@@ -84,7 +84,9 @@ def _use_the_engine() -> None:
     except CoreError as error:
         print(error.args[0], end=" ")
     try:
-        asyncio.run(VoiceSession(agent=agent, stt=ToneEars(), tts=ToneVoice(), vad="energy").start(LocalCall()))
+        asyncio.run(
+            VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy").start(LocalCall())
+        )
     except BelugaVoiceError as error:
         print(error.code)
 

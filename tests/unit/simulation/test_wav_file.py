@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from support.tone_words import spoken
 from support.wav_forms import FORMS, wav_file
 
 from beluga_voice.audio import read_wav, write_wav
 from beluga_voice.errors import AudioFormatError
 from beluga_voice.simulation.file_caller import WavFile
+from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
     from pathlib import Path
