@@ -134,7 +134,8 @@ class Engine:
     def stats(self) -> dict[str, object]:
         """What the engine did.
 
-        - `sessions`: being served; `healthy`: whether every shard lives.
+        - `sessions`: being served; `healthy`: whether every shard lives; `calls_refused`: for want of a place or of
+          time.
         - `cgroup`: None, or of the group whose CPU quota held this process back most: `periods`, `throttled_periods`
           and `throttled_us`, since the group was made.
         - `shards`, for each:

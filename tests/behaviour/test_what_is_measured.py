@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from support.call import on_call
 
-from beluga_voice import LocalCall
+from beluga_voice import LocalCall, VoiceSession, _core, transport
+from beluga_voice._engine import engine
 from beluga_voice.backend import get_registry
 from beluga_voice.config import SessionConfig
+from beluga_voice.errors import SessionError
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
@@ -83,3 +85,20 @@ async def test_a_backend_adds_up_what_can_be_added_up() -> None:
     cgroup = stats["cgroup"]
     assert cgroup is None or cgroup["throttled_periods"] <= cgroup["periods"]
     await backend.aclose()
+
+
+async def test_calls_that_find_no_place_are_counted() -> None:
+    refused = engine().stats()["calls_refused"]
+    one = _core.Engine.stepped(now_us=0, max_sessions=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transport, "engine", lambda: one)
+        held = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
+        await held.start(LocalCall())
+        late = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
+        with pytest.raises(SessionError) as refusal:
+            await late.start(LocalCall())
+    assert refusal.value.code == "session_limit_exceeded"
+    assert one.stats()["calls_refused"] == 1
+    assert engine().stats()["calls_refused"] == refused
+    one.stop()
+    await held.aclose()

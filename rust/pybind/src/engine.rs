@@ -23,6 +23,8 @@ pub(crate) struct Engine {
     host: Mutex<Option<Host>>,
     has_silero: bool,
     opened: AtomicUsize,
+    /// Calls that found no place, or no time.
+    refused: AtomicUsize,
     process: u32,
 }
 
@@ -170,6 +172,7 @@ impl Engine {
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
         let clock = self.with_host(|host| {
             host.open(session).map_err(|open| {
+                self.refused.fetch_add(1, Ordering::Relaxed);
                 let code = match open {
                     OpenError::Full { .. } | OpenError::Overloaded { .. } => {
                         "session_limit_exceeded"
@@ -188,6 +191,7 @@ impl Engine {
         self.with_host(|host| -> PyResult<()> {
             stats.set_item("sessions", host.sessions())?;
             stats.set_item("healthy", host.is_healthy())?;
+            stats.set_item("calls_refused", self.refused.load(Ordering::Relaxed))?;
             let shards: PyResult<Vec<_>> = host
                 .counters()
                 .map(|shard| shard_stats(py, shard))
@@ -212,6 +216,7 @@ impl Engine {
             host: Mutex::new(Some(host)),
             has_silero,
             opened: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
             process: std::process::id(),
         }
     }
