@@ -19,9 +19,12 @@ check pyright .venv/bin/pyright
 check rustfmt cargo fmt --all --check
 check rustfmt-fuzz cargo fmt --manifest-path ci/fuzz/Cargo.toml --check
 check rustfmt-kernels cargo fmt --manifest-path benches/kernels/Cargo.toml --check
+check rustfmt-scale cargo fmt --manifest-path benches/scale/Cargo.toml --check
 check clippy cargo_gate cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
 check clippy-fuzz cargo_gate cargo clippy --quiet --locked --manifest-path ci/fuzz/Cargo.toml --all-targets -- -D warnings
 check clippy-kernels cargo_gate cargo clippy --quiet --locked --manifest-path benches/kernels/Cargo.toml --all-targets \
+    -- -D warnings
+check clippy-scale cargo_gate cargo clippy --quiet --locked --manifest-path benches/scale/Cargo.toml --all-targets \
     -- -D warnings
 check rustdoc env RUSTDOCFLAGS="-D warnings" "$PYTHON" ci/cargo_gate.py \
     cargo doc --quiet --locked --workspace --no-deps --document-private-items

@@ -42,7 +42,8 @@ ROWS = (
 def cargo(*arguments: str) -> list[str]:
     """A command of cargo, in the shared target directory and with nobody else building meanwhile."""
     gate = str(ROOT / "ci" / "cargo_gate.py")
-    return [sys.executable, gate, "cargo", *arguments, "--quiet", "--locked", "--release", "--package", "beluga-scale"]
+    manifest = str(ROOT / "benches" / "scale" / "Cargo.toml")
+    return [sys.executable, gate, "cargo", *arguments, "--quiet", "--locked", "--release", "--manifest-path", manifest]
 
 
 def built() -> str:
