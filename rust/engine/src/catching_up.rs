@@ -7,13 +7,13 @@
 
 /// How long waiting sound is watched, in frames of 10 ms; a writer who brings nothing for longer has ended, he is not late.
 const WATCHED_FRAMES: u32 = 100;
-/// What may go on waiting: the unevenness of a writer who writes as he records.
-const KEPT_FRAMES: u32 = 4;
+/// What may go on waiting. How unevenly he writes is in the least that waited already; this is for him to be a little worse.
+const KEPT_FRAMES: u32 = 1;
 /// A writer who fills the door waits for us: he is ahead, not late.
 const FULL_FRAMES: u32 = 90;
-/// A frame is quiet within so much of the quietest, and under a level at which nobody speaks.
+/// A frame is quiet within so much of the quietest, and under a level at which a loud room is, and no word.
 const QUIET_OVER_FLOOR_DB: f32 = 6.0;
-const QUIET_DBFS: f32 = -40.0;
+const QUIET_DBFS: f32 = -30.0;
 
 /// See the module. Counts frames of 10 ms.
 #[derive(Debug, Default)]
