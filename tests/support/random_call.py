@@ -272,13 +272,15 @@ def _lost_words(outcome: Outcome) -> list[str]:
         if event.is_final and event.transcript and event.turn_id not in discarded
     ]
     asked = " ".join(item.text for item in outcome.history if item.role == "user").split()
+    # Where in the history each transcript may end: one that is too short to interrupt may be left out.
+    ends = {0}
     for transcript in transcripts:
         words = transcript.split()
-        if asked[: len(words)] == words:
-            asked = asked[len(words) :]
-        elif not (outcome.min_words and len(words) < outcome.min_words):
+        left_out = ends if outcome.min_words and len(words) < outcome.min_words else set[int]()
+        ends = {end + len(words) for end in ends if asked[end : end + len(words)] == words} | left_out
+        if not ends:
             return [f"{transcript!r} was understood and is not what the history has next: {asked}"]
-    return [f"the history has words that nobody said: {asked}"] if asked else []
+    return [] if len(asked) in ends else [f"the history has words that nobody said: {asked[max(ends) :]}"]
 
 
 def _unanswered(outcome: Outcome) -> list[str]:
