@@ -155,7 +155,9 @@ class ShareCall:
         """By now what was interrupted is silent and the next answer is still to come: the end can be looked up."""
         call = self.session.link.call
         if self.caller is not None:
-            taken = call.ear_written - call.stats()["input_starved_samples"]
+            stats = call.stats()
+            # What was left out, to catch up, was taken too.
+            taken = call.ear_written - stats["input_starved_samples"] + stats["input_caught_up_samples"]
             self.samples["frame_age_in"].append((self.caller.frames - taken / 160) * FRAME_S * 1e3)
         if self._interrupted is None:
             return
