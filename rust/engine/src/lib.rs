@@ -16,6 +16,7 @@ mod packet_in;
 mod packet_out;
 mod pcm_in;
 mod pcm_out;
+mod peer;
 mod playout;
 mod session;
 mod shard;
@@ -26,6 +27,7 @@ mod state;
 mod time;
 mod turn;
 mod voice;
+mod wire;
 
 pub use beluga_codec::Effort;
 pub use counters::Counters;
@@ -40,6 +42,7 @@ pub use packet_in::{PacketIn, PacketInError, PacketWriter, PayloadTooLong, packe
 pub use packet_out::{EncodedPacket, PACKET_OUT_CAPACITY, PacketOut, PacketReader, packet_out};
 pub use pcm_in::{PCM_IN_CAPACITY_MS, PcmIn, PcmWriter, pcm_in};
 pub use pcm_out::{PCM_OUT_CAPACITY_MS, PcmOut, pcm_out};
+pub use peer::{Carrier, Datagram, Link, Peer, Urgency};
 pub use playout::{MAX_OUT_FRAME_SAMPLES, Played, Playout};
 pub use session::{
     Command, EAR_CAPACITY_SAMPLES, Session, SessionConfig, SessionHandles, Vad, session,
@@ -51,3 +54,4 @@ pub use sound_ring::{SoundRead, SoundRing, SoundWriter, sound_ring};
 pub use state::{AgentState, SessionState, UserState};
 pub use time::{EAR_FRAME_SAMPLES, EAR_HZ, TICK_MS, ear_samples};
 pub use turn::{InterruptionPolicy, Outbox, PlayoutOrder, PlayoutView, TurnConfig, TurnMachine};
+pub use wire::{Fetched, Secret, Wire, WireEnd, WireOrder};

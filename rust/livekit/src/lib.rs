@@ -1,0 +1,1 @@
+//! A participant of a LiveKit room, as a state machine over one peer.
