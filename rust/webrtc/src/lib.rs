@@ -6,17 +6,25 @@
 
 mod command;
 mod config;
+mod data;
 mod event;
 mod exchange;
 mod handle;
 mod identity;
+mod negotiation;
+mod numbering;
+mod outbox;
 mod peer;
+mod section;
+mod sound_in;
+mod sound_out;
 
 pub use command::{
     Channel, ChannelSpec, InputId, Mid, OfferRequest, OutputId, PeerCommand, SendSection,
     SoundInput, SoundOutput,
 };
 pub use config::{ClockEpoch, RtcPeerConfig};
+pub use data::{INCOMING_BYTES, LOSSY_BUFFER_BYTES, MAX_MESSAGE_BYTES, RELIABLE_BUFFER_BYTES};
 pub use event::{OfferMade, PeerEvent, PeerFault, PeerStats};
 pub use exchange::COMMAND_CAPACITY;
 pub use handle::{PeerHandle, rtc_peer};
