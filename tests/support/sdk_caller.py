@@ -14,15 +14,24 @@ All times are the machine's monotonic clock, which all processes share. Every wa
 from __future__ import annotations
 
 import base64
+import itertools
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
+from beluga_voice import _core
 from beluga_voice.clock import now
 from beluga_voice.simulation.line_process import LineProcess
+from beluga_voice.testing import tone_words
 from support.heard import Heard
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAID_HZ = 48_000
 
 
 class Spoken(NamedTuple):
@@ -51,6 +60,12 @@ class SdkCaller(LineProcess):
         super().__init__("support.sdk_caller_process", name=identity)
         self.identity = identity
         self._server = server
+        self._folder = tempfile.TemporaryDirectory(prefix="beluga-voice-")
+        self._files = itertools.count()
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        self._folder.cleanup()
 
     # -- room --------------------------------------------------------------------------------------------------------
 
@@ -101,19 +116,28 @@ class SdkCaller(LineProcess):
 
     # -- voice -------------------------------------------------------------------------------------------------------
 
+    async def say(self, samples: NDArray[np.int16], sample_rate: int, *, at_s: float | None = None) -> Spoken:
+        """Speaks after what is being said, and not before `at_s`. Returns at once: when it will have been said."""
+        path = Path(self._folder.name) / f"{next(self._files)}.wav"
+        path.write_bytes(_core.write_wav(samples.tobytes(), sample_rate=sample_rate, channels=1))
+        return await self.say_wav(path, at_s=at_s)
+
+    async def say_wav(self, path: Path, *, at_s: float | None = None) -> Spoken:
+        """A mono WAV."""
+        return Spoken(*await self.ask("say", path=str(path), at_s=at_s))
+
     async def say_words(self, text: str, *, at_s: float | None = None) -> Spoken:
-        """Tone words, after what is being said and not before `at_s`. Returns at once: when it will have been said."""
-        return Spoken(*await self.ask("say_words", text=text, at_s=at_s))
+        """Tone words."""
+        return await self.say(tone_words.spoken(text, SAID_HZ), SAID_HZ, at_s=at_s)
 
     async def say_tone(
         self, hz: float, seconds: float, *, level_dbfs: float = -20.0, at_s: float | None = None
     ) -> Spoken:
         """A steady tone, `level_dbfs` as RMS."""
-        return Spoken(*await self.ask("say_tone", hz=hz, seconds=seconds, level_dbfs=level_dbfs, at_s=at_s))
-
-    async def say_wav(self, path: Path, *, at_s: float | None = None) -> Spoken:
-        """A mono WAV."""
-        return Spoken(*await self.ask("say_wav", path=str(path), at_s=at_s))
+        times = np.arange(round(seconds * SAID_HZ)) / SAID_HZ
+        peak = 10 ** (level_dbfs / 20) * 2**0.5 * 32_768
+        tone = np.rint(np.sin(2 * np.pi * hz * times) * peak).astype(np.int16)
+        return await self.say(tone, SAID_HZ, at_s=at_s)
 
     async def hush(self) -> float:
         """Stops in the middle of the word; when."""
@@ -189,11 +213,10 @@ class SdkCaller(LineProcess):
         topic: str,
         seed: int = 0,
         to: tuple[str, ...] = (),
-        compress: bool = False,
         within: float = 60.0,
     ) -> str:
         """So many random bytes as one stream; returns their SHA-256 when they are on their way."""
-        asked = {"size": size, "seed": seed, "topic": topic, "to": list(to), "compress": compress}
+        asked = {"size": size, "seed": seed, "topic": topic, "to": list(to)}
         return await self.ask("send_bytes", **asked, within=within)
 
     async def receive_text(self, topic: str, *, pause_s: float = 0.0) -> None:

@@ -11,23 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from google.protobuf.json_format import MessageToDict
 from livekit import rtc
 
 from beluga_voice import _core
 from beluga_voice.clock import now
 from beluga_voice.simulation.line_service import LineService
 from beluga_voice.simulation.sdk.ear import HeardFrame
-from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Said
+from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ
 from beluga_voice.simulation.sdk.participant import SdkParticipant
 from beluga_voice.simulation.sdk.quiet import load_quietly
-from beluga_voice.testing import tone_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Text and bytes up to this are told whole, longer ones by their size and hash.
 TOLD_WHOLE = 2_000
+PIECE_BYTES = 15_000
 
 
 class SdkCallerProcess:
@@ -100,21 +99,9 @@ class SdkCallerProcess:
 
     # -- voice -------------------------------------------------------------------------------------------------------
 
-    async def say_words(self, text: str, at_s: float | None) -> list[float]:
-        return self._say(tone_words.spoken(text, MICROPHONE_HZ), at_s)
-
-    async def say_tone(self, hz: float, seconds: float, level_dbfs: float, at_s: float | None) -> list[float]:
-        times = np.arange(round(seconds * MICROPHONE_HZ)) / MICROPHONE_HZ
-        peak = 10 ** (level_dbfs / 20) * 2**0.5 * 32_768
-        return self._say(np.rint(np.sin(2 * np.pi * hz * times) * peak).astype(np.int16), at_s)
-
-    async def say_wav(self, path: str, at_s: float | None) -> list[float]:
-        pcm, rate_hz, channels = _core.read_wav(await asyncio.to_thread(Path(path).read_bytes))
-        if channels != 1:
-            raise ValueError(f"{path} has {channels} channels: allowed: 1")
-        resampler = _core.Resampler(rate_hz, MICROPHONE_HZ)
-        sound = np.frombuffer(resampler.process(pcm) + resampler.flush(), np.int16)
-        return self._say(sound[: len(pcm) // 2 * MICROPHONE_HZ // rate_hz], at_s)
+    async def say(self, path: str, at_s: float | None) -> list[float]:
+        said = self.participant.microphone.say(await asyncio.to_thread(_wav_at_48_khz, path), at_s=at_s)
+        return [said.first_s, said.last_s]
 
     async def hush(self) -> float:
         return self.participant.microphone.hush()
@@ -131,6 +118,8 @@ class SdkCallerProcess:
         return {"path": str(path), "sample_rate": self.participant.listen_hz, "tracks": [ear.track_sid for ear in ears]}
 
     async def stats(self, identity: str) -> list[dict[str, Any]]:
+        from google.protobuf.json_format import MessageToDict  # as long to load as livekit itself
+
         tracks = self.participant.room.remote_participants[identity].track_publications.values()
         reports = [await each.track.get_stats() for each in tracks if each.track is not None]
         return [MessageToDict(each) for report in reports for each in report if each.HasField("inbound_rtp")]
@@ -178,12 +167,19 @@ class SdkCallerProcess:
         await writer.aclose()
         return writer.info.stream_id
 
-    async def send_bytes(self, size: int, seed: int, topic: str, to: list[str], compress: bool) -> str:
-        data = np.random.default_rng(seed).bytes(size)
-        await self.participant.room.local_participant.send_bytes(
-            data, topic=topic, name="noise", destination_identities=to, compress=compress
+    async def send_bytes(self, size: int, seed: int, topic: str, to: list[str]) -> str:
+        writer = await self.participant.room.local_participant.stream_bytes(
+            "noise", total_size=size, topic=topic, destination_identities=to
         )
-        return hashlib.sha256(data).hexdigest()
+        noise, digest = np.random.default_rng(seed), hashlib.sha256()
+        while size > 0:
+            # All at once would stop this process, and its microphone, for longer than a listener would forgive.
+            piece = noise.bytes(min(size, PIECE_BYTES))
+            digest.update(piece)
+            await writer.write(piece)
+            size -= len(piece)
+        await writer.aclose()
+        return digest.hexdigest()
 
     async def receive_text(self, topic: str, pause_s: float) -> None:
         self.participant.room.register_text_stream_handler(
@@ -196,10 +192,6 @@ class SdkCallerProcess:
         )
 
     # ----------------------------------------------------------------------------------------------------------------
-
-    def _say(self, sound: NDArray[np.int16], at_s: float | None) -> list[float]:
-        said: Said = self.participant.microphone.say(sound, at_s=at_s)
-        return [said.first_s, said.last_s]
 
     def _read(self, reading: Any) -> None:
         task = asyncio.ensure_future(reading)
@@ -234,6 +226,15 @@ class SdkCallerProcess:
         except rtc.StreamError as error:
             facts["error"] = str(error)
         self._tell("bytes_received", {**facts, "size": size, "sha256": digest.hexdigest()})
+
+
+def _wav_at_48_khz(path: str) -> NDArray[np.int16]:
+    pcm, rate_hz, channels = _core.read_wav(Path(path).read_bytes())
+    if channels != 1:
+        raise ValueError(f"{path} has {channels} channels: allowed: 1")
+    resampler = _core.Resampler(rate_hz, MICROPHONE_HZ)
+    sound = np.frombuffer(resampler.process(pcm) + resampler.flush(), np.int16)
+    return sound[: len(pcm) // 2 * MICROPHONE_HZ // rate_hz]
 
 
 def _save(path: Path, frames: list[HeardFrame]) -> None:

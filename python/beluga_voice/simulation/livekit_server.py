@@ -226,8 +226,9 @@ class LiveKitServer:
                 "use_external_ip": False,
                 "node_ip": self._media_address,
                 "use_ice_lite": self._media_address != "127.0.0.1",
-                # Without any the server names public ones, which clients then look up.
-                "stun_servers": [f"127.0.0.1:{ports.udp}"],
+                # Without any the server names public ones, which clients then look up. Nobody answers at this one; at
+                # the media port itself somebody would, and then libwebrtc takes media for answers to STUN.
+                "stun_servers": ["127.0.0.1:9"],
             },
             "logging": {"level": "info"},
         }

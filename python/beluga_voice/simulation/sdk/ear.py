@@ -35,7 +35,7 @@ class HeardFrame:
 
 
 class Ear:
-    """Listens to `track` while `run` runs, which ends with the track.
+    """Listens to `track` while `run` runs: until it is cancelled, or the track ends.
 
     - `on_voice(began, at_s)`: a voice begins or ended there. An end is told `ENDED_S` after it.
     - `on_frame(frame)`: every frame.
@@ -60,14 +60,16 @@ class Ear:
         self._last_voice_s = 0.0
 
     async def run(self) -> None:
-        """Until the track ends."""
+        """Listens."""
         stream = rtc.AudioStream(self._track, sample_rate=self.sample_rate, num_channels=1, frame_size_ms=10)
-        async with contextlib.aclosing(stream):
-            async for event in stream:
-                self._take(now(), bytes(event.frame.data))
-        if self._speaking:
-            self._speaking = False
-            self._on_voice(False, self._last_voice_s)
+        try:
+            async with contextlib.aclosing(stream):
+                async for event in stream:
+                    self._take(now(), bytes(event.frame.data))
+        finally:
+            if self._speaking:
+                self._speaking = False
+                self._on_voice(False, self._last_voice_s)
 
     def _take(self, at_s: float, pcm: bytes) -> None:
         frame = HeardFrame(at_s, pcm, _level_dbfs(pcm))

@@ -44,6 +44,7 @@ class SdkParticipant:
         self._on_frame = on_frame
         self.listen_hz = listen_hz
         self._tasks = Tasks(self._failed)
+        self._listening: dict[str, asyncio.Task[None]] = {}
         self._room: rtc.Room | None = None
         self._microphone: Microphone | None = None
         self._talking: asyncio.Task[None] | None = None
@@ -131,6 +132,7 @@ class SdkParticipant:
         for name in get_args(EventTypes):
             emitter.on(name, self._told(name))
         emitter.on("track_subscribed", self._subscribed)
+        emitter.on("track_unsubscribed", self._unsubscribed)
 
     def _told(self, name: str) -> Callable[..., None]:
         return lambda *what: self._tell(name, facts_of(name, what))
@@ -153,7 +155,13 @@ class SdkParticipant:
             on_frame=None if on_frame is None else lambda frame: on_frame(identity, frame),
         )
         self.ears.setdefault(identity, []).append(ear)
-        self._tasks.start(ear.run(), name=f"ear for {identity}")
+        self._listening[publication.sid] = self._tasks.start(ear.run(), name=f"ear for {identity}")
+
+    def _unsubscribed(self, _track: rtc.Track, publication: rtc.RemoteTrackPublication) -> None:
+        # The SDK's stream goes on: a microphone that is published next may come the same way, and be heard twice.
+        listening = self._listening.pop(publication.sid, None)
+        if listening is not None:
+            listening.cancel()
 
     def _failed(self, error: BaseException) -> None:
         self._tell("failed", {"error": f"{type(error).__name__}: {error}"})
