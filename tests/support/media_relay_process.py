@@ -10,7 +10,7 @@ from typing import Any
 
 from beluga_voice import _core
 from beluga_voice.clock import now
-from beluga_voice.simulation.line_service import LineService
+from beluga_voice.simulation.line_service import LineService, take_precedence
 
 LONGEST = 2_048
 # More clients than that are refused: somebody opens a socket for each packet.
@@ -127,6 +127,7 @@ class MediaRelayProcess:
 
 
 async def main() -> None:
+    take_precedence()
     service = LineService()
     relay = MediaRelayProcess()
     await service.serve({name: getattr(relay, name) for name in ("listen", "network", "cut", "stats")})

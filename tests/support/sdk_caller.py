@@ -104,6 +104,10 @@ class SdkCaller(LineProcess):
         """The others, by identity: sid, name, kind, metadata, attributes, tracks by sid."""
         return await self.ask("participants")
 
+    async def sees(self, identity: str, *, within: float = 10.0) -> None:
+        """Waits until somebody is in the room, if they are not yet."""
+        await self.ask("sees", identity=identity, within=within)
+
     async def set_attributes(self, attributes: Mapping[str, str]) -> None:
         await self.ask("set_attributes", attributes=dict(attributes))
 

@@ -15,7 +15,7 @@ from livekit import rtc
 
 from beluga_voice import _core
 from beluga_voice.clock import now
-from beluga_voice.simulation.line_service import LineService
+from beluga_voice.simulation.line_service import LineService, take_precedence
 from beluga_voice.simulation.sdk.ear import HeardFrame
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ
 from beluga_voice.simulation.sdk.participant import SdkParticipant
@@ -33,9 +33,10 @@ class SdkCallerProcess:
     """Public methods are the commands; what they do is in `SdkCaller`."""
 
     def __init__(self, service: LineService) -> None:
-        self._tell = service.tell
+        self._service = service
+        self._happened = asyncio.Event()
         self._reading: set[asyncio.Task[None]] = set()
-        self.participant = SdkParticipant(service.tell)
+        self.participant = SdkParticipant(self._tell)
         self._folder = tempfile.TemporaryDirectory(prefix="beluga-voice-")
 
     def commands(self) -> dict[str, Callable[..., Awaitable[Any]]]:
@@ -82,6 +83,11 @@ class SdkCallerProcess:
             }
             for identity, there in self.participant.room.remote_participants.items()
         }
+
+    async def sees(self, identity: str) -> None:
+        while identity not in self.participant.room.remote_participants:
+            self._happened.clear()
+            await self._happened.wait()
 
     async def set_attributes(self, attributes: dict[str, str]) -> None:
         await self.participant.room.local_participant.set_attributes(attributes)
@@ -193,6 +199,10 @@ class SdkCallerProcess:
 
     # ----------------------------------------------------------------------------------------------------------------
 
+    def _tell(self, event: str, facts: dict[str, Any]) -> None:
+        self._service.tell(event, facts)
+        self._happened.set()
+
     def _read(self, reading: Any) -> None:
         task = asyncio.ensure_future(reading)
         self._reading.add(task)
@@ -247,6 +257,7 @@ def rpc_code(error: Exception) -> dict[str, Any]:
 
 
 async def main() -> None:
+    take_precedence()
     load_quietly()
     service = LineService(error_facts=rpc_code)
     caller = SdkCallerProcess(service)

@@ -83,6 +83,11 @@ class Microphone:
         self._waiting_samples += len(samples)
         return Said(self._spoken_s(first), self._spoken_s(self._free_from))
 
+    @property
+    def earliest_s(self) -> float:
+        """When the next sample that is not on its way yet will be spoken."""
+        return self._spoken_s(self._frame * _FRAME_SAMPLES)
+
     def hush(self) -> float:
         """Says nothing more of what is being said and waits to be. Returns when the last sample of it was spoken."""
         self._waiting.clear()
