@@ -145,7 +145,7 @@ def servers() -> None:
         # Its package is called `server`. Without symbols it is half as big.
         _run("go", "install", "-ldflags=-s -w", f"github.com/livekit/livekit-server/cmd/server@{LIVEKIT_SERVER}",
              env={"GOBIN": place})  # fmt: skip
-        os.replace(Path(place) / "server", program)
+        (Path(place) / "server").replace(program)
 
 
 def _tool(name: str, version: str) -> Path:

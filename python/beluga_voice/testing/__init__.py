@@ -16,6 +16,7 @@ def test_it_answers() -> None:
 from __future__ import annotations
 
 from beluga_voice.clock import in_flight
+from beluga_voice.simulation.livekit_server import LiveKitServer
 from beluga_voice.testing import tone_words
 from beluga_voice.testing.fake_agent import FakeAgent
 from beluga_voice.testing.fake_stt import FakeSpeechToText
@@ -43,6 +44,7 @@ __all__ = [
     "FakeTextToSpeech",
     "FixedTimes",
     "HangUp",
+    "LiveKitServer",
     "MeasuredTimes",
     "NetworkConditions",
     "Noise",
