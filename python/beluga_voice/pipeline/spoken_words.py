@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["SpokenWords"]
 
 
+# What is less than a tick ahead is now, in seconds.
+_TICK_S = 0.01
+
+
 class SpokenWords:
     """Follows one speech and calls `tell(words, is_final)`.
 
@@ -69,7 +73,7 @@ class SpokenWords:
         self.stop()
         now_s = self._now_s()
         words: list[str] = []
-        while (due_s := self._speech.word_begins_s(self._segment, self._word)) is not None and due_s <= now_s:
+        while (due_s := self._speech.word_begins_s(self._segment, self._word)) is not None and due_s < now_s + _TICK_S:
             words.append(self._speech.segments[self._segment].text.split()[self._word])
             self._word += 1
         self._tell_words(words)
