@@ -6,16 +6,17 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from support.call import turn_handling
-
 from beluga_voice import VoiceSession, livekit
+from beluga_voice.clock import now
 from beluga_voice.events import SessionEvent
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from support.call import turn_handling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from beluga_voice.testing import LiveKitServer
+    from support.sdk_caller import SdkCaller, Spoken
 
 MEDIA = ["sdk"]
 """The paths that every test in tests/integration/livekit goes over."""
@@ -91,3 +92,34 @@ async def joined(
     token = server.token(room, identity, kind="agent")
     async with await livekit.connect(server.url, token, options=livekit.RoomOptions(media=media, **options)) as joined:
         yield joined
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Until that is so; looked at every 10 ms, for what nobody tells of."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def is_heard(room: livekit.Room, identity: str, *, track: str | None = None) -> None:
+    """Until the agent's side has a track of somebody's, or that one: what is said before is said to nobody."""
+
+    def subscribed() -> bool:
+        there = room.remote_participants.get(identity)
+        tracks = there.track_publications.values() if there is not None else ()
+        return any(each.subscribed and track in (None, each.sid) for each in tracks)
+
+    await until(subscribed)
+
+
+async def say(caller: SdkCaller, text: str) -> Spoken:
+    """Tone words, after a breath: the agent's ear opens with the first sound that reaches it."""
+    return await caller.say_words(text, at_s=now() + 0.3)
+
+
+async def answer_to(caller: SdkCaller, text: str, *, agent: str = "agent") -> list[str]:
+    """Has the caller say that, and waits for the answer: the words of it that he heard."""
+    asked = await say(caller, text)
+    began_s = await caller.voice_from(agent, since=asked.last_s)
+    await caller.silence_from(agent, since=began_s)
+    return (await caller.heard(agent)).between(asked.last_s, now()).words

@@ -217,10 +217,12 @@ class SdkCaller(LineProcess):
         topic: str,
         seed: int = 0,
         to: tuple[str, ...] = (),
+        pause_s: float = 0.0,
         within: float = 60.0,
     ) -> str:
-        """So many random bytes as one stream; returns their SHA-256 when they are on their way."""
-        asked = {"size": size, "seed": seed, "topic": topic, "to": list(to)}
+        """So many random bytes as one stream, with a pause after each 15,000; returns their SHA-256 when they are on
+        their way."""
+        asked = {"size": size, "seed": seed, "topic": topic, "to": list(to), "pause_s": pause_s}
         return await self.ask("send_bytes", **asked, within=within)
 
     async def receive_text(self, topic: str, *, pause_s: float = 0.0) -> None:

@@ -173,7 +173,7 @@ class SdkCallerProcess:
         await writer.aclose()
         return writer.info.stream_id
 
-    async def send_bytes(self, size: int, seed: int, topic: str, to: list[str]) -> str:
+    async def send_bytes(self, size: int, seed: int, topic: str, to: list[str], pause_s: float) -> str:
         writer = await self.participant.room.local_participant.stream_bytes(
             "noise", total_size=size, topic=topic, destination_identities=to
         )
@@ -184,6 +184,7 @@ class SdkCallerProcess:
             digest.update(piece)
             await writer.write(piece)
             size -= len(piece)
+            await asyncio.sleep(pause_s)
         await writer.aclose()
         return digest.hexdigest()
 

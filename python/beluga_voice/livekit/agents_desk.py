@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +21,9 @@ _log = logging.getLogger("beluga_voice.livekit")
 
 CHAT_TOPIC = "lk.chat"
 STATE_ATTRIBUTE = "lk.agent.state"
+
+# Changes of the attribute that may be under way. Policy: what comes meanwhile is shown as it is in the end.
+_CHANGES_AT_ONCE = 4
 
 
 class Served(Protocol):
@@ -52,7 +54,7 @@ class AgentsDesk:
         self._readers: dict[Served, None] = {}
         """Those whose callers may write."""
         self._shown: str | None = None
-        self._showing: asyncio.Task[None] | None = None
+        self._showing = 0
 
     def add(self, call: Served, *, text_input: bool) -> None:
         """A session began."""
@@ -89,19 +91,21 @@ class AgentsDesk:
         return next(iter(self._states.values())) if len(self._states) == 1 else "listening"
 
     def _show(self) -> None:
-        if self._showing is None and self._wanted != self._shown:
-            self._showing = self._tasks.start(self._show_latest(), name="agent state")
+        """A server may take seconds to answer; the next change does not wait for that, unless there are too many."""
+        wanted = self._wanted
+        if wanted != self._shown and self._showing < _CHANGES_AT_ONCE:
+            self._shown = wanted
+            self._showing += 1
+            self._tasks.start(self._set(wanted), name="agent state")
 
-    async def _show_latest(self) -> None:
-        """One change at a time; what comes meanwhile is shown as it is in the end."""
+    async def _set(self, state: str) -> None:
         try:
-            while (wanted := self._wanted) != self._shown:
-                self._shown = wanted
-                await self._local.set_attributes({STATE_ATTRIBUTE: wanted})
+            await self._local.set_attributes({STATE_ATTRIBUTE: state})
         except BelugaVoiceError as error:
             _log.debug("%s is not shown: %s", STATE_ATTRIBUTE, error)
         finally:
-            self._showing = None
+            self._showing -= 1
+            self._show()
 
     # -- text -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.room_session import MEDIA, joined, session_on
+from support.room_session import MEDIA, is_heard, joined, say, session_on
 
 from beluga_voice import Turn, livekit
 from beluga_voice.clock import now
@@ -44,9 +44,10 @@ async def test_what_the_caller_says_is_answered_and_the_answer_is_heard_whole(
 ) -> None:
     async with joined(livekit_server, room_name, media=media) as room, session_on(room, repeat) as tried:
         assert room.media_path == media
+        await is_heard(room, "ada")
         greeted_s = now()
         await tried.session.say("kite lamp milk.")
-        asked = await ada.say_words("able bake calm dark")
+        asked = await say(ada, "able bake calm dark")
         began_s = await ada.voice_from("agent", since=asked.last_s)
         await ada.silence_from("agent", since=began_s)
         heard = await ada.heard("agent")
@@ -65,7 +66,8 @@ async def test_talking_over_the_agent_silences_it_at_the_caller(
         return "gold hand iron jump kite lamp milk nest open pink quiz rose salt tree unit vase wind yard."
 
     async with joined(livekit_server, room_name, media=media) as room, session_on(room, long) as tried:
-        asked = await ada.say_words("able")
+        await is_heard(room, "ada")
+        asked = await say(ada, "able")
         began_s = await ada.voice_from("agent", since=asked.last_s)
         over = await ada.say_words("bake calm dark", at_s=began_s + 0.6)
         interruption = await tried.heard(Interruption)
@@ -87,7 +89,8 @@ async def test_both_sides_read_what_is_said_while_it_is_said(
 ) -> None:
     await ada.receive_text("lk.transcription")
     async with joined(livekit_server, room_name, media=media) as room, session_on(room, repeat) as tried:
-        asked = await ada.say_words("able bake calm dark")
+        await is_heard(room, "ada")
+        asked = await say(ada, "able bake calm dark")
         guess = await ada.event("text_received", where=lambda told: told["identity"] == "ada")
         assert guess["attributes"]["lk.transcription_final"] == "false"
         final = await ada.event(
@@ -119,7 +122,8 @@ async def test_the_agents_state_is_shown_as_livekits_frontends_expect_it(
     livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
     async with joined(livekit_server, room_name, media=media) as room, session_on(room, repeat):
-        asked = await ada.say_words("able bake")
+        await is_heard(room, "ada")
+        asked = await say(ada, "able bake")
         for state in ("thinking", "speaking", "listening"):
             await ada.event(
                 "participant_attributes_changed",

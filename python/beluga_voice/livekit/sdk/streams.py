@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from beluga_voice.livekit.room_state import StreamInfo
 
 __all__ = ["IncomingStreams", "OutgoingStreams"]
+
+
+# What may go at once, and how much of what is longer may go in a second.
+_BURST_BYTES = 64_000
+_BYTES_PER_S = 1_000_000
+_PIECE_BYTES = 15_000
 
 
 @contextmanager
@@ -89,11 +95,27 @@ class IncomingStreams:
             self._tell(told.StreamClosed(stream_id, dict(reader.info.attributes or {}), error))
 
 
+class _Pace:
+    """Holds data back so that sound goes before it: the SDK sends both by one thread over one connection, as fast as it
+    can, and ten megabytes at once cost a second of what is said meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._free_at = 0.0
+
+    async def take(self, size: int) -> None:
+        """Until `size` bytes may go."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now - _BURST_BYTES / _BYTES_PER_S) + size / _BYTES_PER_S
+        await asyncio.sleep(max(0.0, self._free_at - now))
+
+
 class OutgoingStreams:
     """Writers that are open, by stream id."""
 
     def __init__(self) -> None:
         self._writers: dict[str, Any] = {}
+        self._pace = _Pace()
 
     async def open(
         self,
@@ -125,9 +147,13 @@ class OutgoingStreams:
 
     async def write(self, stream_id: str, content: bytes) -> None:
         """See `RoomDriver.write_stream`."""
-        writer = self._writer(stream_id)
-        with _translated():
-            await writer.write(content.decode() if isinstance(writer, rtc.TextStreamWriter) else content)
+        await self._write(self._writer(stream_id), content)
+
+    async def _write(self, writer: Any, content: bytes) -> None:
+        for piece in _pieces(content, is_text=isinstance(writer, rtc.TextStreamWriter)):
+            await self._pace.take(len(piece))
+            with _translated():
+                await writer.write(piece)
 
     async def close(self, stream_id: str, *, reason: str, attributes: Mapping[str, str]) -> None:
         """See `RoomDriver.close_stream`."""
@@ -147,6 +173,17 @@ class OutgoingStreams:
         compress: bool,
     ) -> StreamInfo:
         """See `RoomDriver.send_whole`."""
+        if len(content) > _BURST_BYTES:
+            opened = await self.open(
+                participant,
+                stream,
+                destination_identities=destination_identities,
+                sender_identity=None,
+                reply_to_id=reply_to_id,
+            )
+            await self.write(opened.stream_id, content)
+            await self.close(opened.stream_id, reason="", attributes={})
+            return opened
         common: dict[str, Any] = {
             "destination_identities": list(destination_identities),
             "topic": stream.topic,
@@ -171,3 +208,12 @@ class OutgoingStreams:
             return self._writers[stream_id]
         except KeyError:
             raise StreamError("the stream is not open") from None
+
+
+def _pieces(content: bytes, *, is_text: bool) -> Iterator[str | bytes]:
+    """`content` in pieces as long as a packet; text in whole letters, of which one has four bytes at most."""
+    if not is_text:
+        yield from (content[start : start + _PIECE_BYTES] for start in range(0, len(content), _PIECE_BYTES))
+        return
+    text, letters = content.decode(), _PIECE_BYTES // 4
+    yield from (text[start : start + letters] for start in range(0, len(text), letters))
