@@ -1,7 +1,7 @@
 //! Who ticks: threads on the machine's clock, or somebody who says what time it is.
 
 use beluga_engine::{Session, Shard, ShardCounters, TICK_MS};
-use beluga_runtime::{OpenError, Runtime};
+use beluga_runtime::{OpenError, Place, Runtime};
 use beluga_vad::Silero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +48,15 @@ impl Host {
     pub(crate) fn open(&mut self, session: Box<Session>) -> Result<(), OpenError> {
         match self {
             Self::Threads(runtime) => runtime.open(session),
+            Self::Stepped(stepped) => stepped.open(session),
+        }
+    }
+
+    /// Hands a session to the shard of its room.
+    pub(crate) fn open_at(&mut self, place: Place, session: Box<Session>) -> Result<(), OpenError> {
+        match self {
+            Self::Threads(runtime) => runtime.open_at(place, session),
+            // Nobody has a place here: rooms need threads.
             Self::Stepped(stepped) => stepped.open(session),
         }
     }

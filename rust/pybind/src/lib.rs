@@ -12,6 +12,9 @@ mod event;
 mod gate;
 mod host;
 mod network;
+mod room;
+mod room_event;
+mod stream_reader;
 mod vad;
 mod wakeup;
 
@@ -32,6 +35,10 @@ mod _core {
     use crate::event::Event;
     #[pymodule_export]
     use crate::network::{NetworkEmulator, network_profiles};
+    #[pymodule_export]
+    use crate::room::Room;
+    #[pymodule_export]
+    use crate::stream_reader::StreamReader;
     #[pymodule_export]
     use crate::vad::SileroVad;
     #[pymodule_export]
