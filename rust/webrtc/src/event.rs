@@ -44,6 +44,10 @@ pub struct PeerStats {
     pub packets_sent: u64,
     /// Of ours, as the other side reports it: packets lost.
     pub packets_lost_there: u64,
+    /// Datagrams that came and were of no use: unreadable, or from an address that has nothing to do with the connection.
+    pub datagrams_ignored: u64,
+    /// Candidates of the other side that could not be read, or were too many.
+    pub candidates_ignored: u64,
     /// The selected pair: ours, theirs, over TCP.
     pub pair: Option<(core::net::SocketAddr, core::net::SocketAddr, bool)>,
 }

@@ -1,0 +1,314 @@
+//! Data channels: what is to be sent on them, and what came.
+
+use crate::command::{Channel, ChannelSpec};
+use crate::event::PeerEvent;
+use crate::exchange::Exchange;
+use std::collections::VecDeque;
+use str0m::Rtc;
+use str0m::change::SdpApi;
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+
+/// The longest message.
+pub const MAX_MESSAGE_BYTES: usize = 64_000;
+/// Bytes that are buffered on a reliable channel before a message has to wait; as many may wait.
+pub const RELIABLE_BUFFER_BYTES: usize = 1 << 20;
+/// Bytes that are buffered on a lossy channel before a message is dropped.
+pub const LOSSY_BUFFER_BYTES: usize = 256 << 10;
+/// Bytes of messages that came and were not taken.
+pub const INCOMING_BYTES: usize = 1 << 20;
+/// Of those, bytes that lie in the handle's queue; the rest can still be dropped.
+const QUEUED_BYTES: usize = 256 << 10;
+/// Bytes that SCTP is given at a time: what it may send at once when a window opens, 110 datagrams.
+pub(crate) const SCTP_BUFFER_BYTES: usize = 128 << 10;
+/// Bytes that are written in one tick: 6.4 MB/s.
+const BYTES_PER_TICK: usize = 64 << 10;
+/// Channels of the same label that the other side may open beside ours.
+const MAX_TWINS: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Opening,
+    Open,
+    Closed,
+}
+
+#[derive(Debug)]
+struct DataChannel {
+    spec: ChannelSpec,
+    state: State,
+    id: Option<ChannelId>,
+    /// Channels that the other side opened under the same label: what comes on them is this channel's.
+    twins: Vec<ChannelId>,
+    /// Messages that were taken and not yet written.
+    taken: VecDeque<Vec<u8>>,
+    taken_bytes: usize,
+    /// Messages that wait for room.
+    waiting: VecDeque<(u64, Vec<u8>)>,
+    waiting_bytes: usize,
+    /// Messages that came and were dropped, not yet said.
+    dropped: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct DataChannels {
+    channels: Vec<DataChannel>,
+    /// Messages that came and do not fit the handle's queue.
+    held: VecDeque<(Channel, Vec<u8>)>,
+    held_bytes: usize,
+}
+
+impl DataChannel {
+    fn is_lossy(&self) -> bool {
+        self.spec.max_retransmits.is_some()
+    }
+
+    fn config(&self) -> ChannelConfig {
+        let reliability = match self.spec.max_retransmits {
+            Some(retransmits) => Reliability::MaxRetransmits { retransmits },
+            None => Reliability::Reliable,
+        };
+        ChannelConfig {
+            label: self.spec.label.clone(),
+            ordered: self.spec.ordered,
+            reliability,
+            ..ChannelConfig::default()
+        }
+    }
+
+    fn buffered(&self, rtc: &mut Rtc) -> usize {
+        let in_sctp = self
+            .id
+            .and_then(|id| rtc.channel(id))
+            .map_or(0, |mut channel| channel.buffered_amount());
+        self.taken_bytes + in_sctp
+    }
+
+    fn close(&mut self, say: &mut impl FnMut(PeerEvent)) {
+        self.state = State::Closed;
+        self.taken.clear();
+        self.taken_bytes = 0;
+        self.waiting_bytes = 0;
+        for (ticket, _) in self.waiting.drain(..) {
+            say(PeerEvent::Sent {
+                ticket,
+                taken: false,
+            });
+        }
+    }
+}
+
+impl DataChannels {
+    pub(crate) fn new(specs: Vec<ChannelSpec>) -> Self {
+        let channels = specs
+            .into_iter()
+            .map(|spec| DataChannel {
+                spec,
+                state: State::Opening,
+                id: None,
+                twins: Vec::new(),
+                taken: VecDeque::new(),
+                taken_bytes: 0,
+                waiting: VecDeque::new(),
+                waiting_bytes: 0,
+                dropped: 0,
+            })
+            .collect();
+        Self {
+            channels,
+            held: VecDeque::new(),
+            held_bytes: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
+    pub(crate) fn offer(&mut self, changes: &mut SdpApi<'_>) {
+        for channel in &mut self.channels {
+            channel.id = Some(changes.add_channel_with_config(channel.config()));
+        }
+    }
+
+    pub(crate) fn take_back(&mut self) {
+        for channel in &mut self.channels {
+            channel.id = None;
+        }
+    }
+
+    pub(crate) fn all_open(&self) -> bool {
+        self.channels
+            .iter()
+            .all(|channel| channel.state != State::Opening)
+    }
+
+    fn find(&self, id: ChannelId) -> Option<usize> {
+        self.channels
+            .iter()
+            .position(|channel| channel.id == Some(id) || channel.twins.contains(&id))
+    }
+
+    /// A channel can be written to. One that the other side opened under a label of ours is ours too, to be read.
+    pub(crate) fn opened(&mut self, id: ChannelId, label: &str, say: &mut impl FnMut(PeerEvent)) {
+        if let Some(index) = self.channels.iter().position(|c| c.id == Some(id)) {
+            self.channels[index].state = State::Open;
+            say(PeerEvent::ChannelOpen(Channel(index)));
+        } else if let Some(channel) = self.channels.iter_mut().find(|c| c.spec.label == label)
+            && channel.twins.len() < MAX_TWINS
+        {
+            channel.twins.push(id);
+        }
+    }
+
+    pub(crate) fn closed(&mut self, id: ChannelId, say: &mut impl FnMut(PeerEvent)) {
+        let Some(index) = self.find(id) else {
+            return;
+        };
+        let channel = &mut self.channels[index];
+        if channel.id == Some(id) {
+            channel.close(say);
+            say(PeerEvent::ChannelClosed(Channel(index)));
+        } else {
+            channel.twins.retain(|twin| *twin != id);
+        }
+    }
+
+    /// A message came. Where too many wait the oldest lossy one goes, and where there is none this one.
+    pub(crate) fn received(&mut self, exchange: &Exchange, id: ChannelId, message: Vec<u8>) {
+        let Some(index) = self.find(id) else {
+            return;
+        };
+        let room = INCOMING_BYTES.saturating_sub(exchange.message_bytes());
+        while self.held_bytes + message.len() > room {
+            let oldest = self
+                .held
+                .iter()
+                .position(|(channel, _)| self.channels[channel.0].is_lossy());
+            let Some((channel, lost)) = oldest.and_then(|oldest| self.held.remove(oldest)) else {
+                self.channels[index].dropped += 1;
+                return;
+            };
+            self.held_bytes -= lost.len();
+            self.channels[channel.0].dropped += 1;
+        }
+        self.held_bytes += message.len();
+        self.held.push_back((Channel(index), message));
+    }
+
+    /// Gives the handle what fits its queue.
+    pub(crate) fn deliver(&mut self, exchange: &Exchange, say: &mut impl FnMut(PeerEvent)) {
+        while exchange.message_bytes() < QUEUED_BYTES
+            && let Some((channel, message)) = self.held.pop_front()
+        {
+            self.held_bytes -= message.len();
+            say(PeerEvent::Message { channel, message });
+        }
+        if self.held.is_empty() {
+            for (index, channel) in self.channels.iter_mut().enumerate() {
+                let count = std::mem::take(&mut channel.dropped);
+                if count > 0 {
+                    say(PeerEvent::MessagesDropped {
+                        channel: Channel(index),
+                        count,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes a message to be sent, or refuses it.
+    pub(crate) fn send(
+        &mut self,
+        rtc: &mut Rtc,
+        ticket: u64,
+        channel: Channel,
+        message: Vec<u8>,
+        say: &mut impl FnMut(PeerEvent),
+    ) {
+        let refused = PeerEvent::Sent {
+            ticket,
+            taken: false,
+        };
+        let Some(channel) = self.channels.get_mut(channel.0) else {
+            return say(refused);
+        };
+        let fits = if channel.is_lossy() {
+            channel.buffered(rtc) + message.len() <= LOSSY_BUFFER_BYTES
+        } else {
+            channel.waiting_bytes + message.len() <= RELIABLE_BUFFER_BYTES
+        };
+        if channel.state == State::Closed || message.len() > MAX_MESSAGE_BYTES || !fits {
+            return say(refused);
+        }
+        channel.waiting_bytes += message.len();
+        channel.waiting.push_back((ticket, message));
+        channel.take(rtc, say);
+    }
+
+    /// Writes what one tick allows. True where something was written.
+    pub(crate) fn write(&mut self, rtc: &mut Rtc, say: &mut impl FnMut(PeerEvent)) -> bool {
+        let mut left = BYTES_PER_TICK;
+        for channel in &mut self.channels {
+            let Some(id) = channel.id.filter(|_| channel.state == State::Open) else {
+                continue;
+            };
+            while let Some(message) = channel.taken.front()
+                && left > 0
+            {
+                let Some(mut sctp) = rtc.channel(id) else {
+                    break;
+                };
+                match sctp.write(true, message) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    // The other side takes no message as long as this.
+                    Err(_) => {}
+                }
+                left = left.saturating_sub(message.len());
+                channel.taken_bytes -= message.len();
+                channel.taken.pop_front();
+            }
+            channel.take(rtc, say);
+        }
+        left < BYTES_PER_TICK
+    }
+
+    /// Whether there is something to be written.
+    pub(crate) fn is_busy(&self) -> bool {
+        let waits = |channel: &DataChannel| channel.state == State::Open && channel.taken_bytes > 0;
+        self.held_bytes > 0 || self.channels.iter().any(waits)
+    }
+
+    /// It is over: says what nobody will hear otherwise.
+    pub(crate) fn end(&mut self, say: &mut impl FnMut(PeerEvent)) {
+        for (channel, message) in self.held.drain(..) {
+            say(PeerEvent::Message { channel, message });
+        }
+        for channel in &mut self.channels {
+            channel.close(say);
+        }
+    }
+}
+
+impl DataChannel {
+    /// Takes messages that waited, as far as there is room.
+    fn take(&mut self, rtc: &mut Rtc, say: &mut impl FnMut(PeerEvent)) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut buffered = self.buffered(rtc);
+        while buffered < RELIABLE_BUFFER_BYTES
+            && let Some((ticket, message)) = self.waiting.pop_front()
+        {
+            buffered += message.len();
+            self.waiting_bytes -= message.len();
+            self.taken_bytes += message.len();
+            self.taken.push_back(message);
+            say(PeerEvent::Sent {
+                ticket,
+                taken: true,
+            });
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! The peer that a shard or the signalling thread drives.
+
+use crate::command::{Mid, PeerCommand};
+use crate::config::{ClockEpoch, RtcPeerConfig};
+use crate::data::{DataChannels, SCTP_BUFFER_BYTES};
+use crate::event::{PeerEvent, PeerFault, PeerStats};
+use crate::exchange::{EVENTS_WAITING, Exchange};
+use crate::negotiation::Negotiation;
+use crate::outbox::{Outbox, protocol};
+use crate::section::Purpose;
+use crate::sound_in::{SoundIn, Taken};
+use crate::sound_out::SoundOut;
+use beluga_engine::{Carrier, Datagram, Peer, Urgency};
+use core::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use str0m::format::{Codec, CodecConfig, CodecSpec, FormatParams, PayloadParams};
+use str0m::media::Frequency;
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{Extension, ExtensionMap};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcError};
+
+/// How long after the connection stands its data channels are waited for.
+const CHANNELS_LATE_US: u64 = 2_000_000;
+/// How often str0m sums up what it measured.
+const STATS_EVERY: Duration = Duration::from_secs(2);
+/// When work that waits for the next round wants it, where no shard drives the peer: one tick.
+const AGAIN_US: u64 = 10_000;
+
+/// See the module. Made by [`rtc_peer`](crate::rtc_peer).
+#[derive(Debug)]
+pub struct RtcPeer {
+    exchange: Arc<Exchange>,
+    rtc: Rtc,
+    epoch: ClockEpoch,
+    outbox: Outbox,
+    negotiation: Negotiation,
+    sound_in: SoundIn,
+    sound_out: SoundOut,
+    data: DataChannels,
+    stats: PeerStats,
+    /// When str0m wants to be told the time.
+    due_us: u64,
+    now_us: u64,
+    /// Whether the connection stands, as it was said last.
+    connected: bool,
+    /// When it stood for the first time.
+    connected_us: Option<u64>,
+    settled: bool,
+    /// Goodbye was said; it is over when that was sent.
+    closing: bool,
+    over: bool,
+    /// Something was said since the handle was woken last.
+    spoke: bool,
+}
+
+fn codecs() -> CodecConfig {
+    let spec = CodecSpec {
+        codec: Codec::Opus,
+        clock_rate: Frequency::FORTY_EIGHT_KHZ,
+        channels: Some(2),
+        format: FormatParams {
+            min_p_time: Some(10),
+            use_inband_fec: Some(true),
+            ..FormatParams::default()
+        },
+    };
+    let mut opus = PayloadParams::new(111.into(), None, spec);
+    opus.set_fb_transport_cc(false);
+    CodecConfig::new_from_payload_params(vec![opus])
+}
+
+fn extensions() -> ExtensionMap {
+    let mut extensions = ExtensionMap::empty();
+    extensions.set(1, Extension::AudioLevel);
+    extensions.set(2, Extension::RtpMid);
+    extensions
+}
+
+impl RtcPeer {
+    pub(crate) fn new(config: RtcPeerConfig, exchange: Arc<Exchange>) -> Self {
+        let mut rtc = Rtc::builder()
+            .set_crypto_provider(config.identity.provider)
+            .set_dtls_cert(config.identity.certificate)
+            .set_rtp_mode(true)
+            .set_stats_interval(Some(STATS_EVERY))
+            .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
+            .set_extension_map(extensions());
+        *rtc.codec_config() = codecs();
+        Self {
+            exchange,
+            rtc: rtc.build(config.epoch.instant),
+            epoch: config.epoch,
+            outbox: Outbox::default(),
+            negotiation: Negotiation::new(config.seed),
+            sound_in: SoundIn::default(),
+            sound_out: SoundOut::default(),
+            data: DataChannels::new(config.channels),
+            stats: PeerStats::default(),
+            due_us: config.epoch.us,
+            now_us: config.epoch.us,
+            connected: false,
+            connected_us: None,
+            settled: false,
+            closing: false,
+            over: false,
+            spoke: false,
+        }
+    }
+
+    fn say(&mut self, event: PeerEvent) {
+        self.spoke = true;
+        self.exchange.say(event);
+    }
+
+    fn notify(&mut self) {
+        if std::mem::take(&mut self.spoke) {
+            self.exchange.notify(self.now_us);
+        }
+    }
+
+    /// Tells str0m something and hears all that follows from it.
+    fn input(&mut self, input: Input<'_>, arrival_us: u64) -> Result<(), RtcError> {
+        self.rtc.handle_input(input)?;
+        self.drain(arrival_us);
+        Ok(())
+    }
+
+    fn tell_time(&mut self) {
+        let now = self.epoch.instant(self.now_us);
+        if let Err(error) = self.input(Input::Timeout(now), self.now_us) {
+            self.end(Some(PeerFault::Transport(error.to_string())));
+        }
+    }
+
+    fn drain(&mut self, arrival_us: u64) {
+        while !self.over {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(due)) => {
+                    self.due_us = self.epoch.us(due);
+                    break;
+                }
+                Ok(Output::Transmit(transmit)) => self.outbox.push(transmit),
+                Ok(Output::Event(event)) => self.heard(event, arrival_us),
+                Err(error) => {
+                    self.end(Some(PeerFault::Transport(error.to_string())));
+                }
+            }
+        }
+        self.note_connection();
+    }
+
+    fn heard(&mut self, event: Event, arrival_us: u64) {
+        match event {
+            Event::RtpPacket(packet) => {
+                let sections = &mut self.negotiation.sections;
+                let taken = self
+                    .sound_in
+                    .receive(&mut self.rtc, sections, arrival_us, &packet);
+                if let Taken::Unbound(index) = taken
+                    && let Purpose::Receive { unbound_told } = &mut sections[index].purpose
+                    && !std::mem::replace(unbound_told, true)
+                {
+                    let name = sections[index].name();
+                    self.say(PeerEvent::Unbound(name));
+                }
+            }
+            Event::ChannelData(message) => {
+                self.data.received(&self.exchange, message.id, message.data);
+            }
+            Event::ChannelOpen(id, label) => {
+                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
+                self.data.opened(id, &label, &mut |event| {
+                    *spoke = true;
+                    exchange.say(event);
+                });
+            }
+            Event::ChannelClose(id) => {
+                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
+                self.data.closed(id, &mut |event| {
+                    *spoke = true;
+                    exchange.say(event);
+                });
+            }
+            Event::Closed => self.closing = true,
+            Event::PeerStats(stats) => {
+                if let Some(pair) = stats.selected_candidate_pair {
+                    let tcp = pair.protocol != Protocol::Udp;
+                    self.stats.pair = Some((pair.local.addr, pair.remote.addr, tcp));
+                    if let Some(time) = pair.current_round_trip_time {
+                        self.stats.round_trip_ms = Some(time.as_secs_f32() * 1_000.0);
+                    }
+                }
+            }
+            Event::MediaEgressStats(stats) => {
+                if let Some(remote) = stats.remote {
+                    self.stats.packets_lost_there = remote.packets_lost;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Says it when the connection stands or does not any more.
+    fn note_connection(&mut self) {
+        let connected = !self.over && self.rtc.is_connected();
+        if connected == self.connected || self.exchange.waiting() >= EVENTS_WAITING {
+            return;
+        }
+        self.connected = connected;
+        if connected {
+            self.connected_us.get_or_insert(self.now_us);
+            self.say(PeerEvent::Connected);
+        } else if !self.over {
+            self.say(PeerEvent::Disconnected);
+        }
+    }
+
+    fn note_settled(&mut self) {
+        self.settled |= self.connected_us.is_some_and(|since_us| {
+            self.data.all_open() || self.now_us >= since_us + CHANNELS_LATE_US
+        });
+    }
+
+    fn obey(&mut self, command: PeerCommand) {
+        match command {
+            PeerCommand::Offer(request) => {
+                let made = self
+                    .negotiation
+                    .offer(&mut self.rtc, &mut self.data, &request);
+                self.say(match made {
+                    Ok(made) => PeerEvent::Offered(made),
+                    Err(fault) => PeerEvent::NegotiationFailed {
+                        id: request.id,
+                        fault,
+                    },
+                });
+            }
+            PeerCommand::Answer { id, sdp } => {
+                let taken = self
+                    .negotiation
+                    .answer(&mut self.rtc, &mut self.data, id, &sdp);
+                self.sound_in.forget_routes();
+                self.say(match taken {
+                    Ok(()) => PeerEvent::Negotiated { id },
+                    Err(fault) => PeerEvent::NegotiationFailed { id, fault },
+                });
+            }
+            PeerCommand::GiveUpOffer { id } => {
+                self.negotiation.give_up(&mut self.rtc, &mut self.data, id);
+            }
+            PeerCommand::RemoteCandidate(line) => {
+                self.negotiation.remote_candidate(&mut self.rtc, &line);
+            }
+            PeerCommand::AttachInput(id, door) => self.sound_in.attach(id, door),
+            PeerCommand::BindInput(id, mid) => {
+                let index = self.index(mid);
+                let section = index.and_then(|index| self.negotiation.sections.get_mut(index));
+                let mid = section.map(|section| {
+                    if let Purpose::Receive { unbound_told } = &mut section.purpose {
+                        *unbound_told = false;
+                    }
+                    section.mid
+                });
+                self.sound_in.bind(id, mid);
+            }
+            PeerCommand::DetachInput(id) => self.sound_in.detach(id),
+            PeerCommand::AttachOutput(id, door) => {
+                self.sound_out
+                    .attach(&mut self.negotiation.sections, id, door);
+            }
+            PeerCommand::BindOutput(id, mid) => {
+                let index = self.index(mid);
+                self.sound_out.bind(id, index);
+            }
+            PeerCommand::DetachOutput(id) => self.sound_out.detach(id),
+            PeerCommand::Send {
+                ticket,
+                channel,
+                message,
+            } => {
+                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
+                self.data
+                    .send(&mut self.rtc, ticket, channel, message, &mut |event| {
+                        *spoke = true;
+                        exchange.say(event);
+                    });
+            }
+            PeerCommand::Release => {
+                let inputs = self.sound_in.release();
+                let outputs = self.sound_out.release();
+                self.say(PeerEvent::Released { inputs, outputs });
+            }
+            PeerCommand::Stats => {
+                let stats = PeerStats {
+                    packets_received: self.sound_in.packets,
+                    packets_sent: self.sound_out.packets,
+                    candidates_ignored: self.negotiation.candidates_ignored,
+                    ..self.stats
+                };
+                self.say(PeerEvent::Stats(stats));
+            }
+            PeerCommand::Close => self.close(),
+        }
+    }
+
+    fn index(&self, mid: Option<Mid>) -> Option<usize> {
+        mid.and_then(|mid| self.negotiation.find(&mid))
+    }
+
+    fn close(&mut self) {
+        self.closing = true;
+        if let Err(error) = self.rtc.close() {
+            self.end(Some(PeerFault::Transport(error.to_string())));
+        }
+        self.drain(self.now_us);
+    }
+
+    fn end(&mut self, fault: Option<PeerFault>) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        let exchange = &self.exchange;
+        self.data.end(&mut |event| exchange.say(event));
+        self.sound_in.release();
+        self.sound_out.release();
+        self.say(PeerEvent::Closed(fault));
+        self.notify();
+    }
+}
+
+impl Peer for RtcPeer {
+    fn bound(&mut self, carrier: Carrier, local: SocketAddr) {
+        let candidate = match carrier {
+            Carrier::Udp => Candidate::host(local, Protocol::Udp),
+            Carrier::Tcp => Candidate::builder()
+                .tcp()
+                .host(local)
+                .tcptype(TcpType::Active)
+                .build(),
+        };
+        if let Ok(candidate) = candidate {
+            self.rtc.add_local_candidate(candidate);
+        }
+    }
+
+    fn receive(&mut self, arrival_us: u64, datagram: Datagram<'_>) {
+        if self.over {
+            return;
+        }
+        let received = Receive::new(
+            protocol(datagram.carrier),
+            datagram.remote,
+            datagram.local,
+            datagram.payload,
+        );
+        let instant = self.epoch.instant(arrival_us);
+        let input = received.map(|received| Input::Receive(instant, received));
+        let taken = match input {
+            Ok(input) if self.rtc.accepts(&input) => self.input(input, arrival_us).is_ok(),
+            _ => false,
+        };
+        if taken {
+            self.stats.bytes_received += datagram.payload.len() as u64;
+        } else {
+            self.stats.datagrams_ignored += 1;
+            // What could not be read may have moved something all the same.
+            self.drain(arrival_us);
+            if !self.over && !self.rtc.is_alive() {
+                let why = "the other side's certificate is not the one it announced";
+                self.end(Some(PeerFault::Transport(why.into())));
+            }
+        }
+    }
+
+    fn advance(&mut self, now_us: u64) {
+        self.now_us = self.now_us.max(now_us);
+        if self.exchange.is_abandoned() && !self.closing {
+            self.close();
+        }
+        let mut obeyed = false;
+        while !self.over
+            && !self.closing
+            && self.exchange.waiting() < EVENTS_WAITING
+            && let Some(command) = self.exchange.commands.pop()
+        {
+            self.obey(command);
+            self.drain(self.now_us);
+            obeyed = true;
+        }
+        if !self.over && (obeyed || self.now_us >= self.due_us) {
+            self.tell_time();
+        }
+        self.note_settled();
+    }
+
+    fn send(&mut self, now_us: u64, urgency: Urgency, transmit: &mut dyn FnMut(Datagram<'_>)) {
+        self.now_us = self.now_us.max(now_us);
+        if !self.over {
+            let sections = &mut self.negotiation.sections;
+            if self
+                .sound_out
+                .send(&mut self.rtc, sections, &self.epoch, self.now_us)
+            {
+                self.tell_time();
+            }
+            self.stats.bytes_sent += self.outbox.send(transmit);
+            if urgency == Urgency::All {
+                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
+                let mut say = |event| {
+                    *spoke = true;
+                    exchange.say(event);
+                };
+                let wrote = self.data.write(&mut self.rtc, &mut say);
+                self.data.deliver(exchange, &mut say);
+                if wrote {
+                    self.tell_time();
+                }
+            }
+        }
+        self.stats.bytes_sent += self.outbox.send(transmit);
+        if self.closing {
+            self.end(None);
+        }
+        self.notify();
+    }
+
+    fn due_us(&self) -> u64 {
+        if self.over {
+            u64::MAX
+        } else if !self.exchange.commands.is_empty() || self.exchange.is_abandoned() {
+            self.now_us
+        } else if self.data.is_busy() {
+            self.due_us.min(self.now_us + AGAIN_US)
+        } else {
+            self.due_us
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled || self.over
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn fail(&mut self) {
+        self.end(Some(PeerFault::Defect));
+    }
+}
+
+impl Drop for RtcPeer {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
