@@ -247,7 +247,7 @@ impl Engine {
         let events = wakeup.wake.clone();
         // A key pair is made for the first room of the process: not while the interpreter waits.
         detached(py, || {
-            self.with_host(|host| host.join(config, events, user_agent, ca_pem))
+            self.with_host(|host| host.join(config, events, user_agent, ca_pem.as_deref()))
         })??
     }
 
