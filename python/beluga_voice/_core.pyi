@@ -131,6 +131,10 @@ class Engine:
         place, or the machine is overloaded and has no time for another call.
         """
 
+    @property
+    def sessions(self) -> int:
+        """How many calls are being served; `stats` without the rest."""
+
     def stats(self) -> dict[str, object]:
         """What the engine did.
 
@@ -368,9 +372,6 @@ def read_wav(data: bytes) -> tuple[bytes, int, int]:
 
 def write_wav(pcm: Buffer, *, sample_rate: int, channels: int = 1) -> bytes:
     """A WAV file of int16 samples (channels interleaved)."""
-
-def now_us() -> int:
-    """Microseconds on the clock of the events, which is that of `time.monotonic()`."""
 
 def transitions() -> dict[str, dict[str, list[str]]]:
     """What may follow each state, for `agent_state`, `user_state` and `session_state`."""

@@ -18,7 +18,7 @@ from beluga_voice.testing.tone_words import understood
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
-    from beluga_voice.providers.local import RtpPacket
+    from beluga_voice.rtp_packet import RtpPacket
 
 OUT_HZ = 24_000
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from beluga_voice.audio_chunk import AudioChunk
 from beluga_voice.backend import ConfigField, ProviderCapabilities, config_fields
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ConfigError, InvalidStateError, SessionError
+from beluga_voice.rtp_packet import RtpPacket
 from beluga_voice.session import VoiceSession
 from beluga_voice.validation import Options
 
@@ -19,19 +20,7 @@ if TYPE_CHECKING:
     from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.transport import CallSettings
 
-__all__ = ["LocalBackend", "LocalCall", "LocalProvider", "RtpPacket"]
-
-
-class RtpPacket(NamedTuple):
-    """A packet of the agent's: 20 ms of sound."""
-
-    payload: bytes
-    sequence: int
-    """Counts packets, from 0 and modulo 65536: one that is missing was lost because it was not read in time."""
-    timestamp: int
-    """Counts time, from 0 and modulo 2**32, at the codec's RTP clock (48000 Hz for Opus)."""
-    marker: bool
-    """The first of a stretch without a gap in time."""
+__all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
 
 
 class LocalCall:
@@ -105,7 +94,7 @@ class LocalCall:
         """The next packet of what the caller hears; None when the call is over. One reader at a time.
 
         At most 640 ms of packets wait to be read; then new ones are lost, which `stats()` counts as
-        `packets_out_dropped`.
+        `packets_out_dropped`: their sequence numbers are missing. Both numbers begin at 0.
 
         Raises InvalidStateError when `output_codec` is "pcm".
         """

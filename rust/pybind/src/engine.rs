@@ -251,6 +251,11 @@ impl Engine {
         })??
     }
 
+    #[getter]
+    fn sessions(&self) -> PyResult<usize> {
+        self.with_host(|host| host.sessions())
+    }
+
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
         self.with_host(|host| -> PyResult<()> {
@@ -367,12 +372,6 @@ fn cgroup_stats(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
     shown.set_item("throttled_periods", found.throttled_periods)?;
     shown.set_item("throttled_us", found.throttled_us)?;
     Ok(Some(shown))
-}
-
-/// Microseconds on the clock of the events.
-#[pyfunction]
-pub(crate) fn now_us() -> u64 {
-    beluga_runtime::now_us()
 }
 
 /// What may follow each state.

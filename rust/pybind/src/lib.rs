@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use crate::call::Call;
     #[pymodule_export]
-    use crate::engine::{Engine, now_us, transitions};
+    use crate::engine::{Engine, transitions};
     #[pymodule_export]
     use crate::error::CoreError;
     #[pymodule_export]
