@@ -150,7 +150,8 @@ class Engine:
             - `ticks_skipped`: whose frames were owed for over 20 ms and not sent; `frames_skipped`: the same, over
               sessions.
             - `overload_step`: 0; 1: no calls are taken on; 2: codecs encode with less effort; 3: even so frames come
-              too late. `overload_steps_entered`: how often each of the three was entered from below.
+              too late; 4: data waits for sound. `overload_steps_entered`: how often each of the four was entered from
+              below.
         """
 
     def stop(self) -> None:

@@ -10,6 +10,29 @@ pub fn now_us() -> u64 {
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
+/// The monotonic clock and the wall clock at the same moment, to bring what is stamped by one to the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Clocks {
+    pub monotonic_us: u64,
+    pub wall_us: u64,
+}
+
+impl Clocks {
+    pub(crate) fn now() -> Self {
+        let wall = clock_gettime(ClockId::Realtime);
+        Self {
+            monotonic_us: now_us(),
+            wall_us: wall.tv_sec as u64 * 1_000_000 + wall.tv_nsec as u64 / 1_000,
+        }
+    }
+
+    /// The same moment on the monotonic clock; none if the wall clock says that it is still to come.
+    pub(crate) fn monotonic_us(&self, wall_us: u64) -> Option<u64> {
+        let ago_us = self.wall_us.checked_sub(wall_us)?;
+        self.monotonic_us.checked_sub(ago_us)
+    }
+}
+
 /// Sleeps until [`now_us`] reaches `deadline_us`. An absolute deadline does not drift, however late a tick was.
 pub(crate) fn sleep_until(deadline_us: u64) {
     let deadline = Timespec {

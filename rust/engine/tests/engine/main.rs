@@ -12,6 +12,7 @@ mod closing;
 mod measures;
 mod overload;
 mod packets_out;
+mod peers;
 mod playout;
 mod rates;
 mod starving;
