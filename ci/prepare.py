@@ -1,6 +1,6 @@
-"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer.
+"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer, servers.
 
-    python3.11 ci/prepare.py venv models extension tools fuzzer
+    python3.11 ci/prepare.py venv models extension tools fuzzer servers
 
 Every step compares a hash of its inputs with the one of the last time and does nothing when they agree.
 """
@@ -26,9 +26,11 @@ from places import PACKAGE, ROOT, VENV, cache_dir
 
 # command -> Debian package that brings it
 SYSTEM_COMMANDS = {"cc": "build-essential", "make": "build-essential", "cmake": "cmake"}
-EXTRAS = ("local", "plots")
+EXTRAS = ("local", "plots", "livekit")
 CARGO_DENY = "0.20.2"
 CARGO_FUZZ = "0.13.2"
+# The newest that `go install` takes as it is: later ones have replace directives in their go.mod.
+LIVEKIT_SERVER = "v1.11.0"
 PYTHON = VENV / "bin" / "python"
 
 
@@ -124,6 +126,28 @@ def fuzzer() -> None:
     _install_tool(cargo_fuzz(), f"cargo-fuzz@{CARGO_FUZZ}")
 
 
+def livekit_server() -> Path:
+    """Where this version of livekit-server is kept, for all checkouts."""
+    return _tool("livekit-server", LIVEKIT_SERVER)
+
+
+def servers() -> None:
+    """livekit-server, from source: four minutes of CPU the first time on a machine, kept in the cache after that."""
+    program = livekit_server()
+    if program.exists():
+        return
+    if not shutil.which("go"):
+        sys.exit("go is not on PATH, and livekit-server is built with it: install Go 1.25 or newer (go.dev/dl), or put "
+                 f"livekit-server {LIVEKIT_SERVER} at {program}.")  # fmt: skip
+    _say(f"building livekit-server {LIVEKIT_SERVER}")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as place:
+        # Its package is called `server`. Without symbols it is half as big.
+        _run("go", "install", "-ldflags=-s -w", f"github.com/livekit/livekit-server/cmd/server@{LIVEKIT_SERVER}",
+             env={"GOBIN": place})  # fmt: skip
+        (Path(place) / "server").replace(program)
+
+
 def _tool(name: str, version: str) -> Path:
     return cache_dir() / "tools" / f"{name}-{version}" / "bin" / name
 
@@ -156,6 +180,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "extension": extension,
     "tools": tools,
     "fuzzer": fuzzer,
+    "servers": servers,
 }
 
 

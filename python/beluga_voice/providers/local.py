@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from beluga_voice.call_link import CallLink, Waiter
     from beluga_voice.config import BackendConfig, SessionConfig
-    from beluga_voice.transport import CallSettings
+    from beluga_voice.events import SessionEvent
+    from beluga_voice.transport import CallEvents, CallSettings
 
 __all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
 
@@ -112,7 +113,7 @@ class LocalCall:
         """The caller leaves; the session ends with `participant_disconnected`."""
         await (await self._opened()).close()
 
-    def open(self, settings: CallSettings) -> CallLink:
+    async def open(self, settings: CallSettings, events: CallEvents) -> LocalOpenCall:
         """Called by the session that is started on this call."""
         if self._link is not None:
             raise SessionError("this call has had its session", code="session_already_active", provider="local")
@@ -124,16 +125,30 @@ class LocalCall:
             jitter_target_ms=round(self._jitter_target * 1000),
         )
         self._connected.set()
-        return self._link
-
-    def closed(self) -> None:
-        """Called by the session when it is over."""
+        return LocalOpenCall(self._link)
 
     async def _opened(self) -> CallLink:
         await self._connected.wait()
         if self._link is None:
             raise InvalidStateError("this call was never opened")
         return self._link
+
+
+class LocalOpenCall:
+    """A session's side of a `LocalCall`: there is nobody else to tell anything."""
+
+    def __init__(self, link: CallLink) -> None:
+        self.link = link
+
+    def take(self, event: SessionEvent) -> None:
+        """Nobody looks."""
+
+    def stats(self) -> dict[str, int]:
+        """Nothing is counted but by the core."""
+        return {}
+
+    async def aclose(self) -> None:
+        """The core's call was all there was."""
 
 
 class LocalOptions(Options):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from beluga_voice.clock import in_flight
 from beluga_voice.rtp_packet import RtpPacket
+from beluga_voice.simulation.livekit_server import LiveKitServer
 from beluga_voice.testing import tone_words
 from beluga_voice.testing.fake_agent import FakeAgent
 from beluga_voice.testing.fake_stt import FakeSpeechToText
@@ -45,6 +46,7 @@ __all__ = [
     "FakeTextToSpeech",
     "FixedTimes",
     "HangUp",
+    "LiveKitServer",
     "MeasuredTimes",
     "NetworkConditions",
     "Noise",

@@ -20,6 +20,7 @@ from beluga_voice.livekit.native import translation
 from beluga_voice.livekit.native.audio import NativeAudioFeed, NativeAudioSink, bare_call
 from beluga_voice.livekit.native.call import NativeCallMedia
 from beluga_voice.livekit.native.events import EventTranslator
+from beluga_voice.livekit.room_driver import NeedsSdkError
 from beluga_voice.livekit.rpc import RpcError
 from beluga_voice.tasks import Tasks
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from beluga_voice.livekit.rpc import RpcCallInfo
     from beluga_voice.transport import CallSettings
 
-__all__ = ["NativeDriver", "NeedsSdkError"]
+__all__ = ["NativeDriver"]
 
 _log = logging.getLogger("beluga_voice.livekit")
 
@@ -58,10 +59,6 @@ _SCENARIOS: Mapping[int, tuple[str, int]] = {
     SimulateScenarioKind.SIMULATE_FULL_RECONNECT: ("full_reconnect", 0),
     SimulateScenarioKind.SIMULATE_DISCONNECT_SIGNAL_ON_RESUME: ("disconnect_signal_on_resume", 0),
 }
-
-
-class NeedsSdkError(Exception):
-    """The native participant cannot serve here, and the SDK may; says why."""
 
 
 class NativeDriver:
