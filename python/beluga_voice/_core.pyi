@@ -301,9 +301,9 @@ class Call:
 class Room:
     """A LiveKit room. Thread-safe; nothing here waits. Dropping it leaves the room.
 
-    What is asked for returns a number at once; the event `done` with that number says what came of it. Names of sources,
-    kinds, reasons and qualities are those of LiveKit's protocol: 'MICROPHONE', 'CLIENT_INITIATED'. Tracks of ours are
-    named by numbers of the core's, which stay the same when the room is joined anew; those of others by their sid.
+    What is asked for returns a number at once; the event `done` with that number says what came of it. Sources, kinds,
+    reasons and qualities are named as in LiveKit's protocol: 'MICROPHONE', 'CLIENT_INITIATED'. Tracks of ours have
+    numbers of the core's, which stay the same when the room is joined anew; those of others go by their sid.
 
     Raises CoreError: `disconnected` when the room is over, `rate_limit_exceeded` when too many commands are under way,
     `invalid_config` for a name that is none.

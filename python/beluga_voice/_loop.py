@@ -17,7 +17,6 @@ from beluga_voice import _core
 from beluga_voice._engine import engine
 from beluga_voice.core_errors import translated
 
-
 __all__ = ["LoopLink", "loop_link", "loop_stats"]
 
 _log = logging.getLogger("beluga_voice.session")

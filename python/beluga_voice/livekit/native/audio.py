@@ -23,7 +23,9 @@ _FRAME_S = 0.01
 
 def bare_call(room: _core.Room, *, output_hz: int) -> CallLink:
     """A call in the room that nobody takes turns in."""
-    settings = CallSettings(vad="energy", vad_options=VadOptions(), turn_handling=TurnHandling(), user_away_timeout=None)
+    settings = CallSettings(
+        vad="energy", vad_options=VadOptions(), turn_handling=TurnHandling(), user_away_timeout=None
+    )
     return settings.open(codec="opus", input_hz=48_000, output_hz=output_hz, output_codec="opus", room=room)
 
 
@@ -46,7 +48,7 @@ class NativeAudioSink:
     async def capture(self, frame: AudioFrame) -> None:
         """Queues a frame; waits while there is no room."""
         call = self._link.call
-        while call.stats()["mouth_waiting_samples"] > self._queue_samples and not call.closed:
+        while call.stats()["mouth_waiting_samples"] > self._queue_samples and not call.closed:  # noqa: ASYNC110 - of the core
             await asyncio.sleep(_FRAME_S)
         pcm = _mono(frame.data, self._channels)
         await self._link.write_mouth(pcm, lambda rest: call.write_mouth(rest, self._rate_hz))

@@ -125,7 +125,9 @@ class NativeDriver:
                 async with asyncio.timeout(_LEAVE_TIMEOUT_S):
                     await self._over.wait()
             except (TimeoutError, _core.CoreError):
-                self._end(DisconnectReason(reason) if reason in set(DisconnectReason) else DisconnectReason.UNKNOWN_REASON)
+                self._end(
+                    DisconnectReason(reason) if reason in set(DisconnectReason) else DisconnectReason.UNKNOWN_REASON
+                )
         self._forget()
         await self._tasks.cancel()
 
@@ -241,7 +243,9 @@ class NativeDriver:
             command = ask(room)
         except _core.CoreError as error:
             code, message, _ = error.args
-            raise TransportError(message, code=code if code == "disconnected" else "protocol_error", provider="livekit") from None
+            raise TransportError(
+                message, code=code if code == "disconnected" else "protocol_error", provider="livekit"
+            ) from None
         waiting = self._commands[command] = asyncio.get_running_loop().create_future()
         try:
             return await waiting
@@ -400,9 +404,7 @@ class NativeDriver:
         self, *, identity: str, track_sid: str, segments: Sequence[TranscriptionPart]
     ) -> None:
         """See `RoomDriver`."""
-        parts = [
-            (each.id, each.text, each.start_time, each.end_time, each.final, each.language) for each in segments
-        ]
+        parts = [(each.id, each.text, each.start_time, each.end_time, each.final, each.language) for each in segments]
         await self._ask(
             lambda room: room.send_transcription(
                 identity=identity, track_sid=track_sid, segments=parts, destinations=[]

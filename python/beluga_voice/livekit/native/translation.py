@@ -19,7 +19,14 @@ from beluga_voice.livekit.enums import (
     TrackKind,
     TrackSource,
 )
-from beluga_voice.livekit.room_state import Joined, ParticipantInfo, ParticipantPermission, RoomInfo, StreamInfo, TrackInfo
+from beluga_voice.livekit.room_state import (
+    Joined,
+    ParticipantInfo,
+    ParticipantPermission,
+    RoomInfo,
+    StreamInfo,
+    TrackInfo,
+)
 
 __all__ = [
     "SOURCE_NAMES",
@@ -77,14 +84,18 @@ def room_info(room: Fields) -> RoomInfo:
 
 def participant_info(participant: Fields) -> ParticipantInfo:
     """A participant, without his tracks."""
-    details = (getattr(ParticipantKindDetail, f"PARTICIPANT_KIND_DETAIL_{name}", None) for name in participant["kind_details"])
+    details = (
+        getattr(ParticipantKindDetail, f"PARTICIPANT_KIND_DETAIL_{name}", None) for name in participant["kind_details"]
+    )
     return ParticipantInfo(
         identity=participant["identity"],
         sid=participant["sid"],
         name=participant["name"],
         metadata=participant["metadata"],
         attributes=dict(participant["attributes"]),
-        kind=getattr(ParticipantKind, f"PARTICIPANT_KIND_{participant['kind']}", ParticipantKind.PARTICIPANT_KIND_STANDARD),
+        kind=getattr(
+            ParticipantKind, f"PARTICIPANT_KIND_{participant['kind']}", ParticipantKind.PARTICIPANT_KIND_STANDARD
+        ),
         kind_details=tuple(int(detail) for detail in details if detail is not None),
         state=getattr(ParticipantState, f"PARTICIPANT_STATE_{participant['state']}"),
         joined_at_ms=participant["joined_ms"],
