@@ -23,15 +23,16 @@ __all__ = ["LocalBackend", "LocalCall", "LocalProvider", "RtpPacket"]
 
 
 class RtpPacket(NamedTuple):
-    """A packet of the agent's: 20 ms of sound."""
+    """A packet of the agent's: 20 ms of sound, or 10 of silence."""
 
     payload: bytes
+    """One byte where it stands for silence until the next packet."""
     sequence: int
     """Counts packets, from 0 and modulo 65536: one that is missing was lost because it was not read in time."""
     timestamp: int
-    """Counts time, from 0 and modulo 2**32, at the codec's RTP clock (48000 Hz for Opus)."""
+    """Where its sound begins: counts time, from 0 and modulo 2**32, at the codec's RTP clock (48000 Hz for Opus)."""
     marker: bool
-    """The first of a stretch without a gap in time."""
+    """The first of a talk spurt: what the agent says begins, or goes on after a gap in time."""
 
 
 class LocalCall:
@@ -104,7 +105,10 @@ class LocalCall:
     async def read_packet(self) -> RtpPacket | None:
         """The next packet of what the caller hears; None when the call is over. One reader at a time.
 
-        At most 640 ms of packets wait to be read; then new ones are lost, which `stats()` counts as
+        While the agent speaks there is one every 20 ms. After that come three of silence and then one of a single byte
+        every 400 ms: what has no packet is silence. 10 ms of it, as a packet, go ahead of what the agent says next.
+
+        At most 32 packets wait to be read, which is 640 ms of speech; then new ones are lost, which `stats()` counts as
         `packets_out_dropped`.
 
         Raises InvalidStateError when `output_codec` is "pcm".
