@@ -268,7 +268,7 @@ class Call:
     def read_packet(self) -> tuple[bytes, int, int, bool] | None:
         """The next packet, for output 'opus', to be sent now; None if there is none yet.
 
-        Payload, sequence number, RTP timestamp (both from 0), and whether it is the first of a stretch.
+        Payload, sequence number, RTP timestamp (both from 0), and whether it is the first of a talk spurt.
         """
 
     def want_packet(self) -> bool:
@@ -285,7 +285,8 @@ class Call:
         - `playout_gaps`: ticks in which an utterance in progress had nothing to play.
         - `frames_skipped`: of 10 ms, owed for over 20 ms and not sent; `audible_frames_skipped`: those with the
           agent's sound; `audible_gaps`: unbroken runs of these.
-        - `packets_out_dropped`: of the agent; the sender was too slow to take them.
+        - `packets_out_encoded`: of the agent; `packets_out_silent`: of the agent, standing for silence that was not
+          encoded; `packets_out_dropped`: of both, those that the sender was too slow to take.
         - `events_dropped`: nobody drained them; `commands_refused`: too many waited; `illegal_transitions`: 0, or a
           bug.
         - `frame_age_in_us_count`, `_sum`, `_max`: from a packet's arrival, or a sample's being written, to the tick
@@ -445,11 +446,11 @@ class ALaw:
 
 @final
 class OpusEncoder:
-    """Opus (RFC 6716), mono speech, 20 ms frames. Rates: 8000, 12000, 16000, 24000, 48000 Hz; complexity 0 to 10."""
+    """Opus (RFC 6716), mono speech. Rates: 8000, 12000, 16000, 24000, 48000 Hz; complexity 0 to 10."""
 
     def __new__(cls, *, sample_rate: int, complexity: int = 5, bitrate_bps: int = 24_000) -> OpusEncoder: ...
     def encode(self, pcm: Buffer) -> bytes:
-        """One frame of 20 ms. Raises CoreError `invalid_format` for another length."""
+        """One frame of 20 or 10 ms. Raises CoreError `invalid_format` for another length."""
 
 @final
 class OpusDecoder:

@@ -94,7 +94,10 @@ class LocalCall:
     async def read_packet(self) -> RtpPacket | None:
         """The next packet of what the caller hears; None when the call is over. One reader at a time.
 
-        At most 640 ms of packets wait to be read; then new ones are lost, which `stats()` counts as
+        While the agent speaks there is one every 20 ms. After that come three of silence and then one of a single byte
+        every 400 ms: what has no packet is silence. 10 ms of it, as a packet, go ahead of what the agent says next.
+
+        At most 32 packets wait to be read, which is 640 ms of speech; then new ones are lost, which `stats()` counts as
         `packets_out_dropped`: their sequence numbers are missing. Both numbers begin at 0.
 
         Raises InvalidStateError when `output_codec` is "pcm".

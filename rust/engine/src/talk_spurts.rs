@@ -3,8 +3,9 @@
 //! A sender who just stops is heard to: 260 ms of concealment. One that encodes silence for ever costs as much as a talker. So
 //! a few silent frames are encoded, which end the last sound and tell the receiver's decoder what silence is; then a packet
 //! without content says that nothing was lost, and again from time to time, so that nobody takes the sender for dead. A decoder
-//! fades in what comes after such a packet, as it does after loss; therefore a short encoded frame of silence goes ahead of
-//! the next sound.
+//! fades in what comes after such a packet, as it does after loss; therefore half a frame of silence, encoded, goes ahead of the
+//! next sound. The packet without content takes half a frame too, so that there is room for the other half where the sound begins
+//! in the next one.
 
 /// Silent frames that are encoded after the last sound.
 pub(crate) const ENCODED_SILENT_FRAMES: u8 = 3;
@@ -20,6 +21,7 @@ pub(crate) enum Sent {
     FrontAndFrame,
     /// The codec's packet of silence.
     SilencePacket,
+    /// No packet.
     Nothing,
 }
 
