@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const MAX_COMMANDS: usize = 1_024;
 /// Events that may wait. Whoever lets more come to wait is not there, and the room ends.
 pub const MAX_EVENTS: usize = 8_192;
-/// From as many on, events about speakers and quality are left out: the next one says it anew.
+/// From as many on, events about speakers and quality are left out (the next one says it anew), streams are not taken and calls
+/// refused.
 const SKIP_EVENTS_FROM: usize = 4_096;
 /// Bytes of data that may wait.
 pub const MAX_DATA_BYTES: usize = 1 << 20;
@@ -157,8 +158,9 @@ impl Desk {
         self.lock().abandoned
     }
 
-    pub(crate) fn is_outstanding(&self, id: CommandId) -> bool {
-        self.lock().outstanding.contains(&id)
+    /// Whether so many events wait that nothing is begun which would bring more.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.lock().events.len() >= SKIP_EVENTS_FROM
     }
 
     pub(crate) fn has_overflowed(&self) -> bool {
@@ -187,7 +189,11 @@ impl Desk {
         if let Some((bytes, reliable)) = data_of(&event) {
             if !papers.make_room(bytes) {
                 let dropped = &mut papers.dropped;
-                *if reliable { &mut dropped.reliable } else { &mut dropped.lossy } += 1;
+                *if reliable {
+                    &mut dropped.reliable
+                } else {
+                    &mut dropped.lossy
+                } += 1;
                 return;
             }
             papers.data_bytes += bytes;
@@ -219,10 +225,12 @@ impl Desk {
         papers.asked.clear();
         let failed = std::mem::take(&mut papers.outstanding);
         if !papers.abandoned {
-            papers.events.extend(failed.into_iter().map(|id| Event::Done {
-                id,
-                result: Err(error.clone()),
-            }));
+            papers
+                .events
+                .extend(failed.into_iter().map(|id| Event::Done {
+                    id,
+                    result: Err(error.clone()),
+                }));
             papers.events.push_back(last);
         }
         drop(papers);

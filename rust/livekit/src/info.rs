@@ -102,6 +102,8 @@ pub struct ParticipantInfo {
     pub permissions: Permissions,
     /// What its client understands: 1 RPC by streams, 2 streams of one packet.
     pub client_protocol: i32,
+    /// Its client unpacks streams.
+    pub unpacks: bool,
     /// What it publishes.
     pub tracks: Vec<TrackInfo>,
 }
@@ -170,6 +172,9 @@ impl ParticipantInfo {
         let kind = participant.kind();
         let state = participant.state();
         let kind_details = participant.kind_details().collect();
+        let unpacks = participant.capabilities().any(|capability| {
+            capability == proto::client_info::Capability::CapCompressionDeflateRaw
+        });
         let joined_ms = match participant.joined_at_ms {
             0 => participant.joined_at.saturating_mul(1_000),
             ms => ms,
@@ -186,6 +191,7 @@ impl ParticipantInfo {
             joined_ms,
             permissions: Permissions::from_wire(participant.permission.unwrap_or_default()),
             client_protocol: participant.client_protocol,
+            unpacks,
             tracks: participant
                 .tracks
                 .into_iter()

@@ -31,9 +31,7 @@ pub use command::{
 pub use config::{ClientInfo, RoomConfig};
 pub use desk::{MAX_COMMANDS, MAX_DATA_BYTES, MAX_EVENTS, Refused};
 pub use error::{ErrorCode, RoomError, RpcError};
-pub use event::{
-    ConnectionState, Data, Event, Outcome, RoomCounters, RoomStats, Snapshot,
-};
+pub use event::{ConnectionState, Data, Event, Outcome, RoomCounters, RoomStats, Snapshot};
 pub use handle::RoomHandle;
 pub use info::{
     ConnectionQuality, DisconnectReason, KindDetail, ParticipantInfo, ParticipantKind,
@@ -42,5 +40,5 @@ pub use info::{
 pub use peer_port::{LOSSY, PeerMaker, PeerPort, RELIABLE, RtcPeers, channels};
 pub use room::{Room, room};
 pub use stream::{
-    MAX_UNREAD_BYTES, StreamError, StreamInfo, StreamRead, StreamReader,
+    MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, StreamError, StreamInfo, StreamRead, StreamReader,
 };

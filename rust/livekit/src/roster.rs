@@ -366,10 +366,6 @@ impl Roster {
         self.remotes.values().map(|member| &member.info)
     }
 
-    pub(crate) fn identity_of(&self, sid: &str) -> Option<&str> {
-        self.identities.get(sid).map(String::as_str)
-    }
-
     /// A remote track and whose it is.
     pub(crate) fn track(&self, track_sid: &str) -> Option<(&str, &TrackInfo)> {
         let identity = self.owners.get(track_sid)?;

@@ -79,7 +79,10 @@ impl Sound {
     }
 
     /// Drops a door: none if there is none, otherwise what its peer is told, and which peer.
-    pub(crate) fn detach_input(&mut self, id: InputId) -> Option<Option<(Generation, PeerCommand)>> {
+    pub(crate) fn detach_input(
+        &mut self,
+        id: InputId,
+    ) -> Option<Option<(Generation, PeerCommand)>> {
         let door = self.inputs.remove(&id)?;
         Some(match door.place {
             Place::Here(_) => None,

@@ -3,10 +3,13 @@
 use crate::command::StreamContent;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What may lie unread of one stream. Past that it fails: nobody reads it.
 pub const MAX_UNREAD_BYTES: usize = 4 << 20;
+/// What may lie unread of all streams of a room together. Past that the one that wants more fails.
+pub const MAX_UNREAD_BYTES_IN_ALL: usize = 32 << 20;
 
 /// What a stream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +88,18 @@ struct Buffer {
     unwanted: bool,
 }
 
+/// Bytes that lie unread in all streams of a room.
+pub(crate) type Pool = Arc<AtomicUsize>;
+
 #[derive(Debug, Clone, Default)]
-struct Pipe(Arc<Mutex<Buffer>>);
+struct Pipe {
+    buffer: Arc<Mutex<Buffer>>,
+    pool: Pool,
+}
 
 impl Pipe {
     fn lock(&self) -> MutexGuard<'_, Buffer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,6 +113,7 @@ impl StreamReader {
         let mut buffer = self.0.lock();
         if let Some(piece) = buffer.pieces.pop_front() {
             buffer.unread -= piece.len();
+            self.0.pool.fetch_sub(piece.len(), Ordering::Relaxed);
             return StreamRead::Piece(piece);
         }
         match &buffer.end {
@@ -136,7 +146,8 @@ impl Drop for StreamReader {
         let mut buffer = self.0.lock();
         buffer.unwanted = true;
         buffer.pieces.clear();
-        buffer.unread = 0;
+        let unread = std::mem::take(&mut buffer.unread);
+        self.0.pool.fetch_sub(unread, Ordering::Relaxed);
     }
 }
 
@@ -157,8 +168,11 @@ pub(crate) enum Written {
     Unwanted,
 }
 
-pub(crate) fn stream_pipe() -> (StreamWriter, StreamReader) {
-    let pipe = Pipe::default();
+pub(crate) fn stream_pipe(pool: Pool) -> (StreamWriter, StreamReader) {
+    let pipe = Pipe {
+        buffer: Arc::default(),
+        pool,
+    };
     (StreamWriter(pipe.clone()), StreamReader(pipe))
 }
 
@@ -168,12 +182,15 @@ impl StreamWriter {
         if buffer.unwanted {
             return Written::Unwanted;
         }
-        if buffer.unread + piece.len() > MAX_UNREAD_BYTES {
-            return Written::Full;
-        }
         if piece.is_empty() {
             return Written::Kept;
         }
+        let in_all = self.0.pool.load(Ordering::Relaxed) + piece.len();
+        let here = buffer.unread + piece.len();
+        if here > MAX_UNREAD_BYTES || in_all > MAX_UNREAD_BYTES_IN_ALL {
+            return Written::Full;
+        }
+        self.0.pool.fetch_add(piece.len(), Ordering::Relaxed);
         buffer.unread += piece.len();
         buffer.pieces.push_back(piece);
         Self::awaited(&mut buffer)
@@ -181,6 +198,9 @@ impl StreamWriter {
 
     pub(crate) fn end(&self, end: Result<BTreeMap<String, String>, StreamError>) -> Written {
         let mut buffer = self.0.lock();
+        if buffer.unwanted {
+            return Written::Unwanted;
+        }
         buffer.end = Some(end);
         Self::awaited(&mut buffer)
     }

@@ -136,7 +136,10 @@ mod tests {
             kept.keep(0, sequence, vec![0; 10_000]);
         }
         assert!(kept.bytes <= MAX_KEPT_BYTES);
-        assert_eq!(kept.packets.back().map(|(sequence, ..)| *sequence), Some(200));
+        assert_eq!(
+            kept.packets.back().map(|(sequence, ..)| *sequence),
+            Some(200)
+        );
         kept.keep(KEPT_US, 201, vec![0; 10]);
         assert_eq!(kept.packets().count(), 1);
     }

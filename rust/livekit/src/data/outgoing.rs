@@ -1,8 +1,9 @@
 //! What waits to be sent as data, on two lanes: reliable and lossy. A lane hands a message over and waits until the peer has
-//! taken it, so that a slow connection is felt by whoever awaits a command.
+//! taken it, so that a slow connection is felt by whoever awaits a command. Streams take turns, a packet each.
 
 use crate::command::CommandId;
 use crate::data::numbering::Kept;
+use crate::data::stream_out::StreamOut;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::Outcome;
 use crate::peer_port::{LOSSY, RELIABLE};
@@ -23,22 +24,25 @@ pub(crate) struct Receipt {
     pub(crate) outcome: Outcome,
 }
 
+/// What takes its turn on a lane.
 #[derive(Debug)]
-struct Waiting {
-    packet: DataPacket,
-    receipt: Option<Receipt>,
+enum Turn {
+    Packet(Box<DataPacket>, Option<Receipt>),
+    /// The next packet of this stream.
+    Stream(String),
 }
 
+/// A message that the peer has been handed.
 #[derive(Debug)]
 struct Flying {
     channel: Channel,
-    packet: DataPacket,
+    packet: Box<DataPacket>,
     receipt: Option<Receipt>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<Waiting>,
+    turns: VecDeque<Turn>,
     in_flight: usize,
     open: bool,
 }
@@ -48,6 +52,9 @@ struct Lane {
 pub(crate) struct Outgoing {
     reliable: Lane,
     lossy: Lane,
+    /// Before all else on the reliable lane.
+    urgent: VecDeque<Turn>,
+    pub(super) streams: BTreeMap<String, StreamOut>,
     last_sequence: u32,
     last_ticket: u64,
     flying: BTreeMap<u64, Flying>,
@@ -58,23 +65,29 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn reliable(&mut self, packet: DataPacket, receipt: Option<Receipt>) {
-        self.reliable.waiting.push_back(Waiting { packet, receipt });
+        let turn = Turn::Packet(Box::new(packet), receipt);
+        self.reliable.turns.push_back(turn);
     }
 
     pub(crate) fn lossy(&mut self, packet: DataPacket, receipt: Option<Receipt>) {
-        self.lossy.waiting.push_back(Waiting { packet, receipt });
+        let turn = Turn::Packet(Box::new(packet), receipt);
+        self.lossy.turns.push_back(turn);
     }
 
-    /// Before all that waits: what the far side waits for.
+    /// Before all that waits: the far side's clock runs.
     pub(crate) fn urgent(&mut self, packet: DataPacket, receipt: Option<Receipt>) {
-        self.reliable
-            .waiting
-            .push_front(Waiting { packet, receipt });
+        let turn = Turn::Packet(Box::new(packet), receipt);
+        self.urgent.push_back(turn);
+    }
+
+    /// This stream has something to send, after it had nothing.
+    pub(super) fn take_turns(&mut self, stream_id: String) {
+        self.reliable.turns.push_back(Turn::Stream(stream_id));
     }
 
     /// Whether a packet fits into a message.
     pub(crate) fn check(packet: &DataPacket, limit: usize) -> Result<(), RoomError> {
-        // Its number and what the length of it may grow by.
+        // Its number is not in it yet.
         let size = packet.encoded_len() + 8;
         if size <= limit {
             return Ok(());
@@ -106,9 +119,8 @@ impl Outgoing {
         if self.reliable.open
             && let Some(message) = self.again.pop_front()
         {
-            self.last_ticket += 1;
             return Some(PeerCommand::Send {
-                ticket: self.last_ticket,
+                ticket: self.ticket(),
                 channel: RELIABLE,
                 message,
             });
@@ -116,31 +128,32 @@ impl Outgoing {
         self.next_of(RELIABLE).or_else(|| self.next_of(LOSSY))
     }
 
+    fn ticket(&mut self) -> u64 {
+        self.last_ticket += 1;
+        self.last_ticket
+    }
+
     fn next_of(&mut self, channel: Channel) -> Option<PeerCommand> {
         let lane = self.lane(channel)?;
         if !lane.open || lane.in_flight >= IN_FLIGHT {
             return None;
         }
-        let Waiting {
-            mut packet,
-            receipt,
-        } = lane.waiting.pop_front()?;
-        lane.in_flight += 1;
+        let (mut packet, receipt) = self.next_packet(channel)?;
         if channel == RELIABLE {
             self.last_sequence += 1;
             packet.sequence = self.last_sequence;
         }
+        if let Some(lane) = self.lane(channel) {
+            lane.in_flight += 1;
+        }
         let message = packet.encode_to_vec();
-        self.last_ticket += 1;
-        let ticket = self.last_ticket;
-        self.flying.insert(
-            ticket,
-            Flying {
-                channel,
-                packet,
-                receipt,
-            },
-        );
+        let ticket = self.ticket();
+        let flying = Flying {
+            channel,
+            packet,
+            receipt,
+        };
+        self.flying.insert(ticket, flying);
         Some(PeerCommand::Send {
             ticket,
             channel,
@@ -148,25 +161,56 @@ impl Outgoing {
         })
     }
 
+    fn next_packet(&mut self, channel: Channel) -> Option<(Box<DataPacket>, Option<Receipt>)> {
+        loop {
+            let urgent = match channel {
+                RELIABLE => self.urgent.pop_front(),
+                _ => None,
+            };
+            let turn = match urgent {
+                Some(turn) => turn,
+                None => self.lane(channel)?.turns.pop_front()?,
+            };
+            match turn {
+                Turn::Packet(packet, receipt) => return Some((packet, receipt)),
+                Turn::Stream(id) => {
+                    // It may have been taken back meanwhile.
+                    let Some(stream) = self.streams.get_mut(&id) else {
+                        continue;
+                    };
+                    let Some((packet, receipt)) = stream.next() else {
+                        continue;
+                    };
+                    if stream.has_ended() {
+                        self.streams.remove(&id);
+                    } else if stream.has_more() {
+                        self.take_turns(id);
+                    }
+                    return Some((Box::new(packet), receipt));
+                }
+            }
+        }
+    }
+
     /// The peer has taken a message, or never will: whose command that concerns.
     pub(crate) fn sent(&mut self, now_us: u64, ticket: u64, taken: bool) -> Option<Receipt> {
         let flying = self.flying.remove(&ticket)?;
         let lane = self.lane(flying.channel)?;
         lane.in_flight = lane.in_flight.saturating_sub(1);
-        if !taken && flying.channel == RELIABLE {
-            // Its channel is closed; what comes in its place gets it with a number of its own.
-            lane.open = false;
-            lane.waiting.push_front(Waiting {
-                packet: flying.packet,
-                receipt: flying.receipt,
-            });
-            return None;
+        if flying.channel != RELIABLE {
+            return flying.receipt;
         }
-        if flying.channel == RELIABLE {
+        if taken {
             let message = flying.packet.encode_to_vec();
             self.kept.keep(now_us, flying.packet.sequence, message);
+            flying.receipt
+        } else {
+            // The channel is closed: what comes in its place gets it, with a number of its own.
+            lane.open = false;
+            lane.turns
+                .push_front(Turn::Packet(flying.packet, flying.receipt));
+            None
         }
-        flying.receipt
     }
 
     /// Signalling was resumed: the server has everything up to this number, and gets the rest again.
@@ -178,40 +222,68 @@ impl Outgoing {
         self.again = self.kept.packets().map(<[u8]>::to_vec).collect();
     }
 
-    /// Another peer takes over in a new session: numbers begin anew, and what was not taken goes first.
-    pub(crate) fn rejoined(&mut self) {
+    /// Another peer takes over in a new session: numbers begin anew, and what was not taken goes first. Streams that were
+    /// under way have failed, for to the others their sender has left; gives whose commands that concerns.
+    pub(crate) fn rejoined(&mut self) -> Vec<CommandId> {
         self.kept.clear();
         self.again.clear();
         self.last_sequence = 0;
         for (_, flying) in std::mem::take(&mut self.flying).into_iter().rev() {
-            let waiting = Waiting {
-                packet: flying.packet,
-                receipt: flying.receipt,
-            };
+            let turn = Turn::Packet(flying.packet, flying.receipt);
             if let Some(lane) = self.lane(flying.channel) {
-                lane.waiting.push_front(waiting);
+                lane.turns.push_front(turn);
             }
         }
         for lane in [&mut self.reliable, &mut self.lossy] {
             (lane.in_flight, lane.open) = (0, false);
         }
+        let begun: Vec<String> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.has_begun())
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut failed: Vec<CommandId> = begun
+            .iter()
+            .filter_map(|id| self.streams.remove(id))
+            .flat_map(|stream| stream.commands())
+            .collect();
+        // Their last packets, where those had not been taken.
+        self.reliable.turns.retain(|turn| match turn {
+            Turn::Packet(packet, receipt) => {
+                let of = crate::data::stream_out::stream_of(packet);
+                let orphaned = of.is_some_and(|id| begun.iter().any(|begun| begun == id));
+                if orphaned {
+                    failed.extend(receipt.as_ref().map(|receipt| receipt.command));
+                }
+                !orphaned
+            }
+            Turn::Stream(_) => true,
+        });
+        failed
     }
 
-    /// There is no connection: lossy packets are worth nothing when it is back. Their commands are done.
+    /// There is no connection: lossy packets are worth nothing when it is back. Gives what their commands come to.
     pub(crate) fn drop_lossy(&mut self) -> Vec<Option<Receipt>> {
-        let waiting = std::mem::take(&mut self.lossy.waiting);
-        waiting.into_iter().map(|waiting| waiting.receipt).collect()
+        let turns = std::mem::take(&mut self.lossy.turns);
+        turns
+            .into_iter()
+            .map(|turn| match turn {
+                Turn::Packet(_, receipt) => receipt,
+                Turn::Stream(_) => None,
+            })
+            .collect()
     }
 
-    /// Nobody awaits it any more: what was not handed over yet is not sent.
-    pub(crate) fn cancel(&mut self, command: CommandId) {
-        for lane in [&mut self.reliable, &mut self.lossy] {
-            lane.waiting.retain(|waiting| {
-                waiting
-                    .receipt
-                    .as_ref()
-                    .is_none_or(|receipt| receipt.command != command)
-            });
-        }
+    /// Nobody awaits it any more: what was not handed over yet is not sent. Gives the commands that fail with it.
+    pub(crate) fn cancel(&mut self, command: CommandId) -> Vec<CommandId> {
+        let wanted = |turn: &Turn| match turn {
+            Turn::Packet(_, Some(receipt)) => receipt.command != command,
+            _ => true,
+        };
+        self.urgent.retain(wanted);
+        self.reliable.turns.retain(wanted);
+        self.lossy.turns.retain(wanted);
+        self.cancel_stream(command)
     }
 }

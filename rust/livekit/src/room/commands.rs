@@ -32,6 +32,16 @@ fn wrong(code: ErrorCode, why: impl Into<String>) -> Now {
     Some(Err(RoomError::new(code, why)))
 }
 
+/// The answer comes later, unless it could not even begin.
+fn later(begun: Result<(), RoomError>) -> Now {
+    begun.err().map(Err)
+}
+
+fn receipt(command: CommandId) -> Receipt {
+    let outcome = Outcome::Done;
+    Receipt { command, outcome }
+}
+
 impl Room {
     /// Takes what was asked since the last time.
     pub(super) fn obey(&mut self) {
@@ -217,7 +227,47 @@ impl Room {
                 });
                 None
             }
-            _ => wrong(ErrorCode::InvalidState, "not yet"),
+            Command::Call {
+                destination,
+                method,
+                payload,
+                response_timeout_ms,
+                round_trip_ms,
+            } => {
+                let times = (response_timeout_ms, round_trip_ms);
+                later(self.call(id, destination, method, payload, times))
+            }
+            Command::RegisterMethod(method) => {
+                self.rpc.methods.insert(method);
+                DONE
+            }
+            Command::UnregisterMethod(method) => {
+                self.rpc.methods.remove(&method);
+                DONE
+            }
+            Command::Reply { request, result } => later(self.reply(id, request, result)),
+            Command::OpenStream(options) => later(self.open_stream(id, options)),
+            Command::WriteStream { stream_id, content } => {
+                if content.is_empty() {
+                    return DONE;
+                }
+                let receipt = receipt(id);
+                later(self.outgoing.write_stream(&stream_id, content, receipt))
+            }
+            Command::CloseStream {
+                stream_id,
+                reason,
+                attributes,
+            } => {
+                let receipt = receipt(id);
+                let closed = self
+                    .outgoing
+                    .close_stream(&stream_id, reason, attributes, receipt);
+                later(closed)
+            }
+            Command::SendStream { options, content } => {
+                later(self.send_stream(id, options, content))
+            }
         }
     }
 
@@ -225,7 +275,9 @@ impl Room {
         if let Some(track) = self.publications.by_command(id) {
             self.take_back(track, None);
         }
-        self.outgoing.cancel(id);
+        let with_it = self.outgoing.cancel(id);
+        self.commands_failed(&with_it, "the stream was cancelled before it was opened");
+        self.rpc.cancel(id);
         self.updates.retain(|_, (command, _)| *command != id);
         self.stats.retain(|command| *command != id);
         // Whoever asked to leave leaves; he only does not wait for it.
@@ -352,10 +404,7 @@ impl Room {
         if let Err(error) = Outgoing::check(&packet, MAX_MESSAGE_BYTES) {
             return Some(Err(error));
         }
-        let receipt = Some(Receipt {
-            command: id,
-            outcome: Outcome::Done,
-        });
+        let receipt = Some(receipt(id));
         if reliable {
             self.outgoing.reliable(packet, receipt);
         } else {
@@ -407,11 +456,12 @@ impl Room {
             let why = "the server did not publish the track in time";
             self.take_back(track, Some(RoomError::new(ErrorCode::Timeout, why)));
         }
-        let overdue: Vec<CommandId> = self
-            .updates
-            .extract_if(.., |_, (_, due_us)| *due_us <= now_us)
-            .map(|(_, (command, _))| command)
-            .collect();
+        let mut overdue = Vec::new();
+        self.updates.retain(|_, (command, due_us)| {
+            let waits = *due_us > now_us;
+            overdue.extend((!waits).then_some(*command));
+            waits
+        });
         for command in overdue {
             let why = "the server did not answer in time";
             self.out

@@ -472,6 +472,7 @@ impl Room {
             .say(Event::ConnectionStateChanged(ConnectionState::Disconnected));
         self.orders.push_back(WireOrder::Close);
         self.peers.drop_all();
+        self.incoming.room_over();
         self.phase = Phase::Over;
         let over = error.clone().unwrap_or_else(RoomError::over);
         self.out.desk.close(
@@ -488,6 +489,7 @@ impl Room {
         self.phase_time_passed();
         self.pulse();
         self.answers_overdue();
+        self.calls_overdue();
     }
 
     fn phase_time_passed(&mut self) {
@@ -588,6 +590,7 @@ impl Room {
         due.extend(self.peers.due_us());
         due.extend(self.publications.due_us());
         due.extend(self.subscriptions.due_us());
+        due.extend(self.rpc.due_us());
         due.extend(self.updates.values().map(|(_, us)| *us).min());
         due.into_iter().min().unwrap_or(u64::MAX)
     }

@@ -48,6 +48,7 @@ impl Room {
             os: client.os.clone(),
             os_version: client.os_version.clone(),
             client_protocol: CLIENT_PROTOCOL,
+            capabilities: vec![proto::client_info::Capability::CapCompressionDeflateRaw as i32],
             ..Default::default()
         }
     }

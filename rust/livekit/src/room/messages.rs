@@ -1,20 +1,15 @@
 //! What the server says.
 
 use super::Room;
-use super::course::Phase;
-use crate::command::{ChatMessage, LocalTrackId, TranscriptionSegment};
+use crate::command::LocalTrackId;
 use crate::error::{ErrorCode, RoomError};
-use crate::event::{Data, Event, Outcome};
+use crate::event::{Event, Outcome};
 use crate::info::{TrackInfo, TrackType};
-use crate::peer_port::RELIABLE;
 use beluga_engine::Secret;
-use beluga_webrtc::Channel;
 use livekit_protocol as proto;
-use livekit_protocol::data_packet::Value;
 use livekit_protocol::request_response::{Reason, Request as Echo};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
-use prost::Message as _;
 
 impl Room {
     pub(super) fn server_said(&mut self, message: Message) {
@@ -33,7 +28,9 @@ impl Room {
             Message::Answer(answer) => {
                 if let Some(slot) = &mut self.peers.current {
                     let command = slot.negotiation.answered(answer);
-                    command.into_iter().for_each(|command| self.peers.ask(command));
+                    command
+                        .into_iter()
+                        .for_each(|command| self.peers.ask(command));
                 }
             }
             Message::Trickle(trickle) => {
@@ -41,7 +38,9 @@ impl Room {
                     && let Some(slot) = &mut self.peers.current
                 {
                     let command = slot.negotiation.candidate(candidate);
-                    command.into_iter().for_each(|command| self.peers.ask(command));
+                    command
+                        .into_iter()
+                        .for_each(|command| self.peers.ask(command));
                 }
             }
             Message::MediaSectionsRequirement(required) => {
@@ -198,7 +197,10 @@ impl Room {
         self.out
             .signals
             .retain(|message| !matches!(message, Request::AddTrack(add) if add.cid == removed.cid));
-        removed.event.into_iter().for_each(|event| self.out.say(event));
+        removed
+            .event
+            .into_iter()
+            .for_each(|event| self.out.say(event));
         if let Some(command) = removed.command {
             let error = error.unwrap_or_else(|| {
                 RoomError::new(ErrorCode::ContextCanceled, "the track was taken back")
@@ -259,68 +261,6 @@ impl Room {
                 subscribe,
                 participant_tracks: participant_tracks.into_iter().collect(),
             }));
-    }
-
-    /// A message came on a channel for data.
-    pub(super) fn data_received(&mut self, channel: Channel, message: &[u8]) {
-        let Ok(packet) = proto::DataPacket::decode(message) else {
-            self.out.counters.packets_unreadable += 1;
-            return;
-        };
-        let reliable = channel == RELIABLE;
-        let known = reliable
-            && !self.received.is_new(
-                self.out.now_us,
-                &packet.participant_sid,
-                packet.sequence,
-            );
-        if known {
-            self.out.counters.packets_repeated += 1;
-            return;
-        }
-        let identity = Some(packet.participant_identity).filter(|identity| !identity.is_empty());
-        match packet.value {
-            Some(Value::User(user)) => self.out.say(Event::Data(Data {
-                payload: user.payload,
-                topic: user.topic,
-                reliable,
-                identity,
-            })),
-            Some(Value::SipDtmf(dtmf)) => self.out.say(Event::Dtmf {
-                identity,
-                code: dtmf.code,
-                digit: dtmf.digit,
-            }),
-            Some(Value::Transcription(transcription)) => self.out.say(Event::Transcription {
-                identity: transcription.transcribed_participant_identity,
-                track_sid: transcription.track_id,
-                segments: transcription.segments.into_iter().map(segment).collect(),
-            }),
-            Some(Value::ChatMessage(chat)) => self.out.say(Event::Chat {
-                identity,
-                message: ChatMessage {
-                    id: chat.id,
-                    timestamp_ms: chat.timestamp,
-                    edited_ms: chat.edit_timestamp,
-                    message: chat.message,
-                    deleted: chat.deleted,
-                    generated: chat.generated,
-                },
-            }),
-            Some(Value::EncryptedPacket(_)) => self.out.counters.packets_encrypted += 1,
-            _ => {}
-        }
-    }
-}
-
-fn segment(segment: proto::TranscriptionSegment) -> TranscriptionSegment {
-    TranscriptionSegment {
-        id: segment.id,
-        text: segment.text,
-        start_time: segment.start_time,
-        end_time: segment.end_time,
-        is_final: segment.r#final,
-        language: segment.language,
     }
 }
 

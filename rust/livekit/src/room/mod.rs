@@ -3,8 +3,10 @@
 //! The files beside this one hold its parts: `course` the way into the room, back into it and out of it; `messages` what the
 //! server says; `peers` the connection for sound and data; `commands` what is asked of it.
 
+mod calls;
 mod commands;
 mod course;
+mod data;
 mod greeting;
 mod messages;
 mod peers;
@@ -13,8 +15,10 @@ mod refusal;
 use crate::address::Address;
 use crate::command::{CommandId, TrackPermission};
 use crate::config::RoomConfig;
+use crate::data::incoming::Incoming;
 use crate::data::numbering::Received;
 use crate::data::outgoing::Outgoing;
+use crate::data::rpc::Rpc;
 use crate::desk::Desk;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::Event;
@@ -109,6 +113,8 @@ pub struct Room {
     sound: Sound,
     outgoing: Outgoing,
     received: Received,
+    incoming: Incoming,
+    rpc: Rpc,
     /// Changes of ourselves that the server has not answered, by their number.
     updates: BTreeMap<u32, (CommandId, u64)>,
     last_update: u32,
@@ -165,6 +171,8 @@ pub fn room(
         sound: Sound::default(),
         outgoing: Outgoing::default(),
         received: Received::default(),
+        incoming: Incoming::default(),
+        rpc: Rpc::default(),
         updates: BTreeMap::new(),
         last_update: 0,
         stats: Vec::new(),
@@ -212,6 +220,12 @@ impl Room {
                     }
                 }
                 Event::TrackPublished { info, .. } => self.decline_video(info.sid.clone(), info),
+                Event::ParticipantDisconnected { identity, sid, .. } => {
+                    let (identity, sid) = (identity.clone(), sid.clone());
+                    self.out.say(event);
+                    self.sender_left(&identity, &sid);
+                    continue;
+                }
                 _ => {}
             }
             self.out.say(event);
@@ -221,9 +235,7 @@ impl Room {
 
     /// What we hear after sections, tracks or wishes have changed.
     fn hear(&mut self) {
-        let events = self
-            .subscriptions
-            .reconcile(self.out.now_us, &self.roster);
+        let events = self.subscriptions.reconcile(self.out.now_us, &self.roster);
         for event in events {
             self.out.say(event);
         }

@@ -159,7 +159,11 @@ impl Room {
         let (port, peer) = self.peers.maker.make();
         self.orders.push_back(WireOrder::Drive(peer));
         self.publications.forget_places();
-        self.outgoing.rejoined();
+        let broken = self.outgoing.rejoined();
+        self.commands_failed(
+            &broken,
+            "the room was joined anew while the stream was open",
+        );
         self.subscriptions.hold();
         // They are part of the join.
         self.out
@@ -348,7 +352,7 @@ impl Room {
             lossy_dropped: dropped.lossy,
             reliable_dropped: dropped.reliable,
             events_skipped: dropped.skipped,
-            ignored: self.out.counters.ignored + self.roster.ignored,
+            ignored: self.roster.ignored + self.incoming.ignored,
             ..self.out.counters
         }
     }
