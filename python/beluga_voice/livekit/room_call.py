@@ -77,6 +77,12 @@ class RoomCall:
         self._transcription = transcription
         self._text_input = text_input
         self._opened = False
+        self._served: str | None = None
+
+    @property
+    def served_identity(self) -> str | None:
+        """Whom the session serves; None as long as it waits for somebody."""
+        return self._served
 
     async def open(self, settings: CallSettings, events: CallEvents) -> RoomOpenCall:
         """Waits for the caller, publishes the agent's voice, and waits until he listens. For `VoiceSession.start`.
@@ -90,6 +96,7 @@ class RoomCall:
         mirror = mirror_of(self.room)
         identity = await self._caller(mirror)
         mirror.served.append(identity)
+        self._served = identity
         try:
             return await self._answer(identity, mirror, settings, events)
         except BaseException:

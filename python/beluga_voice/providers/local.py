@@ -10,7 +10,7 @@ from beluga_voice.backend import ConfigField, ProviderCapabilities, config_field
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ConfigError, InvalidStateError, SessionError
 from beluga_voice.rtp_packet import RtpPacket
-from beluga_voice.session import VoiceSession
+from beluga_voice.session_book import SessionBook, backend_stats
 from beluga_voice.validation import Options
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from beluga_voice.call_link import CallLink, Waiter
     from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.events import SessionEvent
+    from beluga_voice.session import VoiceSession
     from beluga_voice.transport import CallEvents, CallSettings
 
 __all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
@@ -163,7 +164,7 @@ class LocalBackend:
 
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
-        self._sessions: dict[str, VoiceSession] = {}
+        self._book = SessionBook(config, "local")
 
     @property
     def config(self) -> BackendConfig:
@@ -175,42 +176,23 @@ class LocalBackend:
 
         Raises SessionError session_limit_exceeded, and what a wrong configuration raises.
         """
-        self._forget_closed()
-        limit = self._config.max_concurrent_sessions
-        if limit and len(self._sessions) >= limit:
-            raise SessionError(
-                f"{len(self._sessions)} sessions are open: allowed: {limit} (max_concurrent_sessions)",
-                code="session_limit_exceeded",
-                provider="local",
-                operation="create_session",
-            )
-        session = VoiceSession.from_config(config, self._config)
-        self._sessions[session.id] = session
-        return session
+        return self._book.create(config)
 
     def get_session(self, session_id: str) -> VoiceSession:
         """The open session of that id. Raises SessionError session_not_found."""
-        self._forget_closed()
-        try:
-            return self._sessions[session_id]
-        except KeyError:
-            raise SessionError(
-                f"no session {session_id!r} is open", code="session_not_found", provider="local"
-            ) from None
+        return self._book.get(session_id)
 
     def list_sessions(self) -> list[VoiceSession]:
         """The open sessions, oldest first."""
-        self._forget_closed()
-        return list(self._sessions.values())
+        return self._book.open
 
     async def close_session(self, session_id: str) -> None:
         """Ends one session. Raises SessionError session_not_found."""
-        await self.get_session(session_id).aclose()
-        self._forget_closed()
+        await self._book.get(session_id).aclose()
 
     async def aclose(self) -> None:
         """Ends every session."""
-        await asyncio.gather(*(session.aclose() for session in self.list_sessions()))
+        await self._book.aclose()
 
     def stats(self) -> dict[str, Any]:
         """What the engine did (see `_core.Engine.stats`), and what its loops and this backend's sessions did.
@@ -218,23 +200,7 @@ class LocalBackend:
         `loops` holds the lag of each event loop; `totals` the counters of the open sessions, added up, and of each
         `..._max` the greatest; `backend_sessions` says how many those are.
         """
-        from beluga_voice._engine import engine
-        from beluga_voice._loop import loop_stats
-
-        self._forget_closed()
-        with translated():
-            stats: dict[str, Any] = engine().stats()
-        totals: dict[str, int] = {}
-        for session in self._sessions.values():
-            for name, value in session.stats().items():
-                if name.endswith("_max"):
-                    totals[name] = max(totals.get(name, 0), value)
-                elif not name.startswith("loop_"):  # a loop's counts are not its sessions' to add up
-                    totals[name] = totals.get(name, 0) + value
-        return {**stats, "backend_sessions": len(self._sessions), "loops": loop_stats(), "totals": totals}
-
-    def _forget_closed(self) -> None:
-        self._sessions = {name: each for name, each in self._sessions.items() if not each.is_over}
+        return backend_stats(self._book)
 
 
 class LocalProvider:

@@ -50,6 +50,8 @@ _FINAL = frozenset(
     }
 )
 
+# How long the SDK collects changes before it tells the server of them, and has then told it, in seconds.
+_RENEGOTIATION_S = 0.25
 # Between attempts to join anew, in seconds.
 _REJOIN_DELAYS_S = (0.0, 0.3, 1.2, 2.7, 4.8)
 
@@ -87,6 +89,7 @@ class SdkDriver:
         self._rpc_waiting: dict[int, asyncio.Future[str | None]] = {}
         self._rpc_numbers = itertools.count(1)
         self._rejoins = 0
+        self._unpublished_at = -_RENEGOTIATION_S
 
     # -- connection -----------------------------------------------------------------------------------------------
 
@@ -102,6 +105,9 @@ class SdkDriver:
         """See `RoomDriver`."""
         self._leaving = True
         if self._room is not None:
+            # libwebrtc is still being told of a track that is gone: to end it in the midst of that is an error in its
+            # log, and on the screen.
+            await asyncio.sleep(self._unpublished_at + _RENEGOTIATION_S - asyncio.get_running_loop().time())
             await self._room.disconnect(reason=reason)
         self._end(reason)
         await self._tasks.cancel()
@@ -289,6 +295,7 @@ class SdkDriver:
         with _translated("unpublish_track"):
             await self._local.unpublish_track(sid)
         self._published.pop(sid, None)
+        self._unpublished_at = asyncio.get_running_loop().time()
 
     def set_track_muted(self, sid: str, *, muted: bool) -> None:
         """See `RoomDriver`."""
