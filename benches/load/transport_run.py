@@ -63,9 +63,7 @@ async def measure(
     lost = of_near.packets_lost + of_far.packets_lost - sum(each.packets_lost for each in before)
     for listens, now_heard, heard_before in ((hears, of_near, before[0]), (speaks, of_far, before[1])):
         heard_s = (now_heard.frames_heard - heard_before.frames_heard) * FRAME_S / run.rooms
-        assert not listens or heard_s > seconds / 2, (
-            f"only {heard_s:.1f} s of {took_s:.1f} s were heard"
-        )
+        assert not listens or heard_s > seconds / 2, f"only {heard_s:.1f} s of {took_s:.1f} s were heard"
     late_ms, caller_late_ms = _p99(of_near.late_ms), _p99(of_far.late_ms)
     return {
         "who": run.who,
