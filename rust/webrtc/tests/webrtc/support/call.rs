@@ -256,18 +256,20 @@ impl Call {
     }
 
     /// A door that packets of this section go to.
-    pub fn loudspeaker(&self, id: u32, mid: &Mid) -> Speaker {
+    pub fn loudspeaker(&mut self, id: u32, mid: &Mid) -> Speaker {
         let (speaker, input) = loudspeaker();
         self.command(PeerCommand::AttachInput(InputId(id), input));
         self.command(PeerCommand::BindInput(InputId(id), Some(mid.clone())));
+        self.run_ms(10);
         speaker
     }
 
     /// A door whose packets go out on this section.
-    pub fn microphone(&self, id: u32, mid: &Mid) -> Microphone {
+    pub fn microphone(&mut self, id: u32, mid: &Mid) -> Microphone {
         let (microphone, output) = microphone();
         self.command(PeerCommand::AttachOutput(OutputId(id), output));
         self.command(PeerCommand::BindOutput(OutputId(id), Some(mid.clone())));
+        self.run_ms(10);
         microphone
     }
 
