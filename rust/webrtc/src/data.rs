@@ -2,13 +2,13 @@
 
 use crate::command::{Channel, ChannelSpec};
 use crate::event::PeerEvent;
-use crate::exchange::Exchange;
+use crate::exchange::{EVENTS_WAITING, Exchange};
 use std::collections::VecDeque;
 use str0m::Rtc;
 use str0m::change::SdpApi;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 
-/// The longest message.
+/// The longest message, in bytes; the shortest has one.
 pub const MAX_MESSAGE_BYTES: usize = 64_000;
 /// Bytes that are buffered on a reliable channel before a message has to wait; as many may wait.
 pub const RELIABLE_BUFFER_BYTES: usize = 1 << 20;
@@ -18,10 +18,12 @@ pub const LOSSY_BUFFER_BYTES: usize = 256 << 10;
 pub const INCOMING_BYTES: usize = 1 << 20;
 /// Of those, bytes that lie in the handle's queue; the rest can still be dropped.
 const QUEUED_BYTES: usize = 256 << 10;
-/// Bytes that SCTP is given at a time: what it may send at once when a window opens, 110 datagrams.
-pub(crate) const SCTP_BUFFER_BYTES: usize = 128 << 10;
-/// Bytes that are written in one tick: 6.4 MB/s.
-const BYTES_PER_TICK: usize = 64 << 10;
+/// A channel's bytes that SCTP has at a time: what it may send at once when a window opens, 57 datagrams.
+const IN_SCTP_BYTES: usize = 64 << 10;
+/// Bytes that all channels together may have in SCTP: not less than two of them ever want.
+pub(crate) const SCTP_BUFFER_BYTES: usize = 4 * IN_SCTP_BYTES;
+/// Bytes that are written in one tick, or one message: 3.2 MB/s, 28 datagrams.
+pub(crate) const BYTES_PER_TICK: usize = 32 << 10;
 /// Channels of the same label that the other side may open beside ours.
 const MAX_TWINS: usize = 4;
 
@@ -204,7 +206,7 @@ impl DataChannels {
             self.held_bytes -= message.len();
             say(PeerEvent::Message { channel, message });
         }
-        if self.held.is_empty() {
+        if exchange.waiting() < EVENTS_WAITING {
             for (index, channel) in self.channels.iter_mut().enumerate() {
                 let count = std::mem::take(&mut channel.dropped);
                 if count > 0 {
@@ -238,7 +240,9 @@ impl DataChannels {
         } else {
             channel.waiting_bytes + message.len() <= RELIABLE_BUFFER_BYTES
         };
-        if channel.state == State::Closed || message.len() > MAX_MESSAGE_BYTES || !fits {
+        // An empty one str0m swallows.
+        let sendable = (1..=MAX_MESSAGE_BYTES).contains(&message.len());
+        if channel.state == State::Closed || !sendable || !fits {
             return say(refused);
         }
         channel.waiting_bytes += message.len();
@@ -249,27 +253,14 @@ impl DataChannels {
     /// Writes what one tick allows. True where something was written.
     pub(crate) fn write(&mut self, rtc: &mut Rtc, say: &mut impl FnMut(PeerEvent)) -> bool {
         let mut left = BYTES_PER_TICK;
-        for channel in &mut self.channels {
-            let Some(id) = channel.id.filter(|_| channel.state == State::Open) else {
-                continue;
-            };
-            while let Some(message) = channel.taken.front()
-                && left > 0
-            {
-                let Some(mut sctp) = rtc.channel(id) else {
-                    break;
-                };
-                match sctp.write(true, message) {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    // The other side takes no message as long as this.
-                    Err(_) => {}
+        // Lossy ones are short and late soon: they do not stand behind a file.
+        for lossy in [true, false] {
+            for channel in &mut self.channels {
+                if channel.is_lossy() == lossy {
+                    channel.write(rtc, &mut left);
+                    channel.take(rtc, say);
                 }
-                left = left.saturating_sub(message.len());
-                channel.taken_bytes -= message.len();
-                channel.taken.pop_front();
             }
-            channel.take(rtc, say);
         }
         left < BYTES_PER_TICK
     }
@@ -292,6 +283,30 @@ impl DataChannels {
 }
 
 impl DataChannel {
+    /// Gives SCTP what it may have, until `left` bytes are used up.
+    fn write(&mut self, rtc: &mut Rtc, left: &mut usize) {
+        let Some(id) = self.id.filter(|_| self.state == State::Open) else {
+            return;
+        };
+        while let Some(message) = self.taken.front()
+            && *left > 0
+        {
+            let Some(mut sctp) = rtc.channel(id) else {
+                return;
+            };
+            if sctp.buffered_amount() + message.len() > IN_SCTP_BYTES {
+                return;
+            }
+            // An error is the other side's: it takes no message as long as this, which is then lost.
+            if let Ok(false) = sctp.write(true, message) {
+                return;
+            }
+            *left = left.saturating_sub(message.len());
+            self.taken_bytes -= message.len();
+            self.taken.pop_front();
+        }
+    }
+
     /// Takes messages that waited, as far as there is room.
     fn take(&mut self, rtc: &mut Rtc, say: &mut impl FnMut(PeerEvent)) {
         if self.waiting.is_empty() {

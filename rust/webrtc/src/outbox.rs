@@ -1,5 +1,6 @@
 //! Datagrams that wait to be sent: sound before data.
 
+use crate::repeats::Repeats;
 use beluga_engine::{Carrier, Datagram};
 use std::collections::VecDeque;
 use str0m::net::{Protocol, Transmit};
@@ -45,8 +46,13 @@ impl Outbox {
         }
     }
 
-    /// Gives everything, and how many bytes it was.
-    pub(crate) fn send(&mut self, transmit: &mut dyn FnMut(Datagram<'_>)) -> u64 {
+    /// Sends everything; sound is kept for who misses it. Gives how many bytes it was.
+    pub(crate) fn send(
+        &mut self,
+        now_us: u64,
+        repeats: &mut Repeats,
+        transmit: &mut dyn FnMut(Datagram<'_>),
+    ) -> u64 {
         let mut bytes = 0;
         for one in self.sound.drain(..).chain(self.data.drain(..)) {
             let carrier = match one.proto {
@@ -61,6 +67,7 @@ impl Outbox {
                 remote: one.destination,
                 payload: &one.contents,
             });
+            repeats.keep(now_us, one);
         }
         bytes
     }

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Receive {
         /// It was said that packets come and nothing is bound.
         unbound_told: bool,
+        /// The streams that the last answer announced for it.
+        sources: Vec<u32>,
     },
 }
 
@@ -34,6 +36,8 @@ pub(crate) struct Section {
     pub(crate) wanted: bool,
     /// Opus, as the other side numbers it; none before the answer, or where it takes no Opus.
     pub(crate) payload_type: Option<Pt>,
+    /// Whether packets that were missed are asked for again. RFC 4585, section 4.2.
+    pub(crate) repeats: bool,
 }
 
 impl Section {
