@@ -18,6 +18,7 @@ mod numbering;
 mod outbox;
 mod peer;
 mod repeats;
+mod rtc;
 mod section;
 mod sound_in;
 mod sound_out;

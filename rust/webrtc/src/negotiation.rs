@@ -288,8 +288,10 @@ impl Negotiation {
     /// What the answer settled.
     fn learn(&mut self, rtc: &mut Rtc, answer: &str) {
         for section in &mut self.sections {
-            section.payload_type = rtc
-                .media(section.mid)
+            let media = rtc.media(section.mid);
+            section.wanted &= media.is_some_and(|media| !media.stopped());
+            section.payload_type = media
+                .filter(|media| media.direction() != Direction::Inactive)
                 .and_then(|media| media.remote_pts().first().copied());
             let answered = AnswerSection::find(answer, &section.mid);
             section.repeats = section

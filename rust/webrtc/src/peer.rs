@@ -3,30 +3,26 @@
 use crate::arrivals::Arrivals;
 use crate::command::PeerCommand;
 use crate::config::{ClockEpoch, RtcPeerConfig};
-use crate::data::{DataChannels, SCTP_BUFFER_BYTES};
+use crate::data::DataChannels;
 use crate::event::{PeerEvent, PeerFault, PeerStats};
-use crate::exchange::{EVENTS_WAITING, Exchange};
+use crate::exchange::{Exchange, Voice};
 use crate::negotiation::Negotiation;
 use crate::outbox::{Outbox, is_dtls, protocol};
 use crate::repeats::Repeats;
+use crate::rtc::rtc;
 use crate::section::Purpose;
 use crate::sound_in::{SoundIn, Taken};
 use crate::sound_out::SoundOut;
 use beluga_engine::{Carrier, Datagram, Peer, Urgency};
 use core::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use str0m::format::{Codec, CodecConfig, CodecSpec, FormatParams, PayloadParams};
-use str0m::media::Frequency;
 use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::RawPacket;
 use str0m::rtp::rtcp::Rtcp;
-use str0m::rtp::{Extension, ExtensionMap, RawPacket};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcError};
 
 /// How long after the connection stands its data channels are waited for.
 const CHANNELS_LATE_US: u64 = 2_000_000;
-/// How often str0m sums up what it measured.
-const STATS_EVERY: Duration = Duration::from_secs(2);
 /// Datagrams with data that are taken in one tick: 2.7 MB/s. Each costs 6 to 15 us, answer included (measured with messages of 1,
 /// 15 and 60 kB), and so does each that is sent; with [`BYTES_PER_TICK`](crate::data::BYTES_PER_TICK) that is under a millisecond.
 const DATAGRAMS_PER_TICK: usize = 24;
@@ -37,6 +33,7 @@ const AGAIN_US: u64 = 10_000;
 #[derive(Debug)]
 pub struct RtcPeer {
     exchange: Arc<Exchange>,
+    voice: Voice,
     rtc: Rtc,
     epoch: ClockEpoch,
     outbox: Outbox,
@@ -58,49 +55,14 @@ pub struct RtcPeer {
     /// Goodbye was said; it is over when that was sent.
     closing: bool,
     over: bool,
-    /// Something was said since the handle was woken last.
-    spoke: bool,
-}
-
-fn codecs() -> CodecConfig {
-    let spec = CodecSpec {
-        codec: Codec::Opus,
-        clock_rate: Frequency::FORTY_EIGHT_KHZ,
-        channels: Some(2),
-        format: FormatParams {
-            min_p_time: Some(10),
-            use_inband_fec: Some(true),
-            ..FormatParams::default()
-        },
-    };
-    let mut opus = PayloadParams::new(111.into(), None, spec);
-    opus.set_fb_transport_cc(false);
-    opus.set_fb_nack(true);
-    CodecConfig::new_from_payload_params(vec![opus])
-}
-
-fn extensions() -> ExtensionMap {
-    let mut extensions = ExtensionMap::empty();
-    extensions.set(1, Extension::AudioLevel);
-    extensions.set(2, Extension::RtpMid);
-    extensions
 }
 
 impl RtcPeer {
     pub(crate) fn new(config: RtcPeerConfig, exchange: Arc<Exchange>) -> Self {
-        let mut rtc = Rtc::builder()
-            .set_crypto_provider(config.identity.provider)
-            .set_dtls_cert(config.identity.certificate)
-            .set_rtp_mode(true)
-            // The only way to hear what the other side asks for again. It costs two copies of each packet.
-            .enable_raw_packets(true)
-            .set_stats_interval(Some(STATS_EVERY))
-            .set_sctp_max_buffered_amount(SCTP_BUFFER_BYTES)
-            .set_extension_map(extensions());
-        *rtc.codec_config() = codecs();
         Self {
+            voice: Voice::new(exchange.clone()),
+            rtc: rtc(&config),
             exchange,
-            rtc: rtc.build(config.epoch.instant),
             epoch: config.epoch,
             outbox: Outbox::default(),
             arrivals: Arrivals::default(),
@@ -117,18 +79,6 @@ impl RtcPeer {
             settled: false,
             closing: false,
             over: false,
-            spoke: false,
-        }
-    }
-
-    fn say(&mut self, event: PeerEvent) {
-        self.spoke = true;
-        self.exchange.say(event);
-    }
-
-    fn notify(&mut self) {
-        if std::mem::take(&mut self.spoke) {
-            self.exchange.notify(self.now_us);
         }
     }
 
@@ -175,32 +125,24 @@ impl RtcPeer {
                     && !std::mem::replace(unbound_told, true)
                 {
                     let name = sections[index].name();
-                    self.say(PeerEvent::Unbound(name));
+                    self.voice.say(PeerEvent::Unbound(name));
                 }
             }
             Event::ChannelData(message) => {
-                self.data.received(&self.exchange, message.id, message.data);
+                self.data.received(&self.voice, message.id, message.data);
             }
             Event::ChannelOpen(id, label) => {
-                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
-                self.data.opened(id, &label, &mut |event| {
-                    *spoke = true;
-                    exchange.say(event);
-                });
+                self.data.opened(id, &label, &mut self.voice);
             }
             Event::ChannelClose(id) => {
-                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
-                self.data.closed(id, &mut |event| {
-                    *spoke = true;
-                    exchange.say(event);
-                });
+                self.data.closed(id, &mut self.voice);
             }
             Event::Closed => self.closing = true,
             Event::RawPacket(packet) => {
                 if let RawPacket::RtcpRx(Rtcp::Nack(missed)) = *packet {
-                    let (outbox, now_us) = (&mut self.outbox, arrival_us);
+                    let outbox = &mut self.outbox;
                     self.repeats
-                        .answer(now_us, &missed, &mut |again| outbox.push(again));
+                        .answer(arrival_us, &missed, &mut |again| outbox.push_again(again));
                 }
             }
             Event::PeerStats(stats) => {
@@ -229,15 +171,15 @@ impl RtcPeer {
     /// Says it when the connection stands or does not any more.
     fn note_connection(&mut self) {
         let connected = !self.over && self.rtc.is_connected();
-        if connected == self.connected || self.exchange.waiting() >= EVENTS_WAITING {
+        if connected == self.connected || self.exchange.is_full() {
             return;
         }
         self.connected = connected;
         if connected {
             self.connected_us.get_or_insert(self.now_us);
-            self.say(PeerEvent::Connected);
+            self.voice.say(PeerEvent::Connected);
         } else if !self.over {
-            self.say(PeerEvent::Disconnected);
+            self.voice.say(PeerEvent::Disconnected);
         }
     }
 
@@ -253,7 +195,7 @@ impl RtcPeer {
                 let made = self
                     .negotiation
                     .offer(&mut self.rtc, &mut self.data, &request);
-                self.say(match made {
+                self.voice.say(match made {
                     Ok(made) => PeerEvent::Offered(made),
                     Err(fault) => PeerEvent::NegotiationFailed {
                         id: request.id,
@@ -266,7 +208,7 @@ impl RtcPeer {
                     .negotiation
                     .answer(&mut self.rtc, &mut self.data, id, &sdp);
                 self.sound_in.forget_routes();
-                self.say(match taken {
+                self.voice.say(match taken {
                     Ok(()) => PeerEvent::Negotiated { id },
                     Err(fault) => PeerEvent::NegotiationFailed { id, fault },
                 });
@@ -304,17 +246,13 @@ impl RtcPeer {
                 channel,
                 message,
             } => {
-                let (exchange, spoke) = (&self.exchange, &mut self.spoke);
                 self.data
-                    .send(&mut self.rtc, ticket, channel, message, &mut |event| {
-                        *spoke = true;
-                        exchange.say(event);
-                    });
+                    .send(&mut self.rtc, ticket, channel, message, &mut self.voice);
             }
             PeerCommand::Release => {
                 let inputs = self.sound_in.release();
                 let outputs = self.sound_out.release();
-                self.say(PeerEvent::Released { inputs, outputs });
+                self.voice.say(PeerEvent::Released { inputs, outputs });
             }
             PeerCommand::Stats => {
                 let stats = PeerStats {
@@ -325,7 +263,7 @@ impl RtcPeer {
                     candidates_ignored: self.negotiation.candidates_ignored,
                     ..self.stats
                 };
-                self.say(PeerEvent::Stats(stats));
+                self.voice.say(PeerEvent::Stats(stats));
             }
             PeerCommand::Close => self.close(),
         }
@@ -343,12 +281,11 @@ impl RtcPeer {
         if std::mem::replace(&mut self.over, true) {
             return;
         }
-        let exchange = &self.exchange;
-        self.data.end(&mut |event| exchange.say(event));
+        self.data.end(&mut self.voice);
         self.sound_in.release();
         self.sound_out.release();
-        self.say(PeerEvent::Closed(fault));
-        self.notify();
+        self.voice.say(PeerEvent::Closed(fault));
+        self.voice.notify(self.now_us);
     }
 
     /// A datagram that is taken now.
@@ -385,13 +322,8 @@ impl RtcPeer {
         if self.over {
             return;
         }
-        let (exchange, spoke) = (&self.exchange, &mut self.spoke);
-        let mut say = |event| {
-            *spoke = true;
-            exchange.say(event);
-        };
-        let wrote = self.data.write(&mut self.rtc, &mut say);
-        self.data.deliver(exchange, &mut say);
+        let wrote = self.data.write(&mut self.rtc, &mut self.voice);
+        self.data.deliver(&mut self.voice);
         if wrote {
             self.tell_time();
         }
@@ -438,8 +370,7 @@ impl Peer for RtcPeer {
         let mut obeyed = false;
         while !self.over
             && !self.closing
-            && self.exchange.waiting() < EVENTS_WAITING
-            && let Some(command) = self.exchange.commands.pop()
+            && let Some(command) = self.exchange.command()
         {
             let negotiates = matches!(command, PeerCommand::Offer(_) | PeerCommand::Answer { .. });
             self.obey(command);
@@ -459,11 +390,14 @@ impl Peer for RtcPeer {
     fn send(&mut self, now_us: u64, urgency: Urgency, transmit: &mut dyn FnMut(Datagram<'_>)) {
         self.now_us = self.now_us.max(now_us);
         if !self.over {
-            let sections = &mut self.negotiation.sections;
-            if self
-                .sound_out
-                .send(&mut self.rtc, sections, &self.epoch, self.now_us)
-            {
+            let wrote = self.sound_out.send(
+                &mut self.rtc,
+                &mut self.negotiation.sections,
+                &self.epoch,
+                self.now_us,
+                self.connected_us.is_some(),
+            );
+            if wrote {
                 self.tell_time();
             }
             self.flush(transmit);
@@ -475,15 +409,16 @@ impl Peer for RtcPeer {
         if self.closing {
             self.end(None);
         }
-        self.notify();
+        self.voice.notify(self.now_us);
     }
 
     fn due_us(&self) -> u64 {
+        let asked = !self.exchange.commands.is_empty();
         if self.over {
             u64::MAX
-        } else if !self.exchange.commands.is_empty() || self.exchange.is_abandoned() {
+        } else if self.exchange.is_abandoned() || (asked && !self.exchange.is_full()) {
             self.now_us
-        } else if self.data.is_busy() || !self.arrivals.is_empty() {
+        } else if asked || self.data.is_busy() || !self.arrivals.is_empty() {
             self.due_us.min(self.now_us + AGAIN_US)
         } else {
             self.due_us

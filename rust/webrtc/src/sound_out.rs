@@ -71,20 +71,22 @@ impl SoundOut {
     }
 
     /// Takes what the doors have and hands it to str0m, which sends it when it is told the time next. True if there was
-    /// something.
+    /// something. Before there is a connection it is dropped: str0m would keep it and send it late.
     pub(crate) fn send(
         &mut self,
         rtc: &mut Rtc,
         sections: &mut [Section],
         epoch: &ClockEpoch,
         now_us: u64,
+        connected: bool,
     ) -> bool {
         let before = self.packets;
         for output in &mut self.outputs {
             let age_us = &output.door.shared.counters.frame_age_out_us;
             let mut section = output
                 .section
-                .and_then(|mid| sections.iter_mut().find(|section| section.mid == mid));
+                .filter(|_| connected)
+                .and_then(|mid| sections.iter_mut().find(|s| s.wanted && s.mid == mid));
             while let Some(packet) = output.door.reader.pop(now_us, age_us) {
                 let sent = section
                     .as_mut()

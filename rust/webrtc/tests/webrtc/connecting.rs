@@ -89,6 +89,27 @@ fn whoever_listens_is_woken_once_until_he_looks() {
 }
 
 #[test]
+fn what_is_said_before_the_connection_stands_is_not_said_late() {
+    let mut call = Call::new(Options::default());
+    let made = call.offer(OfferRequest {
+        send: vec![section("agent")],
+        ..OfferRequest::default()
+    });
+    let mut microphone = call.microphone(1, &made.send[0]);
+    for _ in 0..100 {
+        microphone.tick(call.now_us);
+        call.run_ms(10);
+    }
+    call.answer(&made);
+    call.run_until("settled", |call| call.peer.is_settled());
+    for _ in 0..10 {
+        microphone.tick(call.now_us);
+        call.run_ms(10);
+    }
+    assert!(call.far.packets.len() <= 5, "{}", call.far.packets.len());
+}
+
+#[test]
 fn five_seconds_without_a_network_are_survived_without_a_word() {
     let (mut call, send, _) = Call::connected(Options::default());
     let mut microphone = call.microphone(1, &send);

@@ -90,7 +90,7 @@ fn packets_that_nothing_is_bound_to_are_told_once_and_again_after_a_door_has_gon
         })
     };
     say(&mut call, &receive, 0, 10, |_| {});
-    assert_eq!(unbound(&call), [receive.clone()]);
+    assert_eq!(unbound(&call), std::slice::from_ref(&receive));
     let mut speaker = call.loudspeaker(1, &receive);
     say(&mut call, &receive, 10, 10, |call| {
         speaker.tick(call.now_us)
