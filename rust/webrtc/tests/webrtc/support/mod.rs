@@ -5,5 +5,4 @@ mod doors;
 mod far;
 
 pub use call::{Call, Options, section};
-pub use doors::{Microphone, Speaker, payload};
-pub use far::Far;
+pub use doors::payload;
