@@ -8,19 +8,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct Connection<L: ?Sized = dyn Link> {
     peer: Box<dyn Peer>,
     link: Box<L>,
+    state: State,
+}
+
+/// What the peer said of itself when it was driven last.
+#[derive(Debug, Clone, Copy)]
+struct State {
     /// Its code panicked: it is not called any more.
     broken: bool,
+    settled: bool,
+    over: bool,
+    due_us: u64,
 }
 
 impl<L: Link + 'static> Connection<L> {
     /// `peer`, reached through `link`.
     #[must_use]
     pub fn new(peer: Box<dyn Peer>, link: Box<L>) -> Self {
-        Self {
-            peer,
-            link,
+        let state = State {
             broken: false,
-        }
+            settled: false,
+            over: false,
+            due_us: 0,
+        };
+        Self { peer, link, state }
     }
 
     /// The same for a shard, which knows no kind of link.
@@ -29,7 +40,7 @@ impl<L: Link + 'static> Connection<L> {
         Connection {
             peer: self.peer,
             link: self.link,
-            broken: self.broken,
+            state: self.state,
         }
     }
 }
@@ -61,30 +72,40 @@ impl<L: Link + ?Sized> Connection<L> {
     /// When it wants to be driven though nothing arrives.
     #[must_use]
     pub fn due_us(&self) -> u64 {
-        self.peer.due_us()
+        self.state.due_us
     }
 
     /// Whether a shard can take it on.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        !self.broken && self.peer.is_settled()
+        self.state.settled && !self.is_over()
     }
 
     /// Whether it can be put away.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.broken || self.peer.is_over()
+        self.state.broken || self.state.over
     }
 
     fn guarded(&mut self, step: impl FnOnce(&mut dyn Peer, &mut L)) -> bool {
-        if self.broken {
+        if self.state.broken {
             return true;
         }
         let (peer, link) = (&mut *self.peer, &mut *self.link);
-        if catch_unwind(AssertUnwindSafe(|| step(&mut *peer, link))).is_ok() {
+        let driven = catch_unwind(AssertUnwindSafe(|| {
+            step(&mut *peer, link);
+            State {
+                broken: false,
+                settled: peer.is_settled(),
+                over: peer.is_over(),
+                due_us: peer.due_us(),
+            }
+        }));
+        if let Ok(state) = driven {
+            self.state = state;
             return true;
         }
-        self.broken = true;
+        self.state.broken = true;
         // If it cannot even say so, it is put away all the same.
         let _ = catch_unwind(AssertUnwindSafe(|| peer.fail()));
         false

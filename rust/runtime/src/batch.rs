@@ -5,11 +5,14 @@
     reason = "recvmmsg and the time stamps of packets have no safe binding"
 )]
 
+use crate::c_address::socket_address;
 use crate::datagrams::{Arrived, BATCH, Buffers, MAX_DATAGRAM_BYTES};
-use libc::{c_int, c_uint, c_void, iovec, mmsghdr, sockaddr_storage, socklen_t, timespec};
+use libc::{
+    c_int, c_uint, c_void, iovec, mmsghdr, sockaddr, sockaddr_storage, socklen_t, timespec,
+};
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -74,7 +77,9 @@ pub(crate) fn receive(
         return Err(io::Error::last_os_error());
     };
     for (index, message) in messages.iter().enumerate().take(taken) {
-        let Some(remote) = address(&names[index]) else {
+        // SAFETY: room for any address, of which the kernel has written one, or zeros: no family.
+        let remote = unsafe { socket_address((&raw const names[index]).cast::<sockaddr>()) };
+        let Some(remote) = remote else {
             continue;
         };
         let len = (message.msg_len as usize).min(buffers[index].len());
@@ -86,29 +91,6 @@ pub(crate) fn receive(
         });
     }
     Ok(taken)
-}
-
-fn address(name: &sockaddr_storage) -> Option<SocketAddr> {
-    let name = ptr::from_ref(name);
-    // SAFETY: `name` leads to a whole sockaddr_storage, which is as large as any address and aligned for each of them; the
-    // family says which one the kernel wrote, and each is made of integers.
-    unsafe {
-        match c_int::from((*name).ss_family) {
-            libc::AF_INET => {
-                let v4 = name.cast::<libc::sockaddr_in>().read();
-                let ip = u32::from_be(v4.sin_addr.s_addr).into();
-                Some(SocketAddrV4::new(ip, u16::from_be(v4.sin_port)).into())
-            }
-            libc::AF_INET6 => {
-                let v6 = name.cast::<libc::sockaddr_in6>().read();
-                let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                let port = u16::from_be(v6.sin6_port);
-                // The flow label is the sender's and not part of who it is.
-                Some(SocketAddrV6::new(ip, port, 0, v6.sin6_scope_id).into())
-            }
-            _ => None,
-        }
-    }
 }
 
 /// When the kernel had the datagram, in microseconds of the wall clock.
@@ -134,4 +116,89 @@ fn wall_us(message: &mmsghdr) -> Option<u64> {
     };
     let seconds = u64::try_from(stamp.tv_sec).ok()?;
     Some(seconds * 1_000_000 + stamp.tv_nsec as u64 / 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::one_by_one;
+    use proptest::prelude::*;
+    use std::net::SocketAddr;
+
+    type Way = fn(&UdpSocket, &mut Buffers, &mut dyn FnMut(Arrived<'_>)) -> io::Result<usize>;
+
+    fn socket(address: &str) -> UdpSocket {
+        let socket = UdpSocket::bind(address).expect("a socket");
+        socket.set_nonblocking(true).expect("a socket");
+        socket
+    }
+
+    /// All that is there, by that way: how many each call took, and what came.
+    fn all(way: Way, socket: &UdpSocket) -> (Vec<usize>, Vec<(SocketAddr, Option<Vec<u8>>)>) {
+        let mut buffers = Box::new([[0; MAX_DATAGRAM_BYTES + 1]; BATCH]);
+        let (mut calls, mut came) = (Vec::new(), Vec::new());
+        loop {
+            let taken = way(socket, &mut buffers, &mut |arrived| {
+                came.push((arrived.remote, arrived.payload.map(<[u8]>::to_vec)));
+            });
+            match taken {
+                Ok(taken) => calls.push(taken),
+                Err(why) => {
+                    assert_eq!(why.kind(), io::ErrorKind::WouldBlock);
+                    return (calls, came);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// On loopback a datagram is there when the call that sent it returns.
+        #[test]
+        fn both_ways_of_receiving_bring_the_same(sizes in prop::collection::vec(
+            prop_oneof![4 => 0usize..1_500, 1 => 2_040usize..2_056, 1 => 2_057usize..9_000], 0..40
+        ), v6 in any::<bool>()) {
+            let any = if v6 { "[::1]:0" } else { "127.0.0.1:0" };
+            let (far, one, other) = (socket(any), socket(any), socket(any));
+            stamp_arrivals(&one).expect("an option of Linux");
+            for (index, &size) in sizes.iter().enumerate() {
+                let payload = vec![index as u8; size];
+                for near in [&one, &other] {
+                    far.send_to(&payload, near.local_addr().expect("an address")).expect("a send");
+                }
+            }
+            let (calls, came) = all(receive, &one);
+            prop_assert_eq!(&(calls.clone(), came.clone()), &all(one_by_one::receive, &other));
+            prop_assert_eq!(calls.iter().sum::<usize>(), sizes.len());
+            for (index, ((remote, payload), &size)) in came.iter().zip(&sizes).enumerate() {
+                prop_assert_eq!(*remote, far.local_addr().expect("an address"));
+                let whole = (size <= MAX_DATAGRAM_BYTES).then(|| vec![index as u8; size]);
+                prop_assert_eq!(payload, &whole);
+            }
+        }
+    }
+
+    #[test]
+    fn each_datagram_is_stamped_where_stamps_were_asked_for() {
+        let (far, near) = (socket("127.0.0.1:0"), socket("127.0.0.1:0"));
+        let to = near.local_addr().expect("an address");
+        let mut buffers = Box::new([[0; MAX_DATAGRAM_BYTES + 1]; BATCH]);
+        let mut stamps = Vec::new();
+        let mut take = |near: &UdpSocket| {
+            receive(near, &mut buffers, &mut |arrived| {
+                stamps.push(arrived.wall_us);
+            })
+        };
+        far.send_to(b"before", to).expect("a send");
+        assert_eq!(take(&near).expect("a datagram"), 1);
+        stamp_arrivals(&near).expect("an option of Linux");
+        for _ in 0..3 {
+            far.send_to(b"after", to).expect("a send");
+        }
+        assert_eq!(take(&near).expect("datagrams"), 3);
+        assert_eq!(stamps[0], None);
+        assert!(stamps[1] > Some(1_600_000_000_000_000), "a wall clock");
+        assert!(stamps[1] <= stamps[2] && stamps[2] <= stamps[3]);
+    }
 }

@@ -21,6 +21,9 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
 
+const NO_ROOTS: &str = "this machine has no root certificates, so no server can be trusted: install them (the package \
+                        'ca-certificates' on most systems) or give a file of your own";
+
 /// Plain or through TLS.
 pub(crate) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -49,6 +52,8 @@ pub(crate) struct Target {
     /// Without the brackets of an IPv6 address.
     host: String,
     port: u16,
+    /// As a Host header names it.
+    authority: String,
 }
 
 impl fmt::Display for Target {
@@ -74,14 +79,21 @@ impl Target {
         if host.is_empty() {
             return Err(Unreachable::because("the address names no host"));
         }
+        let port = uri.port_u16();
         Ok(Self {
+            authority: port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
             secure: is_secure,
             host: host
                 .trim_start_matches('[')
                 .trim_end_matches(']')
                 .to_owned(),
-            port: uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 }),
+            port: port.unwrap_or(if is_secure { 443 } else { 80 }),
         })
+    }
+
+    /// Host, and port where the address names one.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// A connection to it, and the address that answered.
@@ -166,7 +178,8 @@ impl Target {
                 tokio::task::spawn_blocking(move || trust.config()),
             )
             .await?
-            .map_err(|_| Unreachable::because("the system's certificates cannot be read"))?;
+            .map_err(|_| Unreachable::because("the system's certificates cannot be read"))?
+            .ok_or_else(|| Unreachable::because(NO_ROOTS))?;
         let handshake = TlsConnector::from(config).connect(name, stream);
         let stream = self
             .within(deadline, "TLS was not agreed on", handshake)
@@ -288,10 +301,12 @@ mod tests {
             .expect("a URI");
         let target = Target::of(&uri, "ws", "wss").expect("a target");
         assert_eq!(target.to_string(), "[::1]:7443");
+        assert_eq!(target.authority(), "[::1]:7443");
         assert!(target.secure);
         let uri = "ws://example.com/rtc".parse().expect("a URI");
         let target = Target::of(&uri, "ws", "wss").expect("a target");
         assert_eq!(target.to_string(), "example.com:80");
+        assert_eq!(target.authority(), "example.com");
         let uri = "ftp://example.com/?secret".parse().expect("a URI");
         let refused = Target::of(&uri, "ws", "wss").expect_err("no such scheme");
         assert!(!refused.why.contains("secret") && refused.why.contains("'wss://'"));

@@ -72,7 +72,7 @@ fn request(
     authorization.set_sensitive(true);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     Request::get(path)
-        .header(HOST, target.to_string())
+        .header(HOST, target.authority())
         .header(USER_AGENT, user_agent)
         .header(AUTHORIZATION, authorization)
         .header(CONNECTION, "close")

@@ -3,12 +3,14 @@
 
 #[cfg(target_os = "linux")]
 mod batch;
+mod c_address;
 mod cgroup;
 mod clock;
 mod connect;
 mod datagrams;
 mod event_fd;
 mod fetch;
+mod interfaces;
 mod link;
 mod local_address;
 mod network_counters;
@@ -33,3 +35,8 @@ pub use network_counters::NetworkCounters;
 pub use reach::Reach;
 pub use runtime::{DriveError, OpenError, Place, Runtime};
 pub use trust::{Trust, TrustError};
+
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: beluga_counting_alloc::CountingAllocator =
+    beluga_counting_alloc::CountingAllocator;

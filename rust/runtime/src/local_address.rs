@@ -1,5 +1,6 @@
 //! From which of our addresses a server is reached.
 
+use crate::interfaces::interface_addresses;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Reserved for documentation (RFC 5737, RFC 3849): the way to them is the default route's. Nothing is sent.
@@ -9,7 +10,8 @@ const ANYWHERE: [IpAddr; 2] = [
 ];
 const ANY_PORT: u16 = 9;
 
-/// Our addresses, the best first: the one that the server sees, then those of the default routes, of IPv4 and of IPv6.
+/// Our addresses, the best first: the one that the server sees, then those of the default routes, of IPv4 and of IPv6; where
+/// no way leads anywhere, those of all interfaces.
 pub(crate) fn local_addresses(server: Option<IpAddr>) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for target in server.into_iter().chain(ANYWHERE) {
@@ -18,6 +20,9 @@ pub(crate) fn local_addresses(server: Option<IpAddr>) -> Vec<IpAddr> {
         {
             found.push(address);
         }
+    }
+    if found.is_empty() {
+        found = interface_addresses();
     }
     found
 }

@@ -59,7 +59,7 @@ impl ShardThread {
             incoming: ArrayQueue::new(max_sessions),
             incoming_connections: ArrayQueue::new(shard.max_connections()),
             connections: AtomicUsize::new(0),
-            retired: ArrayQueue::new(max_sessions),
+            retired: ArrayQueue::new(max_sessions + shard.max_connections()),
             load: AtomicUsize::new(0),
             wires: AtomicUsize::new(0),
             max_sessions,
@@ -150,8 +150,7 @@ impl Mailbox {
     /// Frees what is over.
     pub(crate) fn reap(&self) {
         while let Some(over) = self.retired.pop() {
-            // It was written by others: if it cannot be freed, that is no reason for whoever reaps to end.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(over)));
+            free(over);
         }
     }
 
@@ -202,6 +201,11 @@ fn reserve(taken: &AtomicUsize, capacity: usize) -> bool {
         .is_ok()
 }
 
+/// What was written by others may fail to be freed: no reason for whoever does it to end.
+fn free(over: Retired) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(over)));
+}
+
 fn serve(mailbox: &Mailbox, mut shard: Shard) {
     // Not allowed everywhere; without it ticks are later under load, which the statistics show.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
@@ -213,7 +217,9 @@ fn serve(mailbox: &Mailbox, mut shard: Shard) {
         };
         places.fetch_sub(1, Ordering::AcqRel);
         // Full means that nobody reaps: freeing it here costs the tick some microseconds, keeping it would cost memory.
-        drop(mailbox.retired.push(over));
+        if let Err(over) = mailbox.retired.push(over) {
+            free(over);
+        }
     };
     let mut due_us = now_us() + TICK_US;
     while !mailbox.stop.load(Ordering::Acquire) {

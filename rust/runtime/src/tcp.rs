@@ -232,3 +232,52 @@ impl Frames {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives bytes in pieces of these sizes.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        sizes: std::iter::Cycle<std::slice::Iter<'a, usize>>,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let size = *self.sizes.next().unwrap_or(&1);
+            let taken = size.min(buffer.len()).min(self.bytes.len());
+            let (now, later) = self.bytes.split_at(taken);
+            buffer[..taken].copy_from_slice(now);
+            self.bytes = later;
+            Ok(taken)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_stream_in_any_pieces_gives_the_frames_that_were_put_in(
+            lengths in prop::collection::vec(prop_oneof![
+                1 => Just(0usize), 6 => 1usize..1_500, 1 => 2_040usize..2_056, 1 => 2_057usize..65_536
+            ], 0..20),
+            sizes in prop::collection::vec(1usize..5_000, 1..10)
+        ) {
+            let mut stream = Vec::new();
+            for (index, &length) in lengths.iter().enumerate() {
+                stream.extend((length as u16).to_be_bytes());
+                stream.extend(std::iter::repeat_n(index as u8, length));
+            }
+            let mut pieces = Pieces { bytes: &stream, sizes: sizes.iter().cycle() };
+            let (mut frames, mut came) = (Frames::default(), Vec::new());
+            while frames.read(&mut pieces, &mut |frame| came.push(frame.map(<[u8]>::to_vec))).expect("a read") > 0 {}
+            let expected: Vec<_> = lengths
+                .iter()
+                .enumerate()
+                .filter(|&(_, &length)| length > 0)
+                .map(|(index, &length)| (length <= MAX_DATAGRAM_BYTES).then(|| vec![index as u8; length]))
+                .collect();
+            prop_assert_eq!(came, expected);
+        }
+    }
+}

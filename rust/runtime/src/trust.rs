@@ -30,7 +30,7 @@ pub struct Trust(Arc<Roots>);
 
 struct Roots {
     own: Vec<CertificateDer<'static>>,
-    config: OnceLock<Arc<ClientConfig>>,
+    config: OnceLock<Option<Arc<ClientConfig>>>,
 }
 
 impl fmt::Debug for Trust {
@@ -80,15 +80,19 @@ impl Trust {
         }))
     }
 
-    /// What TLS connections are made with. Reads files the first time: not for a thread that others wait for.
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+    /// What TLS connections are made with; none if there is no certificate to be trusted. Reads files the first time: not for
+    /// a thread that others wait for.
+    pub(crate) fn config(&self) -> Option<Arc<ClientConfig>> {
         self.0.config.get_or_init(|| self.make()).clone()
     }
 
-    fn make(&self) -> Arc<ClientConfig> {
+    fn make(&self) -> Option<Arc<ClientConfig>> {
         let mut roots = native_roots().clone();
         // Each was added to a store before.
         roots.add_parsable_certificates(self.0.own.iter().cloned());
+        if roots.is_empty() {
+            return None;
+        }
         // Set and not left to the process's default: another library may have installed another one, or two of them.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -97,7 +101,7 @@ impl Trust {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Arc::new(config)
+        Some(Arc::new(config))
     }
 }
 

@@ -127,3 +127,103 @@ impl UdpLeg {
 fn plausible(arrival_us: Option<u64>, empty_us: u64, now_us: u64) -> u64 {
     arrival_us.unwrap_or(now_us).max(empty_us).min(now_us)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::now_us;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn leg() -> (UdpLeg, UdpSocket) {
+        let leg = UdpLeg::bind(now_us(), LOOPBACK).expect("a socket");
+        let far = UdpSocket::bind((LOOPBACK, 0)).expect("a socket");
+        far.connect(leg.local()).expect("a socket");
+        (leg, far)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_datagram_that_waited_has_the_time_of_its_arrival() {
+        let (mut leg, far) = leg();
+        let counters = NetworkCounters::default();
+        let before_us = now_us();
+        far.send(b"early").expect("a send");
+        let after_us = now_us();
+        std::thread::sleep(Duration::from_millis(50));
+        let read_us = now_us();
+        let mut arrivals = Vec::new();
+        leg.receive(read_us, &counters, &mut |arrival_us, _| {
+            arrivals.push(arrival_us);
+        });
+        // The two clocks are read one after the other.
+        let slack_us = 2_000;
+        let arrived = before_us - slack_us..=after_us + slack_us;
+        assert!(
+            matches!(arrivals[..], [arrival_us] if arrived.contains(&arrival_us)),
+            "{arrivals:?} is not in {arrived:?}, read at {read_us}"
+        );
+    }
+
+    #[test]
+    fn a_flood_is_taken_in_pieces_and_none_of_it_twice() {
+        let (mut leg, far) = leg();
+        let counters = NetworkCounters::default();
+        for number in 0..200u8 {
+            far.send(&[number]).expect("a send");
+        }
+        let mut came = Vec::new();
+        let mut take = |leg: &mut UdpLeg| {
+            let before = came.len();
+            let more = leg.receive(now_us(), &counters, &mut |_, datagram| {
+                came.extend_from_slice(datagram.payload);
+            });
+            (more, came.len() - before)
+        };
+        assert_eq!(take(&mut leg), (true, 128));
+        assert_eq!(take(&mut leg), (false, 72));
+        assert_eq!(take(&mut leg), (false, 0));
+        assert_eq!(came, (0..200).collect::<Vec<u8>>());
+        assert_eq!(counters.receive_batches_full.get(), 1);
+        assert_eq!(counters.datagrams_in.get(), 200);
+    }
+
+    #[test]
+    fn what_is_longer_than_any_datagram_is_thrown_away_and_counted() {
+        let (mut leg, far) = leg();
+        let counters = NetworkCounters::default();
+        far.send(&[1; MAX_DATAGRAM_BYTES + 1]).expect("a send");
+        far.send(&[2; MAX_DATAGRAM_BYTES]).expect("a send");
+        let mut sizes = Vec::new();
+        leg.receive(now_us(), &counters, &mut |_, datagram| {
+            sizes.push(datagram.payload.len());
+        });
+        assert_eq!(sizes, [MAX_DATAGRAM_BYTES]);
+        assert_eq!(counters.datagrams_truncated.get(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_counted() {
+        let (leg, _) = leg();
+        let counters = NetworkCounters::default();
+        // A socket of IPv4 does not reach IPv6.
+        leg.transmit("[::1]:9".parse().expect("an address"), b"x", &counters);
+        assert_eq!(counters.sends_failed.get(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_stamp_is_never_before_the_socket_was_empty_nor_in_the_future(
+            stamp in prop::option::of(any::<u64>()), empty_us in 0u64..1_000_000, tick_us in 0u64..100_000
+        ) {
+            let now_us = empty_us + tick_us;
+            let arrival_us = plausible(stamp, empty_us, now_us);
+            prop_assert!((empty_us..=now_us).contains(&arrival_us));
+            if let Some(stamp) = stamp && (empty_us..=now_us).contains(&stamp) {
+                prop_assert_eq!(arrival_us, stamp);
+            }
+        }
+    }
+}

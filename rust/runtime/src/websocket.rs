@@ -7,6 +7,7 @@ use beluga_engine::{Secret, WireEnd};
 use futures_util::{Sink, Stream};
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri, header};
-use tokio_tungstenite::tungstenite::protocol::{Message, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// Of one message of the server. A room of a thousand participants comes to some hundred kilobytes.
@@ -145,6 +147,8 @@ impl WebSocket {
                     return self.message(Vec::from(text.as_bytes()));
                 }
                 Poll::Ready(Some(Ok(Message::Close(frame)))) => {
+                    // Its answer was left in the buffer; `close` sends it.
+                    self.unflushed = true;
                     let code = frame.map(|frame| frame.code.into());
                     return Poll::Ready(Incoming::Ended { code });
                 }
@@ -202,14 +206,15 @@ impl WebSocket {
 
     /// Sends what waits, closes in an orderly way and waits for the server's part of that.
     pub(crate) async fn close(mut self) {
-        if std::future::poll_fn(|cx| self.poll_send(cx)).await.is_ok()
-            && self.stream.close(None).await.is_ok()
+        let normal = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        if poll_fn(|cx| self.poll_send(cx)).await.is_ok()
+            && self.stream.close(Some(normal)).await.is_ok()
         {
             // What comes before the server's own close is not for anybody any more.
-            while let Some(Ok(_)) =
-                std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx)).await
-            {
-            }
+            while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx)).await {}
         }
     }
 }

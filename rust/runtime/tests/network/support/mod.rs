@@ -1,13 +1,19 @@
 //! What the tests of this directory have in common: a wire that does as it is told, a peer that does as it is told, servers
 //! that behave as servers do.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part"
+)]
+
 mod peer;
 mod script;
 mod server;
 
-pub use peer::{ScriptedPeer, Taken};
+pub use peer::ScriptedPeer;
 pub use script::{Script, Seen};
-pub use server::{Authority, Behaviour, Server};
+pub use server::{Authority, Behaviour, Heard, Server, pem};
 
 use beluga_runtime::{Reach, Runtime, Trust};
 use std::time::{Duration, Instant};
@@ -27,6 +33,7 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// One shard of sixteen sessions.
 pub fn runtime() -> Runtime {
     Runtime::start(1, 16, None).expect("a thread")
 }
@@ -35,5 +42,12 @@ pub fn reach() -> Reach {
     Reach {
         trust: Trust::native(),
         user_agent: "beluga-test/1".to_owned(),
+    }
+}
+
+pub fn reach_trusting(authority: &Authority) -> Reach {
+    Reach {
+        trust: Trust::with_pem(&authority.pem()).expect("a certificate"),
+        ..reach()
     }
 }

@@ -32,6 +32,10 @@ pub struct Script {
     /// Panics when it is told that it failed, too.
     pub fails_badly: AtomicBool,
     pub advanced: AtomicU64,
+    /// When it was advanced last.
+    pub advanced_us: AtomicU64,
+    /// Always wants something else done.
+    pub orders_for_ever: AtomicBool,
     due_us: AtomicU64,
     wake: OnceLock<Arc<dyn Wake>>,
 }
@@ -154,7 +158,8 @@ impl Wire for Scripted {
         self.0.see(Seen::Fetched(fetched));
     }
 
-    fn advance(&mut self, _now_us: u64) {
+    fn advance(&mut self, now_us: u64) {
+        self.0.advanced_us.store(now_us, Ordering::Release);
         self.0.advanced.fetch_add(1, Ordering::AcqRel);
         assert!(
             !self.0.panics.swap(false, Ordering::AcqRel),
@@ -163,7 +168,9 @@ impl Wire for Scripted {
     }
 
     fn order(&mut self) -> Option<WireOrder> {
-        self.0.orders.lock().expect("orders").pop_front()
+        let order = self.0.orders.lock().expect("orders").pop_front();
+        let more = self.0.orders_for_ever.load(Ordering::Acquire);
+        order.or_else(|| more.then_some(WireOrder::Close))
     }
 
     fn due_us(&self) -> u64 {

@@ -1,5 +1,7 @@
 //! Servers on loopback, on a thread of their own.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt, StreamExt};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -11,9 +13,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 /// What a server does with whoever comes.
@@ -35,6 +37,24 @@ pub enum Behaviour {
     Answer(Vec<u8>),
     /// Says nothing at all.
     Silent,
+    /// Closes what comes.
+    HangUp,
+}
+
+/// What a WebSocket server heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    Message(Vec<u8>),
+    /// With its code, if it had one.
+    Close(Option<u16>),
+    /// The connection broke without a word.
+    End,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    requests: Mutex<Vec<String>>,
+    heard: Mutex<Vec<Heard>>,
 }
 
 /// Who signs the certificates of a server that speaks TLS.
@@ -58,7 +78,6 @@ impl Authority {
     }
 
     pub fn pem(&self) -> Vec<u8> {
-        use base64_of_pem::pem;
         pem(self.certificate.der()).into_bytes()
     }
 
@@ -83,8 +102,7 @@ impl Authority {
 
 pub struct Server {
     pub address: SocketAddr,
-    /// Heads of the requests, as they came.
-    pub requests: Arc<Mutex<Vec<String>>>,
+    log: Arc<Log>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -104,8 +122,8 @@ impl Server {
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = requests.clone();
+        let log = Arc::new(Log::default());
+        let seen = log.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -121,7 +139,7 @@ impl Server {
         });
         Self {
             address,
-            requests,
+            log,
             stop: Some(stop),
             thread: Some(thread),
         }
@@ -135,8 +153,20 @@ impl Server {
         format!("http://{}/settings?q=SECRET", self.address)
     }
 
+    pub fn wss(&self, name: &str) -> String {
+        format!(
+            "wss://{name}:{}/rtc?access_token=SECRET",
+            self.address.port()
+        )
+    }
+
+    /// Heads of the requests, as they came.
     pub fn requests(&self) -> Vec<String> {
-        self.requests.lock().expect("requests").clone()
+        self.log.requests.lock().expect("requests").clone()
+    }
+
+    pub fn heard(&self) -> Vec<Heard> {
+        self.log.heard.lock().expect("what was heard").clone()
     }
 }
 
@@ -154,19 +184,19 @@ async fn serve(
     listener: TcpListener,
     behaviour: Behaviour,
     tls: Option<TlsAcceptor>,
-    requests: Arc<Mutex<Vec<String>>>,
+    log: Arc<Log>,
 ) {
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");
-        let (behaviour, tls, requests) = (behaviour.clone(), tls.clone(), requests.clone());
+        let (behaviour, tls, log) = (behaviour.clone(), tls.clone(), log.clone());
         tokio::spawn(async move {
             match tls {
                 Some(tls) => {
                     if let Ok(stream) = tls.accept(stream).await {
-                        behave(stream, behaviour, requests).await;
+                        behave(stream, behaviour, log).await;
                     }
                 }
-                None => behave(stream, behaviour, requests).await,
+                None => behave(stream, behaviour, log).await,
             }
         });
     }
@@ -175,10 +205,11 @@ async fn serve(
 async fn behave<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     behaviour: Behaviour,
-    requests: Arc<Mutex<Vec<String>>>,
+    log: Arc<Log>,
 ) {
     match behaviour {
         Behaviour::Silent => std::future::pending().await,
+        Behaviour::HangUp => {}
         Behaviour::Answer(bytes) => {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -188,7 +219,7 @@ async fn behave<S: AsyncRead + AsyncWrite + Unpin>(
                 }
             }
             let head = String::from_utf8_lossy(&head).into_owned();
-            requests.lock().expect("requests").push(head);
+            log.requests.lock().expect("requests").push(head);
             let _ = stream.write_all(&bytes).await;
             let _ = stream.flush().await;
             // Not closed before the other side has read it.
@@ -197,11 +228,11 @@ async fn behave<S: AsyncRead + AsyncWrite + Unpin>(
         behaviour => {
             let note = |request: &Request, response: Response| {
                 let head = format!("{} {:?}", request.uri(), request.headers());
-                requests.lock().expect("requests").push(head);
+                log.requests.lock().expect("requests").push(head);
                 Ok(response)
             };
             if let Ok(socket) = accept_hdr_async(stream, note).await {
-                converse(socket, behaviour).await;
+                converse(socket, behaviour, &log).await;
             }
         }
     }
@@ -210,6 +241,7 @@ async fn behave<S: AsyncRead + AsyncWrite + Unpin>(
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
     behaviour: Behaviour,
+    log: &Log,
 ) {
     match behaviour {
         Behaviour::Say(length) => {
@@ -225,61 +257,61 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         }
         _ => {}
     }
+    let hear = |heard| log.heard.lock().expect("what was heard").push(heard);
     while let Some(Ok(message)) = socket.next().await {
-        match (&behaviour, message) {
-            (Behaviour::CloseWith(code), Message::Binary(_)) => {
-                let frame = CloseFrame {
-                    code: (*code).into(),
-                    reason: "because".into(),
-                };
-                let _ = socket.close(Some(frame)).await;
+        match message {
+            Message::Binary(bytes) => {
+                hear(Heard::Message(bytes.to_vec()));
+                if matches!(behaviour, Behaviour::Break) {
+                    return;
+                }
+                answer(&mut socket, &behaviour, bytes).await;
             }
-            (Behaviour::Break, Message::Binary(_)) => return,
-            (Behaviour::Echo, Message::Binary(bytes)) if bytes.starts_with(b"text:") => {
-                let text = String::from_utf8_lossy(&bytes[5..]).into_owned();
-                let _ = socket.send(Message::text(text)).await;
+            Message::Close(frame) => {
+                hear(Heard::Close(frame.map(|frame| frame.code.into())));
+                // The answer is sent by asking for more.
+                while let Some(Ok(_)) = socket.next().await {}
+                return;
             }
-            (Behaviour::Echo, Message::Binary(bytes)) => {
-                let _ = socket.send(Message::Binary(bytes)).await;
-            }
-            (_, Message::Pong(bytes)) => {
+            // Of the ping above.
+            Message::Pong(bytes) => {
                 let _ = socket.send(Message::Binary(bytes)).await;
             }
             _ => {}
         }
     }
+    hear(Heard::End);
 }
 
-mod base64_of_pem {
-    /// RFC 7468, section 5.
-    pub fn pem(der: &[u8]) -> String {
-        let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
-        for line in der.chunks(48) {
-            text.push_str(&base64(line));
-            text.push('\n');
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    behaviour: &Behaviour,
+    bytes: Bytes,
+) {
+    let _ = match behaviour {
+        Behaviour::CloseWith(code) => {
+            let frame = CloseFrame {
+                code: (*code).into(),
+                reason: "because".into(),
+            };
+            socket.close(Some(frame)).await
         }
-        text.push_str("-----END CERTIFICATE-----\n");
-        text
-    }
+        Behaviour::Echo if bytes.starts_with(b"text:") => {
+            let text = String::from_utf8_lossy(&bytes[5..]).into_owned();
+            socket.send(Message::text(text)).await
+        }
+        Behaviour::Echo => socket.send(Message::Binary(bytes)).await,
+        _ => Ok(()),
+    };
+}
 
-    fn base64(bytes: &[u8]) -> String {
-        const LETTERS: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for three in bytes.chunks(3) {
-            let mut bits = 0;
-            for index in 0..3 {
-                bits = bits << 8 | u32::from(three.get(index).copied().unwrap_or(0));
-            }
-            for index in 0..4 {
-                let letter = LETTERS[(bits >> (18 - 6 * index) & 63) as usize];
-                text.push(if index > three.len() {
-                    '='
-                } else {
-                    char::from(letter)
-                });
-            }
-        }
-        text
+/// RFC 7468, section 5.
+pub fn pem(der: &[u8]) -> String {
+    let mut text = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    for line in der.chunks(48) {
+        text.push_str(&STANDARD.encode(line));
+        text.push('\n');
     }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
 }
