@@ -6,11 +6,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from support.call import turn_handling
-
 from beluga_voice import VoiceSession, livekit
 from beluga_voice.events import SessionEvent
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from support.call import turn_handling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
