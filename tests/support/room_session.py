@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from beluga_voice.testing import LiveKitServer
 
-MEDIA = ["sdk"]
+MEDIA = ["native", "sdk"]
 """The paths that every test in tests/integration/livekit goes over."""
 
 PATIENCE_S = 20.0
