@@ -13,9 +13,9 @@ from livekit import rtc
 
 from beluga_voice import _core
 from beluga_voice.clock import now
+from beluga_voice.livekit.sdk.quiet import quieten
 from beluga_voice.simulation.line_service import LineService
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Microphone
-from beluga_voice.simulation.sdk.quiet import load_quietly
 from beluga_voice.tasks import Tasks
 from load.voiced_sound import RECORDING, SENTENCE_S
 
@@ -130,7 +130,7 @@ def speech(talk_share: int) -> NDArray[np.int16]:
 
 async def main() -> None:
     if sys.argv[1] == "quiet":
-        load_quietly()
+        quieten()
     service = LineService()
     crowd = SdkCrowdProcess()
     try:
