@@ -1,6 +1,7 @@
-"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer, servers.
+"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer, servers,
+a browser.
 
-    python3.11 ci/prepare.py venv models extension tools fuzzer servers
+    python3.11 ci/prepare.py venv models extension tools fuzzer servers browser
 
 Every step compares a hash of its inputs with the one of the last time and does nothing when they agree.
 """
@@ -14,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import tomllib
@@ -31,6 +33,7 @@ CARGO_DENY = "0.20.2"
 CARGO_FUZZ = "0.13.2"
 # The newest that `go install` takes as it is: later ones have replace directives in their go.mod.
 LIVEKIT_SERVER = "v1.11.0"
+LIVEKIT_CLIENT = "2.23.0"
 PYTHON = VENV / "bin" / "python"
 
 
@@ -148,6 +151,34 @@ def servers() -> None:
         (Path(place) / "server").replace(program)
 
 
+def livekit_client() -> Path:
+    """Where LiveKit's library for browsers is kept, for all checkouts."""
+    return cache_dir() / "tools" / f"livekit-client-{LIVEKIT_CLIENT}" / "livekit-client.umd.js"
+
+
+def browser() -> None:
+    """Chromium by apt and LiveKit's library for it by npm: for proofs alone, no test needs them."""
+    if not shutil.which("chromium"):
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            sys.exit("chromium is not on PATH: install it (on Debian as root: apt-get install chromium).")
+        _run("apt-get", "update", "-qq")
+        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
+    library = livekit_client()
+    if library.exists():
+        return
+    if not shutil.which("npm"):
+        sys.exit("npm is not on PATH, and livekit-client comes by it: install Node.js.")
+    _say(f"fetching livekit-client {LIVEKIT_CLIENT}")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as place:
+        _run("npm", "pack", "--silent", "--pack-destination", place, f"livekit-client@{LIVEKIT_CLIENT}")
+        with tarfile.open(next(Path(place).glob("*.tgz"))) as package:
+            source = package.extractfile("package/dist/livekit-client.umd.js")
+            assert source is not None
+            (Path(place) / library.name).write_bytes(source.read())
+        (Path(place) / library.name).replace(library)
+
+
 def _tool(name: str, version: str) -> Path:
     return cache_dir() / "tools" / f"{name}-{version}" / "bin" / name
 
@@ -181,6 +212,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "tools": tools,
     "fuzzer": fuzzer,
     "servers": servers,
+    "browser": browser,
 }
 
 

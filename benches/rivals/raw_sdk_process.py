@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from beluga_voice.clock import now
+from beluga_voice.livekit.sdk.quiet import quieten
 from beluga_voice.simulation.line_service import LineService
 from beluga_voice.simulation.sdk.ear import FRAME_S, VOICE_DBFS
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Said
 from beluga_voice.simulation.sdk.participant import SdkParticipant
-from beluga_voice.simulation.sdk.quiet import load_quietly
 
 if TYPE_CHECKING:
     from beluga_voice.simulation.sdk.ear import HeardFrame
@@ -71,7 +71,7 @@ class AnsweringAgent:
 async def main() -> None:
     *settings, logs = sys.argv[1:]
     if logs == "quiet":
-        load_quietly()
+        quieten()
     service = LineService()
     agent = AnsweringAgent(service, *map(float, settings))
     try:

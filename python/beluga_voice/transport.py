@@ -38,8 +38,9 @@ class CallSettings:
         output_hz: int,
         output_codec: Literal["pcm", "opus"] = "pcm",
         jitter_target_ms: int = 60,
+        room: _core.Room | None = None,
     ) -> CallLink:
-        """A call of the core on the running loop, with the door that the transport needs.
+        """A call of the core on the running loop, with the door that the transport needs; a `room` has its doors.
 
         Raises ConfigError, SessionError session_limit_exceeded, ComponentError model_not_found.
         """
@@ -70,6 +71,7 @@ class CallSettings:
                 interruptible_while_thinking=interruption.enabled,
                 min_interruption_ms=_ms(interruption.min_duration),
                 duck_gain_db=interruption.duck_gain_db if interruption.duck_gain_db is not None else 0.0,
+                room=room,
             )
         return CallLink(call, loop)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from beluga_voice.testing import LiveKitServer
     from support.sdk_caller import SdkCaller, Spoken
 
-MEDIA = ["sdk"]
+MEDIA = ["native", "sdk"]
 """The paths that every test in tests/integration/livekit goes over."""
 
 PATIENCE_S = 20.0

@@ -15,11 +15,11 @@ from livekit import rtc
 
 from beluga_voice import _core
 from beluga_voice.clock import now
+from beluga_voice.livekit.sdk.quiet import quieten
 from beluga_voice.simulation.line_service import LineService, take_precedence
 from beluga_voice.simulation.sdk.ear import HeardFrame
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ
 from beluga_voice.simulation.sdk.participant import SdkParticipant
-from beluga_voice.simulation.sdk.quiet import load_quietly
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -259,7 +259,7 @@ def rpc_code(error: Exception) -> dict[str, Any]:
 
 async def main() -> None:
     take_precedence()
-    load_quietly()
+    quieten()
     service = LineService(error_facts=rpc_code)
     caller = SdkCallerProcess(service)
     try:

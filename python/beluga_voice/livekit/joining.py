@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from beluga_voice.errors import ConfigError, MissingDependencyError, TransportError
 from beluga_voice.livekit.refusal import refusal
+from beluga_voice.livekit.room_driver import NeedsSdkError
 
 if TYPE_CHECKING:
     from beluga_voice.livekit.options import RoomOptions
@@ -36,7 +37,20 @@ async def join(
 ) -> tuple[RoomDriver, Joined]:
     """A driver that has joined. Raises as `Room.connect`."""
     _check_url(url)
-    driver = _driver(options)
+    if options.media == "native":
+        lacking = _native_lacks(options)
+        if not lacking:
+            try:
+                return await _joined_by(_native_driver(), url, token, options, on_event)
+            except NeedsSdkError as needs:
+                lacking = str(needs)
+        _warn(lacking)
+    return await _joined_by(_sdk_driver(), url, token, options, on_event)
+
+
+async def _joined_by(
+    driver: RoomDriver, url: str, token: str, options: RoomOptions, on_event: Callable[[RoomEvent], None]
+) -> tuple[RoomDriver, Joined]:
     driver.on_event = on_event
     try:
         joined = await driver.connect(url, token, options)
@@ -46,19 +60,22 @@ async def join(
     return driver, joined
 
 
-def _driver(options: RoomOptions) -> RoomDriver:
-    if options.media == "native":
-        lacking = _native_lacks()
-        # Once for each reason: a thousand rooms are no reason to say it a thousand times.
-        if lacking not in _warned:
-            _warned.add(lacking)
-            _log.warning('media="sdk" carries this room: %s', lacking)
-    return _sdk_driver()
+def _warn(lacking: str) -> None:
+    # Once for each reason: a thousand rooms are no reason to say it a thousand times.
+    if lacking not in _warned:
+        _warned.add(lacking)
+        _log.warning('media="sdk" carries this room: %s', lacking)
 
 
-def _native_lacks() -> str:
-    """Why the native participant cannot serve."""
-    return "this build of beluga_voice has no native participant"
+def _native_lacks(options: RoomOptions) -> str:
+    """Why the native participant cannot serve here; '' where it can."""
+    return "end-to-end encryption is the SDK's" if options.encryption is not None else ""
+
+
+def _native_driver() -> RoomDriver:
+    from beluga_voice.livekit.native.driver import NativeDriver
+
+    return NativeDriver()
 
 
 def _sdk_driver() -> RoomDriver:

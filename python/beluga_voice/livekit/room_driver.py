@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from beluga_voice.livekit.rpc import RpcCallInfo, RpcError
     from beluga_voice.transport import CallSettings
 
-__all__ = ["AudioFeed", "AudioSink", "CallMedia", "RoomDriver"]
+__all__ = ["AudioFeed", "AudioSink", "CallMedia", "NeedsSdkError", "RoomDriver"]
+
+
+class NeedsSdkError(Exception):
+    """The native participant cannot join, and the SDK, which can do more, may; says why."""
 
 
 class AudioSink(Protocol):

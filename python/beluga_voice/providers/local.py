@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from beluga_voice.audio_chunk import AudioChunk
 from beluga_voice.backend import ConfigField, ProviderCapabilities, config_fields
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ConfigError, InvalidStateError, SessionError
+from beluga_voice.rtp_packet import RtpPacket
 from beluga_voice.session_book import SessionBook, backend_stats
 from beluga_voice.validation import Options
 
@@ -21,19 +22,7 @@ if TYPE_CHECKING:
     from beluga_voice.session import VoiceSession
     from beluga_voice.transport import CallEvents, CallSettings
 
-__all__ = ["LocalBackend", "LocalCall", "LocalProvider", "RtpPacket"]
-
-
-class RtpPacket(NamedTuple):
-    """A packet of the agent's: 20 ms of sound."""
-
-    payload: bytes
-    sequence: int
-    """Counts packets, from 0 and modulo 65536: one that is missing was lost because it was not read in time."""
-    timestamp: int
-    """Counts time, from 0 and modulo 2**32, at the codec's RTP clock (48000 Hz for Opus)."""
-    marker: bool
-    """The first of a stretch without a gap in time."""
+__all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
 
 
 class LocalCall:
@@ -106,8 +95,11 @@ class LocalCall:
     async def read_packet(self) -> RtpPacket | None:
         """The next packet of what the caller hears; None when the call is over. One reader at a time.
 
-        At most 640 ms of packets wait to be read; then new ones are lost, which `stats()` counts as
-        `packets_out_dropped`.
+        While the agent speaks there is one every 20 ms. After that come three of silence and then one of a single byte
+        every 400 ms: what has no packet is silence. 10 ms of it, as a packet, go ahead of what the agent says next.
+
+        At most 32 packets wait to be read, which is 640 ms of speech; then new ones are lost, which `stats()` counts as
+        `packets_out_dropped`: their sequence numbers are missing. Both numbers begin at 0.
 
         Raises InvalidStateError when `output_codec` is "pcm".
         """

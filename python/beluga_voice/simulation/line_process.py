@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import sys
 import tempfile
-from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
-from beluga_voice.clock import now
-from beluga_voice.errors import BelugaVoiceError, DeadlineError, TransportError
+from beluga_voice.errors import TransportError
+from beluga_voice.simulation.remote import Remote, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,40 +20,23 @@ if TYPE_CHECKING:
 __all__ = ["LineProcess", "RemoteError"]
 
 _LONGEST_LINE = 16_000_000
-# Events that are remembered; older ones are forgotten.
-_MOST_EVENTS = 100_000
 # How long a child that was told to go may take before it is killed, in seconds.
 _GOING_S = 3.0
-_SHOWN_EVENTS = 15
 
 
-class RemoteError(BelugaVoiceError):
-    """A command failed in the child. `details`: the error's `kind` there, and what else is known of it."""
+class LineProcess(Remote):
+    """async with LineProcess("some.module", name="Ada") as ada:
+        await ada.ask("join", url=url, token=token)
+        muted = await ada.event("track_muted", identity="agent")
 
-
-class LineProcess:
-    """See the module.
-
-        async with LineProcess("some.module", name="Ada") as ada:
-            await ada.ask("join", url=url, token=token)
-            muted = await ada.event("track_muted", identity="agent")
-
-    - `on_event(event)`: called with each event as it comes.
-
-    Every wait ends, and what it was that did not come is in the error.
+    `arguments` go to the module; see `Remote` for the rest. The child ends with this process, however that ends.
     """
 
     def __init__(
         self, module: str, *arguments: str, name: str, on_event: Callable[[dict[str, Any]], None] | None = None
     ) -> None:
-        self.name = name
-        self.events: deque[dict[str, Any]] = deque(maxlen=_MOST_EVENTS)
-        """What it has told, oldest first."""
+        super().__init__(name, on_event=on_event)
         self._command = ["-P", "-m", module, *arguments]
-        self._on_event = on_event
-        self._numbers = itertools.count()
-        self._asked: dict[int, asyncio.Future[Any]] = {}
-        self._told = asyncio.Condition()
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -89,59 +70,6 @@ class LineProcess:
         """The process's id. Raises TransportError before `start`."""
         return self._started.pid
 
-    async def ask(self, do: str, *, within: float = 10.0, **arguments: Any) -> Any:
-        """Has it do something and returns the result.
-
-        Raises RemoteError when that failed there, DeadlineError after `within` seconds, TransportError when it ended.
-        """
-        number = next(self._numbers)
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        stdin = self._started.stdin
-        assert stdin is not None
-        try:
-            stdin.write(json.dumps({"id": number, "do": do, "with": arguments}).encode() + b"\n")
-            async with asyncio.timeout(within):
-                with contextlib.suppress(ConnectionError):  # it has ended: `_read` tells how
-                    await stdin.drain()
-                return await answer
-        except TimeoutError:
-            raise DeadlineError(f"{self.name} did not {do} within {within:g} s{self._lately()}") from None
-        finally:
-            self._asked.pop(number, None)
-
-    async def event(
-        self,
-        name: str,
-        *,
-        within: float = 10.0,
-        since: float = 0.0,
-        where: Callable[[Mapping[str, Any]], bool] = lambda _: True,
-        **facts: Any,
-    ) -> dict[str, Any]:
-        """The first event of that name with these facts, also one that was told before, `at_s` not before `since`.
-
-        Raises DeadlineError after `within` seconds, TransportError when the child ended.
-        """
-
-        def fits(event: Mapping[str, Any]) -> bool:
-            wanted = {"event": name, **facts}
-            return event["at_s"] >= since and all(event.get(k) == v for k, v in wanted.items()) and where(event)
-
-        until = now() + within
-        async with self._told:
-            while True:
-                found = next(filter(fits, self.events), None)
-                if found is not None:
-                    return found
-                if self._reading is None or self._reading.done():
-                    raise self._gone()
-                try:
-                    async with asyncio.timeout(until - now()):
-                        await self._told.wait()
-                except TimeoutError:
-                    wanted = " ".join([name, *(f"{key}={value!r}" for key, value in facts.items())])
-                    raise DeadlineError(f"{self.name} told of no {wanted} in {within:g} s{self._lately()}") from None
-
     def kill(self) -> None:
         """Ends it as a crash would."""
         with contextlib.suppress(ProcessLookupError):
@@ -174,43 +102,24 @@ class LineProcess:
             raise TransportError(f"{self.name} is not started", code="not_connected")
         return self._process
 
+    async def _send(self, line: Mapping[str, Any]) -> None:
+        stdin = self._started.stdin
+        assert stdin is not None
+        stdin.write(json.dumps(line).encode() + b"\n")
+        with contextlib.suppress(ConnectionError):  # it has ended: `_read` tells how
+            await stdin.drain()
+
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         try:
             while line := await process.stdout.readline():
-                told = json.loads(line)
-                if "event" in told:
-                    self.events.append(told)
-                    if self._on_event is not None:
-                        self._on_event(told)
-                    async with self._told:
-                        self._told.notify_all()
-                else:
-                    self._settle(told)
+                await self._take(json.loads(line))
             await process.wait()
         finally:
-            for answer in self._asked.values():
-                if not answer.done():
-                    answer.set_exception(self._gone())
-            async with self._told:
-                self._told.notify_all()
-
-    def _settle(self, told: dict[str, Any]) -> None:
-        answer = self._asked.get(told.pop("id"))
-        if answer is None or answer.done():
-            return
-        if "error" in told:
-            message = told.pop("error")
-            answer.set_exception(RemoteError(f"{self.name}: {told['kind']}: {message}", details=told))
-        else:
-            answer.set_result(told["result"])
+            await self._ended(self._gone())
 
     def _gone(self) -> TransportError:
-        code = self._process.returncode if self._process is not None else None
+        code = self._started.returncode
         self._errors.seek(0)
         last_words = self._errors.read()[-4_000:].decode(errors="replace")
         return TransportError(f"{self.name}'s process is gone (exit code {code}): {last_words}", code="disconnected")
-
-    def _lately(self) -> str:
-        lately = [json.dumps(event) for event in list(self.events)[-_SHOWN_EVENTS:]]
-        return "; it lately told:\n" + "\n".join(lately) if lately else "; it told nothing so far"

@@ -66,7 +66,8 @@ class LiveKitServer:
 
     - `program`: which one to run, else `livekit_server_program()`.
     - `media_address`: what clients are told to send their packets to. Another one than 127.0.0.1 is for a relay that
-      listens there, at the port `udp_port`; the server is then told not to look for ways past it (ICE lite).
+      listens there, at the port `udp_port`; the server then offers no way past it, neither by TCP nor by looking for
+      one itself (it is ICE lite).
     - `config`: what else is in its configuration file, laid over what is there (livekit's config-sample.yaml).
     """
 
@@ -214,18 +215,19 @@ class LiveKitServer:
 
     def _own_config(self) -> dict[str, Any]:
         ports = self._chosen
+        relayed = self._media_address != "127.0.0.1"
         return {
             "port": ports.signal,
             "bind_addresses": ["127.0.0.1"],
             "keys": {self.api_key: self.api_secret},
             "rtc": {
                 "udp_port": ports.udp,
-                "tcp_port": ports.tcp,
+                "tcp_port": 0 if relayed else ports.tcp,
                 "enable_loopback_candidate": True,
                 "interfaces": {"includes": ["lo"]},
                 "use_external_ip": False,
                 "node_ip": self._media_address,
-                "use_ice_lite": self._media_address != "127.0.0.1",
+                "use_ice_lite": relayed,
                 # Without any the server names public ones, which clients then look up. Nobody answers at this one; at
                 # the media port itself somebody would, and then libwebrtc takes media for answers to STUN.
                 "stun_servers": ["127.0.0.1:9"],

@@ -4,6 +4,7 @@
 //! in seconds and the same input gives the same events. Nothing in [`Shard::tick`] allocates.
 
 mod catching_up;
+mod connection;
 mod counters;
 mod door;
 mod event;
@@ -16,6 +17,7 @@ mod packet_in;
 mod packet_out;
 mod pcm_in;
 mod pcm_out;
+mod peer;
 mod playout;
 mod session;
 mod shard;
@@ -23,11 +25,14 @@ mod shard_counters;
 mod shared;
 mod sound_ring;
 mod state;
+mod talk_spurts;
 mod time;
 mod turn;
 mod voice;
+mod wire;
 
 pub use beluga_codec::Effort;
+pub use connection::Connection;
 pub use counters::Counters;
 pub use door::{EarFrame, InDoor, OutDoor, SendTime};
 pub use event::{Event, EventKind, InterruptionAction, TurnId, UtteranceId};
@@ -40,14 +45,16 @@ pub use packet_in::{PacketIn, PacketInError, PacketWriter, PayloadTooLong, packe
 pub use packet_out::{EncodedPacket, PACKET_OUT_CAPACITY, PacketOut, PacketReader, packet_out};
 pub use pcm_in::{PCM_IN_CAPACITY_MS, PcmIn, PcmWriter, pcm_in};
 pub use pcm_out::{PCM_OUT_CAPACITY_MS, PcmOut, pcm_out};
+pub use peer::{Carrier, Datagram, Link, Peer, Urgency};
 pub use playout::{MAX_OUT_FRAME_SAMPLES, Played, Playout};
 pub use session::{
     Command, EAR_CAPACITY_SAMPLES, Session, SessionConfig, SessionHandles, Vad, session,
 };
-pub use shard::Shard;
+pub use shard::{Retired, Shard};
 pub use shard_counters::ShardCounters;
 pub use shared::{EAR_READERS, LoopWake, OUT_READERS, Ready, Shared, Wake};
 pub use sound_ring::{SoundRead, SoundRing, SoundWriter, sound_ring};
 pub use state::{AgentState, SessionState, UserState};
 pub use time::{EAR_FRAME_SAMPLES, EAR_HZ, TICK_MS, ear_samples};
 pub use turn::{InterruptionPolicy, Outbox, PlayoutOrder, PlayoutView, TurnConfig, TurnMachine};
+pub use wire::{Fetched, Secret, Wire, WireEnd, WireOrder};

@@ -10,12 +10,12 @@ import numpy as np
 
 from beluga_voice import _core
 from beluga_voice.errors import AudioFormatError
+from beluga_voice.livekit.sdk.quiet import quieten
 from beluga_voice.simulation.caller_voice import CALLER_HZ, Utterance
 from beluga_voice.simulation.line_service import LineService, take_precedence
 from beluga_voice.simulation.recorder import stereo_wav
 from beluga_voice.simulation.script import CallerScript, Line
 from beluga_voice.simulation.scripted_caller import ScriptedCaller
-from beluga_voice.simulation.sdk.quiet import load_quietly
 from beluga_voice.simulation.sdk.room_line import RoomLine
 from beluga_voice.simulation.track import Track
 
@@ -66,7 +66,7 @@ def _spoken(line: Line, path: Path) -> Utterance:
 
 async def _main() -> None:
     take_precedence()
-    load_quietly()
+    quieten()
     service = LineService()
     process = RoomCallerProcess(service)
     try:
