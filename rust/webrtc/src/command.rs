@@ -23,11 +23,11 @@ pub struct ChannelSpec {
 }
 
 /// A place that a caller's packets go to, chosen by whoever attaches it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InputId(pub u32);
 
 /// A place that an agent's packets come from, chosen by whoever attaches it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutputId(pub u32);
 
 /// The door of a session that packets go to.
