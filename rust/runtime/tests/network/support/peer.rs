@@ -18,11 +18,14 @@ pub struct Taken {
     pub thread: String,
 }
 
+/// Carrier, our address, theirs, bytes.
+type Outgoing = (Carrier, SocketAddr, SocketAddr, Vec<u8>);
+
 #[derive(Debug, Default)]
 pub struct PeerState {
     pub bound: Mutex<Vec<(Carrier, SocketAddr)>>,
     pub taken: Mutex<Vec<Taken>>,
-    outgoing: Mutex<VecDeque<(Carrier, SocketAddr, SocketAddr, Vec<u8>)>>,
+    outgoing: Mutex<VecDeque<Outgoing>>,
     pub settled: AtomicBool,
     pub over: AtomicBool,
     pub failed: AtomicBool,
