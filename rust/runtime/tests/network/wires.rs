@@ -287,6 +287,21 @@ fn a_wire_is_advanced_when_its_time_has_come_and_when_it_is_woken() {
 }
 
 #[test]
+fn a_wire_that_is_always_due_is_advanced_a_thousand_times_a_second_at_most() {
+    let runtime = runtime();
+    let (wire, _) = Script::drive(&runtime, reach());
+    wire.due_at(0);
+    let (before, began_us) = (wire.advanced.load(Ordering::Acquire), now_us());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let advanced = wire.advanced.load(Ordering::Acquire) - before;
+    let elapsed_ms = (now_us() - began_us) / 1_000;
+    assert!(
+        advanced <= elapsed_ms + 50,
+        "{advanced} times in {elapsed_ms} ms"
+    );
+}
+
+#[test]
 fn waking_a_wire_allocates_nothing() {
     let runtime = runtime();
     let (wire, _) = Script::drive(&runtime, reach());

@@ -31,6 +31,8 @@ pub struct PeerState {
     pub failed: AtomicBool,
     pub panics: AtomicBool,
     pub advanced: AtomicU64,
+    /// Wants to be driven when something arrives and never else.
+    pub patient: AtomicBool,
     /// Counts the times that it was dropped: one.
     pub freed: AtomicU64,
     pub threads: Mutex<Vec<String>>,
@@ -151,6 +153,9 @@ impl Peer for Driven {
     }
 
     fn due_us(&self) -> u64 {
+        if self.0.patient.load(Ordering::Acquire) {
+            return u64::MAX;
+        }
         // Soon: tests change its state without waking anybody.
         beluga_runtime::now_us() + 2_000
     }
