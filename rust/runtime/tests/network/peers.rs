@@ -4,7 +4,7 @@ use super::support::{Behaviour, Script, ScriptedPeer, Seen, Server, reach, runti
 use beluga_engine::Carrier;
 use beluga_runtime::{Runtime, now_us};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,6 +33,14 @@ fn far() -> (UdpSocket, SocketAddr) {
         .expect("a timeout");
     let address = far.local_addr().expect("an address");
     (far, address)
+}
+
+/// The other end of a connection that a peer opens.
+fn accept(listener: &TcpListener) -> TcpStream {
+    let (far, _) = listener.accept().expect("a connection");
+    far.set_read_timeout(Some(super::support::HANG))
+        .expect("a timeout");
+    far
 }
 
 fn wait_until_freed(peer: &ScriptedPeer) {
@@ -145,7 +153,7 @@ fn what_arrives_wakes_a_peer_that_is_not_settled() {
     peer.send(Carrier::Tcp, tcp, b"hello");
     // From here on nobody but the sockets wakes it.
     wire.wake();
-    let (mut stream, _) = listener.accept().expect("a connection");
+    let mut stream = accept(&listener);
     let (_, from) = far.recv_from(&mut [0; 10]).expect("a datagram");
     let mut hello = [0; 7];
     stream
@@ -181,7 +189,7 @@ fn room_in_a_connection_wakes_a_peer_that_is_not_settled() {
         wait_for("it has sent", || {
             peer.0.advanced.load(Ordering::Acquire) > before
         });
-        accepted.get_or_insert_with(|| listener.accept().expect("a connection").0);
+        accepted.get_or_insert_with(|| accept(&listener));
     }
     let mut stream = accepted.expect("a connection");
     // The last of it leaves when the far side has made room.
@@ -205,7 +213,7 @@ fn a_peer_that_waits_costs_no_more_than_its_timer() {
         listener.local_addr().expect("an address"),
         b"hello",
     );
-    let (stream, _) = listener.accept().expect("a connection");
+    let stream = accept(&listener);
     let (_, from) = far.recv_from(&mut [0; 10]).expect("a datagram");
     far.send_to(b"ping", from).expect("a send");
     far.recv(&mut [0; 10]).expect("an answer");
@@ -260,7 +268,7 @@ fn a_connection_over_tcp_moves_with_its_peer() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let remote = listener.local_addr().expect("an address");
     assert!(peer.send(Carrier::Tcp, remote, b"hello"));
-    let (mut far, _) = listener.accept().expect("a connection");
+    let mut far = accept(&listener);
     let mut talk = |say: &[u8], hear: &[u8]| {
         if !say.is_empty() {
             let length = (say.len() as u16).to_be_bytes();
