@@ -25,6 +25,7 @@ mod shard_counters;
 mod shared;
 mod sound_ring;
 mod state;
+mod talk_spurts;
 mod time;
 mod turn;
 mod voice;

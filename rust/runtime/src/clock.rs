@@ -2,6 +2,7 @@
 
 use rustix::thread::clock_nanosleep_absolute;
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::time::Instant;
 
 /// Readings of both clocks that are so close to each other are of one moment.
 const CLOSE_US: u64 = 50;
@@ -12,6 +13,12 @@ const MAX_READINGS: usize = 3;
 pub fn now_us() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+}
+
+/// Now, on this clock and as the standard library counts it, for code that is told the time in both.
+#[must_use]
+pub fn epoch() -> (Instant, u64) {
+    (Instant::now(), now_us())
 }
 
 /// The monotonic clock and the wall clock at the same moment, to bring what is stamped by one to the other.

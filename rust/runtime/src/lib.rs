@@ -29,7 +29,7 @@ mod websocket;
 mod wire_task;
 
 pub use cgroup::{Throttling, throttling};
-pub use clock::now_us;
+pub use clock::{epoch, now_us};
 pub use event_fd::EventFd;
 pub use network_counters::NetworkCounters;
 pub use reach::Reach;

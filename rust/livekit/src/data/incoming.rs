@@ -1,0 +1,296 @@
+//! Streams of text and bytes that come in, put together from their packets.
+
+use crate::command::StreamContent;
+use crate::data::deflate::{UnpackError, Unpacker};
+use crate::data::rpc::RpcStream;
+use crate::stream::{
+    MAX_UNREAD_BYTES, Pool, StreamError, StreamInfo, StreamReader, StreamWriter, Written,
+    stream_pipe,
+};
+use livekit_protocol::data_stream::{
+    Chunk, CompressionType, Header, Trailer, header::ContentHeader,
+};
+use std::collections::BTreeMap;
+
+/// Streams that may be open at the same time; the next one is not taken.
+const MAX_STREAMS: usize = 256;
+/// Attributes of one stream; more are left out.
+const MAX_ATTRIBUTES: usize = 256;
+
+/// Where the pieces of a stream go.
+#[derive(Debug)]
+enum Sink {
+    Reader(StreamWriter),
+    /// Put together here, for a call.
+    Rpc(RpcStream, Vec<u8>),
+}
+
+#[derive(Debug)]
+struct StreamIn {
+    /// Its sender's stay: pieces of anybody else are not its pieces.
+    sender_sid: String,
+    is_text: bool,
+    next_index: u64,
+    total: Option<u64>,
+    got: u64,
+    attributes: BTreeMap<String, String>,
+    unpacker: Option<Unpacker>,
+    /// The beginning of a character whose end is in the next piece.
+    begun: Vec<u8>,
+    sink: Sink,
+}
+
+/// What came of a packet.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// A stream was opened.
+    Opened(StreamInfo, StreamReader),
+    /// Somebody waits for it.
+    Readable(String),
+    /// The payload of a call, or of an answer to one, is whole; or will not be.
+    Rpc(RpcStream, Result<String, StreamError>),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming {
+    streams: BTreeMap<String, StreamIn>,
+    pool: Pool,
+    /// Streams that were too many.
+    pub(crate) ignored: u64,
+}
+
+/// What a header says, apart from its content.
+fn info_of(header: &Header) -> Option<StreamInfo> {
+    let content = match header.content_header.clone()? {
+        ContentHeader::TextHeader(text) => StreamContent::Text {
+            reply_to: text.reply_to_stream_id,
+            attached: text.attached_stream_ids,
+            generated: text.generated,
+        },
+        ContentHeader::ByteHeader(bytes) => StreamContent::Bytes {
+            name: bytes.name,
+            mime_type: header.mime_type.clone(),
+        },
+    };
+    Some(StreamInfo {
+        stream_id: header.stream_id.clone(),
+        topic: header.topic.clone(),
+        timestamp_ms: header.timestamp,
+        mime_type: header.mime_type.clone(),
+        total_bytes: header.total_length,
+        attributes: sorted(header.attributes.clone()),
+        content,
+    })
+}
+
+fn sorted(attributes: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let all: BTreeMap<String, String> = attributes.into_iter().collect();
+    all.into_iter().take(MAX_ATTRIBUTES).collect()
+}
+
+impl Incoming {
+    /// A stream begins; `rpc` if it is part of a call.
+    pub(crate) fn opened(
+        &mut self,
+        sender_sid: &str,
+        header: &Header,
+        rpc: Option<RpcStream>,
+    ) -> Vec<Arrived> {
+        let Some(info) = info_of(header) else {
+            return Vec::new();
+        };
+        let known = self.streams.contains_key(&header.stream_id) || header.stream_id.is_empty();
+        if known || self.streams.len() >= MAX_STREAMS {
+            self.ignored += 1;
+            return Vec::new();
+        }
+        let mut arrived = Vec::new();
+        let sink = match rpc {
+            Some(rpc) => Sink::Rpc(rpc, Vec::new()),
+            None => {
+                let (writer, reader) = stream_pipe(self.pool.clone());
+                arrived.push(Arrived::Opened(info.clone(), reader));
+                Sink::Reader(writer)
+            }
+        };
+        let packed = header.compression() == CompressionType::DeflateRaw;
+        let unknown = !packed && header.compression != CompressionType::None as i32;
+        let mut stream = StreamIn {
+            sender_sid: sender_sid.to_owned(),
+            is_text: matches!(info.content, StreamContent::Text { .. }),
+            next_index: 0,
+            total: header.total_length,
+            got: 0,
+            attributes: info.attributes,
+            unpacker: packed.then(Unpacker::new),
+            begun: Vec::new(),
+            sink,
+        };
+        let id = header.stream_id.clone();
+        if unknown {
+            arrived.extend(stream.end(&id, Err(StreamError::Compression)));
+        } else if let Some(content) = &header.inline_content {
+            let taken = stream.take(content);
+            let end = taken.and_then(|_| stream.complete());
+            arrived.extend(stream.end(&id, end));
+        } else {
+            self.streams.insert(id, stream);
+        }
+        arrived
+    }
+
+    pub(crate) fn piece(&mut self, sender_sid: &str, chunk: &Chunk) -> Option<Arrived> {
+        let stream = self
+            .streams
+            .get_mut(&chunk.stream_id)
+            .filter(|stream| stream.sender_sid == sender_sid)?;
+        if chunk.chunk_index < stream.next_index {
+            // Repeated, or rewritten, which no SDK does.
+            return None;
+        }
+        let taken = if chunk.chunk_index > stream.next_index {
+            Err(StreamError::Gap)
+        } else {
+            stream.next_index += 1;
+            stream.take(&chunk.content)
+        };
+        match taken {
+            Ok(Written::Awaited) => Some(Arrived::Readable(chunk.stream_id.clone())),
+            Ok(Written::Unwanted) => {
+                self.streams.remove(&chunk.stream_id);
+                None
+            }
+            Ok(_) => None,
+            Err(error) => self.end(&chunk.stream_id, Err(error)),
+        }
+    }
+
+    pub(crate) fn closed(&mut self, sender_sid: &str, trailer: Trailer) -> Option<Arrived> {
+        let stream = self
+            .streams
+            .get_mut(&trailer.stream_id)
+            .filter(|stream| stream.sender_sid == sender_sid)?;
+        stream.attributes.extend(sorted(trailer.attributes));
+        let end = if trailer.reason.is_empty() {
+            stream.complete()
+        } else {
+            Err(StreamError::Aborted(
+                trailer.reason.chars().take(256).collect(),
+            ))
+        };
+        self.end(&trailer.stream_id, end)
+    }
+
+    /// Somebody left: his streams break off.
+    pub(crate) fn sender_left(&mut self, sender_sid: &str) -> Vec<Arrived> {
+        let of: Vec<String> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.sender_sid == sender_sid)
+            .map(|(id, _)| id.clone())
+            .collect();
+        of.iter()
+            .filter_map(|id| self.end(id, Err(StreamError::SenderLeft)))
+            .collect()
+    }
+
+    /// The room is over: all streams break off.
+    pub(crate) fn room_over(&mut self) {
+        for (id, mut stream) in std::mem::take(&mut self.streams) {
+            stream.end(&id, Err(StreamError::RoomOver));
+        }
+    }
+
+    fn end(&mut self, id: &str, end: Result<(), StreamError>) -> Option<Arrived> {
+        self.streams.remove(id)?.end(id, end)
+    }
+}
+
+impl StreamIn {
+    /// Takes a piece of the content.
+    fn take(&mut self, piece: &[u8]) -> Result<Written, StreamError> {
+        let content = match &mut self.unpacker {
+            Some(unpacker) => {
+                unpacker
+                    .unpack(piece, MAX_UNREAD_BYTES)
+                    .map_err(|error| match error {
+                        UnpackError::Damaged => StreamError::Compression,
+                        UnpackError::TooLong => StreamError::Unread,
+                    })?
+            }
+            None => piece.to_vec(),
+        };
+        self.got += content.len() as u64;
+        if let Some(expected) = self.total.filter(|total| self.got > *total) {
+            let got = self.got;
+            return Err(StreamError::Length { expected, got });
+        }
+        let content = self.whole_characters(content);
+        self.put(content)
+    }
+
+    fn put(&mut self, content: Vec<u8>) -> Result<Written, StreamError> {
+        match &mut self.sink {
+            Sink::Reader(writer) => match writer.write(content) {
+                Written::Full => Err(StreamError::Unread),
+                written => Ok(written),
+            },
+            Sink::Rpc(_, payload) if payload.len() + content.len() > MAX_UNREAD_BYTES => {
+                Err(StreamError::Unread)
+            }
+            Sink::Rpc(_, payload) => {
+                payload.extend_from_slice(&content);
+                Ok(Written::Kept)
+            }
+        }
+    }
+
+    /// Of text: without the beginning of a character at its end, which waits for the rest.
+    fn whole_characters(&mut self, content: Vec<u8>) -> Vec<u8> {
+        if !self.is_text {
+            return content;
+        }
+        let mut text = std::mem::take(&mut self.begun);
+        text.extend_from_slice(&content);
+        // Text that is no text goes through as it is.
+        if let Err(error) = std::str::from_utf8(&text)
+            && error.error_len().is_none()
+        {
+            self.begun = text.split_off(error.valid_up_to());
+        }
+        text
+    }
+
+    /// Whether all of it is there.
+    fn complete(&mut self) -> Result<(), StreamError> {
+        if self
+            .unpacker
+            .as_ref()
+            .is_some_and(|unpacker| !unpacker.has_ended() && self.got > 0)
+        {
+            return Err(StreamError::Compression);
+        }
+        if let Some(expected) = self.total.filter(|total| self.got != *total) {
+            let got = self.got;
+            return Err(StreamError::Length { expected, got });
+        }
+        let begun = std::mem::take(&mut self.begun);
+        self.put(begun).map(|_| ())
+    }
+
+    fn end(&mut self, id: &str, end: Result<(), StreamError>) -> Option<Arrived> {
+        match &mut self.sink {
+            Sink::Reader(writer) => {
+                let attributes = std::mem::take(&mut self.attributes);
+                let written = writer.end(end.map(|()| attributes));
+                (written == Written::Awaited).then(|| Arrived::Readable(id.to_owned()))
+            }
+            Sink::Rpc(rpc, payload) => {
+                let payload = std::mem::take(payload);
+                let text = end.map(|()| String::from_utf8_lossy(&payload).into_owned());
+                Some(Arrived::Rpc(rpc.clone(), text))
+            }
+        }
+    }
+}
