@@ -23,8 +23,8 @@ def cargo_target_dir() -> Path:
 
 
 def bench_environment() -> dict[str, str]:
-    """The environment of benchmarks and proofs: they import what lies in benches/ from there."""
-    paths = [str(ROOT / "benches"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """The environment of benchmarks and proofs: they import what lies in benches/, and `support` of the tests."""
+    paths = [str(ROOT / "benches"), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 

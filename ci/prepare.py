@@ -1,6 +1,7 @@
-"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer.
+"""Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer, servers,
+a browser.
 
-    python3.11 ci/prepare.py venv models extension tools fuzzer
+    python3.11 ci/prepare.py venv models extension tools fuzzer servers browser
 
 Every step compares a hash of its inputs with the one of the last time and does nothing when they agree.
 """
@@ -14,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import tomllib
@@ -26,9 +28,12 @@ from places import PACKAGE, ROOT, VENV, cache_dir
 
 # command -> Debian package that brings it
 SYSTEM_COMMANDS = {"cc": "build-essential", "make": "build-essential", "cmake": "cmake"}
-EXTRAS = ("local", "plots")
+EXTRAS = ("local", "plots", "livekit")
 CARGO_DENY = "0.20.2"
 CARGO_FUZZ = "0.13.2"
+# The newest that `go install` takes as it is: later ones have replace directives in their go.mod.
+LIVEKIT_SERVER = "v1.11.0"
+LIVEKIT_CLIENT = "2.23.0"
 PYTHON = VENV / "bin" / "python"
 
 
@@ -124,6 +129,56 @@ def fuzzer() -> None:
     _install_tool(cargo_fuzz(), f"cargo-fuzz@{CARGO_FUZZ}")
 
 
+def livekit_server() -> Path:
+    """Where this version of livekit-server is kept, for all checkouts."""
+    return _tool("livekit-server", LIVEKIT_SERVER)
+
+
+def servers() -> None:
+    """livekit-server, from source: four minutes of CPU the first time on a machine, kept in the cache after that."""
+    program = livekit_server()
+    if program.exists():
+        return
+    if not shutil.which("go"):
+        sys.exit("go is not on PATH, and livekit-server is built with it: install Go 1.25 or newer (go.dev/dl), or put "
+                 f"livekit-server {LIVEKIT_SERVER} at {program}.")  # fmt: skip
+    _say(f"building livekit-server {LIVEKIT_SERVER}")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=program.parent) as place:
+        # Its package is called `server`. Without symbols it is half as big.
+        _run("go", "install", "-ldflags=-s -w", f"github.com/livekit/livekit-server/cmd/server@{LIVEKIT_SERVER}",
+             env={"GOBIN": place})  # fmt: skip
+        (Path(place) / "server").replace(program)
+
+
+def livekit_client() -> Path:
+    """Where LiveKit's library for browsers is kept, for all checkouts."""
+    return cache_dir() / "tools" / f"livekit-client-{LIVEKIT_CLIENT}" / "livekit-client.umd.js"
+
+
+def browser() -> None:
+    """Chromium by apt and LiveKit's library for it by npm: for proofs alone, no test needs them."""
+    if not shutil.which("chromium"):
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            sys.exit("chromium is not on PATH: install it (on Debian as root: apt-get install chromium).")
+        _run("apt-get", "update", "-qq")
+        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
+    library = livekit_client()
+    if library.exists():
+        return
+    if not shutil.which("npm"):
+        sys.exit("npm is not on PATH, and livekit-client comes by it: install Node.js.")
+    _say(f"fetching livekit-client {LIVEKIT_CLIENT}")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as place:
+        _run("npm", "pack", "--silent", "--pack-destination", place, f"livekit-client@{LIVEKIT_CLIENT}")
+        with tarfile.open(next(Path(place).glob("*.tgz"))) as package:
+            source = package.extractfile("package/dist/livekit-client.umd.js")
+            assert source is not None
+            (Path(place) / library.name).write_bytes(source.read())
+        (Path(place) / library.name).replace(library)
+
+
 def _tool(name: str, version: str) -> Path:
     return cache_dir() / "tools" / f"{name}-{version}" / "bin" / name
 
@@ -156,6 +211,8 @@ STEPS: dict[str, Callable[[], None]] = {
     "extension": extension,
     "tools": tools,
     "fuzzer": fuzzer,
+    "servers": servers,
+    "browser": browser,
 }
 
 

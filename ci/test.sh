@@ -9,7 +9,7 @@ rust_tests() {
         cargo_gate cargo test --quiet --locked --workspace --exclude beluga-pybind
 }
 
-stage set-up "$PYTHON" ci/prepare.py venv models extension
+stage set-up "$PYTHON" ci/prepare.py venv models extension servers
 stage rust rust_tests
 stage wheel .venv/bin/python ci/wheel.py
 echo "== pytest ($SECONDS s so far)"

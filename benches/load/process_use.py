@@ -1,4 +1,4 @@
-"""What this process and its threads have used, and what the machine was kept from: read from /proc."""
+"""What a process and its threads have used, and what the machine was kept from: read from /proc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["MachineTime", "descriptors", "pss_kb", "thread_cpu_s", "threads"]
+__all__ = ["MachineTime", "cpu_s", "descriptors", "pss_kb", "thread_cpu_s", "threads"]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -27,9 +27,16 @@ def thread_cpu_s() -> dict[str, float]:
     return used
 
 
-def pss_kb() -> int:
-    """The process's share of the memory that it uses."""
-    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process and its threads so far."""
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def pss_kb(pid: int | None = None) -> int:
+    """A process's share of the memory that it uses; without `pid` this one's."""
+    lines = Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 

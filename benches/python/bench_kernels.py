@@ -38,6 +38,8 @@ KERNELS: dict[str, tuple[str, int, float | None, str | None]] = {
     "jitter/push": ("packet of 20 ms", 1, 2.0, None),
     "jitter/push_pull_pull": ("10 ms pulled, Opus", 2, 20.0, None),
     "door/push_pull_pull": ("10 ms to the 16 kHz ring, Opus", 2, 20.0, None),
+    "out/speaking": ("10 ms to the caller, Opus", 2, None, None),
+    "out/silent": ("10 ms to the caller, Opus", 2, None, None),
 }
 TICK_MEAN_US, TICK_P99_US = 1_000.0, 2_000.0
 OPUS_FRAME_MS = 20

@@ -23,6 +23,8 @@ from pocketsphinx import Decoder
 
 from beluga_voice import LocalCall, Turn, VoiceSession
 from beluga_voice.audio import Resampler
+from beluga_voice.testing import word_errors
+from bench_result import write_proof_rows
 
 Sound = NDArray[np.int16]
 
@@ -60,16 +62,6 @@ class Caller:
 def words(text: str) -> list[str]:
     """Lower case, punctuation gone."""
     return re.sub(r"[^a-z' ]", " ", text.lower()).split()
-
-
-def errors(said: list[str], heard: list[str]) -> int:
-    """Words substituted, left out and put in (Levenshtein)."""
-    row = list(range(len(heard) + 1))
-    for count, word in enumerate(said, 1):
-        previous, row[0] = row[0], count
-        for place, other in enumerate(heard, 1):
-            previous, row[place] = row[place], min(row[place] + 1, row[place - 1] + 1, previous + (word != other))
-    return row[-1]
 
 
 def recognise(sound: Sound) -> str:
@@ -136,13 +128,15 @@ def main() -> None:
 
     said = [words(text) for text in sentences]
     total = sum(map(len, said))
-    through_us = sum(errors(one, words(" ".join(texts))) for one, texts in zip(said, heard, strict=True))
-    by_sentence = sum(errors(one, words(recognise(to_ear_rate(sound)))) for one, sound in zip(said, sent, strict=True))
+    through_us = sum(word_errors(one, words(" ".join(texts))) for one, texts in zip(said, heard, strict=True))
+    by_sentence = sum(
+        word_errors(one, words(recognise(to_ear_rate(sound)))) for one, sound in zip(said, sent, strict=True)
+    )
     cut = sum(
-        errors(one, words(recognise(to_ear_rate(cut_close(sound, voice)))))
+        word_errors(one, words(recognise(to_ear_rate(cut_close(sound, voice)))))
         for one, sound, voice in zip(said, sent, voices, strict=True)
     )
-    whole = errors([word for one in said for word in one], words(recognise(to_ear_rate(np.concatenate(sent)))))
+    whole = word_errors([word for one in said for word in one], words(recognise(to_ear_rate(np.concatenate(sent)))))
     row = {
         "turns": len(sentences),
         "answered": answers,
@@ -153,8 +147,7 @@ def main() -> None:
         "word_error_direct_file": round(100 * whole / total, 2),
     }
     print(json.dumps(row))
-    if rows := os.environ.get("PROOF_ROWS"):
-        Path(rows).write_text(json.dumps([row]))
+    write_proof_rows([row])
     direct = min(error for name, error in row.items() if name.startswith("word_error_direct"))
     if answers < len(sentences):
         sys.exit(f"{len(sentences) - answers} turns were not answered")

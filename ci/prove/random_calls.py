@@ -16,7 +16,9 @@ sys.path[:0] = [str(Path(__file__).parents[2] / "tests")]
 
 from support.random_call import events_of, random_call  # noqa: E402 - its place was only just named
 
-CALLS = 100 if os.environ.get("QUICK") == "1" else 1_000
+from bench_result import QUICK, write_proof_rows  # noqa: E402 - as ci/prove.py has it found
+
+CALLS = 100 if QUICK else 1_000
 
 
 def tried(seed: int) -> tuple[int, list[str], int, float, bool | None]:
@@ -60,8 +62,7 @@ def main() -> None:
         "repeated_differently": len(differing),
     }
     print(json.dumps(row))
-    if "PROOF_ROWS" in os.environ:
-        Path(os.environ["PROOF_ROWS"]).write_text(json.dumps([row]))
+    write_proof_rows([row])
     sys.exit(f"wrong: {sorted(wrong)}; different the second time: {differing}" if wrong or differing else 0)
 
 

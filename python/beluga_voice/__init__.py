@@ -10,6 +10,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Modules that are public under their own names.
+_MODULES = ("livekit",)
+
 # Where each public name lives. `__all__` is made of it by hand: type checkers read no other.
 _HOMES = {
     "AgentError": "errors",
@@ -60,6 +63,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from beluga_voice import livekit as livekit
     from beluga_voice.agent import AgentHost as AgentHost
     from beluga_voice.audio_chunk import AudioChunk as AudioChunk
     from beluga_voice.backend import (
@@ -154,12 +158,15 @@ __all__ = [
     "VadOptions",
     "VoiceSession",
     "get_registry",
+    "livekit",
     "register",
     "share",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

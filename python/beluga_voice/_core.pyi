@@ -121,8 +121,10 @@ class Engine:
         interruptible_while_thinking: bool,
         min_interruption_ms: int,
         duck_gain_db: float,
+        room: Room | None = None,
     ) -> Call:
-        """A call, served from the next tick on.
+        """A call, served from the next tick on. One with a `room` leaves its doors there (`Call.doors_in_room`), as yet
+        without a way to and from them; it has input 'opus' and output 'opus'.
 
         `input_hz` is read for 'pcm' alone, 8000 to 192000; `jitter_target_ms` for packets alone, 0 to 2000;
         `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
@@ -130,6 +132,36 @@ class Engine:
         Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
         place, or the machine is overloaded and has no time for another call.
         """
+
+    def join_room(
+        self,
+        wakeup: Wakeup,
+        *,
+        url: str,
+        token: str,
+        auto_subscribe: bool,
+        connect_timeout_ms: int,
+        media_timeout_ms: int,
+        reconnect: bool,
+        renews_token: bool,
+        epoch_ms: int,
+        seed: int,
+        user_agent: str,
+        ca_pem: bytes | None = None,
+    ) -> Room:
+        """Begins to join a LiveKit room; its events tell what comes of it.
+
+        `media_timeout_ms`: how long a way for sound is looked for; `renews_token`: whether `token_needed` is answered;
+        `epoch_ms`: milliseconds since 1970 when `time.monotonic()` was 0; `ca_pem`: certificates that are trusted
+        beside the system's.
+
+        Raises CoreError: `invalid_input` for a URL that is none, `invalid_config` with the field,
+        `session_limit_exceeded`, `invalid_state` for an engine on a virtual clock.
+        """
+
+    @property
+    def sessions(self) -> int:
+        """How many calls are being served; `stats` without the rest."""
 
     def stats(self) -> dict[str, object]:
         """What the engine did.
@@ -146,7 +178,8 @@ class Engine:
             - `ticks_skipped`: whose frames were owed for over 20 ms and not sent; `frames_skipped`: the same, over
               sessions.
             - `overload_step`: 0; 1: no calls are taken on; 2: codecs encode with less effort; 3: even so frames come
-              too late. `overload_steps_entered`: how often each of the three was entered from below.
+              too late; 4: data waits for sound. `overload_steps_entered`: how often each of the four was entered from
+              below.
         """
 
     def stop(self) -> None:
@@ -161,6 +194,10 @@ class Call:
 
         `who` is 'mouth', 'input', 'ear', 'out' or 'packets'.
         """
+
+    @property
+    def doors_in_room(self) -> tuple[int, int] | None:
+        """What the room that has them calls this call's input and output."""
 
     @property
     def closed(self) -> bool: ...
@@ -231,7 +268,7 @@ class Call:
     def read_packet(self) -> tuple[bytes, int, int, bool] | None:
         """The next packet, for output 'opus', to be sent now; None if there is none yet.
 
-        Payload, sequence number, RTP timestamp (both from 0), and whether it is the first of a stretch.
+        Payload, sequence number, RTP timestamp (both from 0), and whether it is the first of a talk spurt.
         """
 
     def want_packet(self) -> bool:
@@ -248,7 +285,8 @@ class Call:
         - `playout_gaps`: ticks in which an utterance in progress had nothing to play.
         - `frames_skipped`: of 10 ms, owed for over 20 ms and not sent; `audible_frames_skipped`: those with the
           agent's sound; `audible_gaps`: unbroken runs of these.
-        - `packets_out_dropped`: of the agent; the sender was too slow to take them.
+        - `packets_out_encoded`: of the agent; `packets_out_silent`: of the agent, standing for silence that was not
+          encoded; `packets_out_dropped`: of both, those that the sender was too slow to take.
         - `events_dropped`: nobody drained them; `commands_refused`: too many waited; `illegal_transitions`: 0, or a
           bug.
         - `frame_age_in_us_count`, `_sum`, `_max`: from a packet's arrival, or a sample's being written, to the tick
@@ -259,6 +297,124 @@ class Call:
           buffer; `mouth_waiting_samples`: of the agent, to be played; `packets_out_waiting`: of the agent, to be
           sent; `events_waiting`: to be drained. Each as the last tick saw it, and with `_max`.
         """
+
+@final
+class Room:
+    """A LiveKit room. Thread-safe; nothing here waits. Dropping it leaves the room.
+
+    What is asked for returns a number at once; the event `done` with that number says what came of it. Sources, kinds,
+    reasons and qualities are named as in LiveKit's protocol: 'MICROPHONE', 'CLIENT_INITIATED'. Tracks of ours have
+    numbers of the core's, which stay the same when the room is joined anew; those of others go by their sid.
+
+    Raises CoreError: `disconnected` when the room is over, `rate_limit_exceeded` when too many commands are under way,
+    `invalid_config` for a name that is none.
+    """
+
+    def drain(self) -> tuple[list[tuple[str, dict[str, Any]]], bool]:
+        """Events since the last time, in order, and whether there may be more: then drain again, later.
+
+        The first is `connected`, or `disconnected` with an `error`. `done` has `id`, `value` and `error`: None, or
+        `code`, `message`, `wants_sdk` and `rpc` (code, message, data). The others have livekit's names, and further
+        `participant_attributes_changed` (`changed`, `attributes`), `local_sid_changed`, `rpc_request`, `rpc_expired`,
+        `stream_opened` (with a `reader`), `stream_readable`, `chat_received`, `token_needed`, `input_lost`,
+        `output_lost`. `rust/pybind/src/room_event.rs` lists the fields.
+        """
+
+    @property
+    def over(self) -> bool: ...
+    def cancel(self, command: int) -> None:
+        """A command is not wanted any more: it is done with `context_canceled`, unless it is done already."""
+
+    def publish(self, *, name: str, source: str, stream: str, muted: bool) -> tuple[int, int]:
+        """Publishes a track of sound: the command, and the track's number."""
+
+    def unpublish(self, track: int) -> int: ...
+    def mute(self, track: int, muted: bool) -> int: ...
+    def subscribe(self, track_sid: str, subscribed: bool) -> int: ...
+    def permit_subscriptions(self, all_participants: bool, permissions: list[tuple[str, bool, list[int]]]) -> int:
+        """Who may subscribe to our tracks: identity, to all of them, to these."""
+
+    def update_self(
+        self, *, metadata: str | None = None, name: str | None = None, attributes: dict[str, str] = ...
+    ) -> int: ...
+    def send_data(self, payload: bytes, *, reliable: bool, topic: str | None, destinations: list[str]) -> int: ...
+    def send_dtmf(self, code: int, digit: str, destinations: list[str]) -> int: ...
+    def send_transcription(
+        self,
+        *,
+        identity: str,
+        track_sid: str,
+        segments: list[tuple[str, str, int, int, bool, str]],
+        destinations: list[str],
+    ) -> int:
+        """Segments: id, text, start and end in milliseconds, whether final, language."""
+
+    def send_chat(
+        self,
+        *,
+        id: str,
+        timestamp_ms: int,
+        edited_ms: int | None,
+        message: str,
+        deleted: bool,
+        generated: bool,
+        destinations: list[str],
+    ) -> int: ...
+    def call_method(
+        self, *, destination: str, method: str, payload: str, response_timeout_ms: int, round_trip_ms: int
+    ) -> int: ...
+    def register_method(self, method: str) -> int: ...
+    def unregister_method(self, method: str) -> int: ...
+    def reply(self, request: int, *, payload: str = "", error: tuple[int, str, str] | None = None) -> int:
+        """Answers an `rpc_request`; `error` has code, message and data."""
+
+    def open_stream(
+        self,
+        *,
+        content: Literal["text", "bytes"],
+        topic: str,
+        attributes: dict[str, str],
+        stream_id: str,
+        destinations: list[str],
+        sender_identity: str | None = None,
+        total_bytes: int | None = None,
+        reply_to: str = "",
+        attached: list[str] = ...,
+        generated: bool = False,
+        name: str = "",
+        mime_type: str = "",
+        whole: bytes | None = None,
+    ) -> int:
+        """Opens a stream, or with `whole` sends all of it."""
+
+    def write_stream(self, stream_id: str, content: bytes) -> int: ...
+    def close_stream(self, stream_id: str, reason: str, attributes: dict[str, str]) -> int: ...
+    def route_input(
+        self, input: int, *, track_sid: str | None = None, identity: str | None = None, source: str = "MICROPHONE"
+    ) -> int:
+        """What goes to a call's input: a track, whatever a participant publishes from a source, or nothing."""
+
+    def detach_input(self, input: int) -> int: ...
+    def route_output(self, output: int, track: int | None) -> int:
+        """On which track of ours a call's output is sent."""
+
+    def detach_output(self, output: int) -> int: ...
+    def set_token(self, token: str) -> int: ...
+    def simulate(self, scenario: str, *, seconds: int = 0) -> int: ...
+    def stats(self) -> int: ...
+    def leave(self, reason: str = "CLIENT_INITIATED") -> int: ...
+
+@final
+class StreamReader:
+    """A stream that comes in. Dropping it says that nobody wants the rest."""
+
+    def read(self) -> tuple[str, Any]:
+        """'piece' and its bytes; 'nothing' (the event `stream_readable` says when there is something); 'end' and the
+        attributes; 'failed' and code and message."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes that wait."""
 
 @final
 class Resampler:
@@ -290,11 +446,11 @@ class ALaw:
 
 @final
 class OpusEncoder:
-    """Opus (RFC 6716), mono speech, 20 ms frames. Rates: 8000, 12000, 16000, 24000, 48000 Hz; complexity 0 to 10."""
+    """Opus (RFC 6716), mono speech. Rates: 8000, 12000, 16000, 24000, 48000 Hz; complexity 0 to 10."""
 
     def __new__(cls, *, sample_rate: int, complexity: int = 5, bitrate_bps: int = 24_000) -> OpusEncoder: ...
     def encode(self, pcm: Buffer) -> bytes:
-        """One frame of 20 ms. Raises CoreError `invalid_format` for another length."""
+        """One frame of 20 or 10 ms. Raises CoreError `invalid_format` for another length."""
 
 @final
 class OpusDecoder:
@@ -368,9 +524,6 @@ def read_wav(data: bytes) -> tuple[bytes, int, int]:
 
 def write_wav(pcm: Buffer, *, sample_rate: int, channels: int = 1) -> bytes:
     """A WAV file of int16 samples (channels interleaved)."""
-
-def now_us() -> int:
-    """Microseconds on the clock of the events, which is that of `time.monotonic()`."""
 
 def transitions() -> dict[str, dict[str, list[str]]]:
     """What may follow each state, for `agent_state`, `user_state` and `session_state`."""

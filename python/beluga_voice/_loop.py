@@ -11,14 +11,11 @@ import logging
 import select
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from beluga_voice import _core
 from beluga_voice._engine import engine
 from beluga_voice.core_errors import translated
-
-if TYPE_CHECKING:
-    from beluga_voice.call_link import CallLink
 
 __all__ = ["LoopLink", "loop_link", "loop_stats"]
 
@@ -49,15 +46,23 @@ def loop_stats() -> list[dict[str, int]]:
     return [link.stats() for link in links if link is not None]
 
 
+class Drained(Protocol):
+    """A call or a room of the core: something happens in it of which the loop is to be told."""
+
+    def drain(self) -> None:
+        """Tells what happened."""
+        ...
+
+
 class LoopLink:
-    """One loop, its wakeup and its calls."""
+    """One loop, its wakeup, its calls and its rooms."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         with translated():
             self.wakeup = _core.Wakeup(engine())
         # A dict for its order: calls are drained in the order in which they came.
-        self._calls: dict[CallLink, None] = {}
+        self._calls: dict[Drained, None] = {}
         self._thread: threading.Thread | None = None
         self.wakes = 0
         """How often the core woke this loop."""
@@ -70,7 +75,7 @@ class LoopLink:
         count, total, most = self.wakeup.lag_us()
         return {"loop_lag_us_count": count, "loop_lag_us_sum": total, "loop_lag_us_max": most}
 
-    def add(self, call: CallLink) -> None:
+    def add(self, call: Drained) -> None:
         """Drains `call` from now on."""
         if not self._calls:
             self._listen()
@@ -78,7 +83,7 @@ class LoopLink:
         # Something may have happened between the call's opening and now.
         self.wakeup.notify()
 
-    def discard(self, call: CallLink) -> None:
+    def discard(self, call: Drained) -> None:
         """The call is over. With the last one the loop stops listening."""
         self._calls.pop(call, None)
         loop = self._loop()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from beluga_voice.clock import in_flight
 from beluga_voice.commands import COMMANDS, Command
 from beluga_voice.errors import AgentError, BelugaVoiceError, DeadlineError
+from beluga_voice.foreign_calls import ForeignCalls
 from beluga_voice.sharing import Shared, claims
 from beluga_voice.worker_pool import PoolFullError, WorkerPool
 
@@ -33,9 +34,6 @@ _ACCEPTED = (
     "allowed: a function of one argument, the Turn (def or async def, returning or yielding text), "
     "an object with respond(turn), or a class or factory of such objects that takes no arguments"
 )
-
-# How long an agent that is cancelled may take to clean up before it is left alone, in seconds.
-_GRACE_S = 1.0
 
 # Pieces that an agent may be ahead of what is spoken.
 _AHEAD = 1
@@ -76,9 +74,13 @@ class AgentHost:
         self._timeout_s = timeout_s
         self._owned_pool = WorkerPool(4, name="beluga-voice-agent") if pool is None else None
         self._pool = pool or cast("WorkerPool", self._owned_pool)
-        self._left: set[asyncio.Future[Any]] = set()
-        self.abandoned = 0
+        self._foreign = ForeignCalls()
+        self._threads_left = 0
+
+    @property
+    def abandoned(self) -> int:
         """Answers that went on after they were cancelled or late: what they do from then on is not heeded."""
+        return self._foreign.abandoned + self._threads_left
 
     async def run(self, turn: Turn) -> AsyncGenerator[str | Command]:
         """The agent's answer, piece by piece. Close it (`contextlib.aclosing`) or cancel it to stop the agent.
@@ -125,7 +127,7 @@ class AgentHost:
                 late_at = loop.time() + self._timeout_s
             self._raise_fault(driver)
         finally:
-            await self._stop(driver)
+            await self._foreign.give_up(driver)
 
     def close(self) -> None:
         """The session is over. Does not wait for threads that are still busy."""
@@ -215,26 +217,8 @@ class AgentHost:
                 return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
             if running.running():
-                self.abandoned += 1
+                self._threads_left += 1
             raise
-
-    async def _stop(self, driver: asyncio.Task[None]) -> None:
-        if not driver.done():
-            driver.cancel()
-            await asyncio.wait({driver}, timeout=_GRACE_S)
-        if driver.done():
-            # What it raises while it cleans up comes too late to be an answer's fault.
-            with suppress(asyncio.CancelledError):
-                driver.exception()
-        else:
-            self.abandoned += 1
-            self._left.add(driver)
-            driver.add_done_callback(self._forget)
-
-    def _forget(self, driver: asyncio.Task[None]) -> None:
-        self._left.discard(driver)
-        with suppress(asyncio.CancelledError):
-            driver.exception()
 
     def _raise_fault(self, driver: asyncio.Task[None]) -> None:
         if driver.cancelled():

@@ -24,7 +24,10 @@ __all__ = [
     "get_registry",
 ]
 
-_EMBEDDED = {"local": Entry("beluga_voice.providers.local:LocalProvider")}
+_EMBEDDED = {
+    "livekit": Entry("beluga_voice.providers.livekit.provider:LiveKitProvider", "beluga-voice[livekit]"),
+    "local": Entry("beluga_voice.providers.local:LocalProvider"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

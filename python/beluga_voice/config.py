@@ -12,7 +12,7 @@ nothing heeds would be a lie.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -22,7 +22,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from beluga_voice.agent import AgentFactory
-from beluga_voice.errors import ConfigError
+from beluga_voice.errors import ConfigError, masked
 from beluga_voice.registry import ComponentFactory, resolve
 from beluga_voice.validation import Options, checked, closest
 
@@ -284,6 +284,11 @@ class BackendConfig(_Parts, BaseSettings):
     max_concurrent_sessions: int = Field(
         100, ge=0, le=100_000, description="Sessions at the same time, above which none is opened; 0: no limit."
     )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # What the backend has not looked at yet may hold its secrets in the clear.
+        for name, value in super().__repr_args__():
+            yield name, masked(value) if name == "provider_config" else value
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, **values: Any) -> Self:

@@ -16,7 +16,10 @@ lasted. `created_at` is `time.monotonic()`, or the clock of a loop that keeps vi
     agent_false_interruption       AgentFalseInterruption
     function_tool_started          FunctionToolStarted
     function_tools_executed        FunctionToolsExecuted
+    agent_output_transcribed       AgentOutputTranscribed
     conversation_item_added        ConversationItemAdded
+    session_state_changed          SessionStateChanged
+    sip_dtmf_received              SipDtmfReceived
     error                          ErrorEvent
     close                          CloseEvent
 """
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EVENT_NAMES",
     "AgentFalseInterruption",
+    "AgentOutputTranscribed",
     "AgentStateChanged",
     "CloseEvent",
     "ConversationItemAdded",
@@ -47,6 +51,9 @@ __all__ = [
     "PlayoutMark",
     "PlayoutStarted",
     "SessionEvent",
+    "SessionState",
+    "SessionStateChanged",
+    "SipDtmfReceived",
     "SpeechCreated",
     "UserInputTranscribed",
     "UserStateChanged",
@@ -56,6 +63,7 @@ __all__ = [
 
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 UserState = Literal["listening", "speaking", "away"]
+SessionState = Literal["initial", "active", "reconnecting", "ended", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +91,24 @@ class AgentStateChanged(SessionEvent):
     type: ClassVar[str] = "agent_state_changed"
     old_state: AgentState
     new_state: AgentState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStateChanged(SessionEvent):
+    """The call began, lost its connection to the caller, has it again, or is over."""
+
+    type: ClassVar[str] = "session_state_changed"
+    old_state: SessionState
+    new_state: SessionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipDtmfReceived(SessionEvent):
+    """The caller pressed a key of his telephone: `digit` "0" to "9", "*", "#", "A" to "D"; `code` 0 to 15."""
+
+    type: ClassVar[str] = "sip_dtmf_received"
+    digit: str
+    code: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +181,20 @@ class PlayoutMark(SessionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOutputTranscribed(SessionEvent):
+    """The next words of a speech, told as they are heard: what was told of it before does not come again.
+
+    The last one of a speech has `is_final`, and maybe no words. Where in its sentence a word lies is estimated from its
+    share of the letters; where a sentence begins is exact.
+    """
+
+    type: ClassVar[str] = "agent_output_transcribed"
+    speech_id: str
+    transcript: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interruption(SessionEvent):
     """The caller speaks over the agent for long enough; `onset_s` is the first voiced sample of that.
 
@@ -201,7 +241,8 @@ class FunctionToolsExecuted(SessionEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationItemAdded(SessionEvent):
-    """The history grew. An agent's item comes when it was played, with what was heard of it.
+    """The history grew. An agent's item comes when it was played, with what was heard of it. What the caller wrote
+    instead of speaking has a negative `turn_id`.
 
     `metrics`, in seconds, as far as they apply. Of the caller's: `end_of_turn_delay` (last voiced sample to the end of
     the turn), `transcription_delay` (end of the turn to the final transcript). Of the agent's: `llm_node_ttft` (agent
@@ -244,6 +285,9 @@ EVENT_NAMES: tuple[str, ...] = tuple(
         for each in (
             UserStateChanged,
             AgentStateChanged,
+            AgentOutputTranscribed,
+            SessionStateChanged,
+            SipDtmfReceived,
             UserTurnStarted,
             UserTurnEnded,
             UserInputTranscribed,

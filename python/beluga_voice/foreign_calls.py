@@ -1,4 +1,4 @@
-"""Calls of code that is not ours: a component may hang, and may not heed that it is cancelled."""
+"""Calls of code that is not ours: a component or an agent may hang, and may not heed that it is cancelled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LateError(Exception):
 
 
 class ForeignCalls:
-    """Awaits what components do, each call in a task of its own that can be left alone."""
+    """Awaits what components and agents do, each call in a task of its own that can be left alone."""
 
     def __init__(self) -> None:
         self.abandoned = 0
@@ -40,12 +40,13 @@ class ForeignCalls:
                 await asyncio.wait({task}, timeout=left_s)
         finally:
             if not task.done():
-                await self._give_up(task)
+                await self.give_up(task)
         if task.cancelled():
             raise RuntimeError("it cancelled itself")
         task.result()
 
-    async def _give_up(self, task: asyncio.Task[None]) -> None:
+    async def give_up(self, task: asyncio.Task[None]) -> None:
+        """Cancels a call, waits a second for it to clean up, then leaves it alone."""
         task.cancel()
         try:
             await asyncio.wait({task}, timeout=_GRACE_S)

@@ -27,10 +27,14 @@ from beluga_voice.events import (
     CloseEvent,
     ErrorEvent,
     SessionEvent,
+    SessionState,
+    SessionStateChanged,
+    SipDtmfReceived,
     UserState,
     UserStateChanged,
 )
 from beluga_voice.foreign_calls import ForeignCalls, LateError
+from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -42,16 +46,17 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
-    from beluga_voice.transport import Transport
+    from beluga_voice.transport import OpenCall, Transport
     from beluga_voice.turn import ChatMessage
 
 __all__ = ["SessionState", "VoiceSession"]
 
-SessionState = Literal["initial", "active", "reconnecting", "ended", "error"]
 CloseReason = Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
 
 _log = logging.getLogger("beluga_voice.session")
 
+# Letters that the caller may write in one turn, as many as a recogniser may hear.
+_LONGEST_TEXT = 50_000
 # Events that a slow `events()` loop may be behind. Policy: the oldest is dropped and counted.
 _EVENTS_WAITING = 1_000
 # How long a component may take to let go of what it holds, in seconds.
@@ -145,7 +150,9 @@ class VoiceSession:
         self._host: AgentHost | None = None
         self._components: dict[Literal["stt", "tts"], SpeechToText | TextToSpeech] = {}
         self._foreign = ForeignCalls()
-        self._transport: Transport | None = None
+        self._call: OpenCall | None = None
+        self._transport_counters: dict[str, int] = {}
+        """Those of a transport's call that was let go of."""
         self._close_asked = False
         self.events_dropped = 0
         """Events that an `events()` loop missed because it was too slow."""
@@ -163,7 +170,9 @@ class VoiceSession:
         if self._state != "initial" or self._starting is not None or self._closer is not None:
             raise SessionError("this session was started before", code="session_already_active", operation="start")
         if not isinstance(cast("object", transport), Transport):
-            raise ConfigError(f"a session cannot start on a {type(transport).__name__}: allowed: a LocalCall")
+            raise ConfigError(
+                f"a session cannot start on a {type(transport).__name__}: allowed: a Room, a RoomCall or a LocalCall"
+            )
         # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
         self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
@@ -185,7 +194,7 @@ class VoiceSession:
     async def _start(self, transport: Transport) -> None:
         from beluga_voice.agent import AgentHost
         from beluga_voice.pipeline.cascade import Cascade
-        from beluga_voice.transport import CallSettings
+        from beluga_voice.transport import CallEvents, CallSettings
 
         parts = self._parts
         stt: SpeechToText = parts.stt.create()
@@ -196,15 +205,23 @@ class VoiceSession:
         async with asyncio.TaskGroup() as starting:
             for kind in self._components:
                 starting.create_task(self._start_component(kind))
-        self._link = link = transport.open(
+        self._call = await transport.open(
             CallSettings(
                 vad=cast("Any", parts.vad.name),
                 vad_options=parts.vad_options,
                 turn_handling=parts.turn_handling,
                 user_away_timeout=parts.user_away_timeout,
-            )
+            ),
+            CallEvents(
+                reconnecting=lambda: self._on_reconnecting(lost=True),
+                reconnected=lambda: self._on_reconnecting(lost=False),
+                caller_left=lambda: self._end_soon("participant_disconnected"),
+                lost=self._on_lost,
+                text_received=self._on_text,
+                dtmf_received=self._on_dtmf,
+            ),
         )
-        self._transport = transport
+        self._link = link = self._call.link
         self._cascade = Cascade(
             link,
             stt=stt,
@@ -223,7 +240,7 @@ class VoiceSession:
         )
         self._history = self._cascade.history
         link.on_event = self._on_core_event
-        self._state = "active"
+        self._become("active")
         self._cascade.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
@@ -285,6 +302,17 @@ class VoiceSession:
         """Fades out what is being said and gives up the rest, agent included."""
         self._running().interrupt()
 
+    def generate_reply(self, *, user_input: str) -> None:
+        """Has the agent answer what the caller wrote: a turn of his without sound, which interrupts like any other.
+
+        Raises SessionError session_not_active, ConfigError for more than 50,000 letters.
+        """
+        if len(user_input) > _LONGEST_TEXT:
+            raise ConfigError(f"user_input has {len(user_input)} letters: allowed: up to {_LONGEST_TEXT}")
+        cascade = self._running()
+        if text := plain(user_input).strip():
+            cascade.answer_typed(text)
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     @property
@@ -326,11 +354,13 @@ class VoiceSession:
         the session's event loop took to look when the core had woken it. `agent_calls_abandoned` counts synchronous
         agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
-        `session_events_dropped` what a slow `events()` loop missed.
+        `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
+        a slow `events()` loop missed. A transport adds its own, such as `sdk_...` in a room that the SDK carries.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
             **(self._cascade.stats() if self._cascade is not None else self._pipeline_counters),
+            **(self._call.stats() if self._call is not None else self._transport_counters),
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
@@ -364,7 +394,7 @@ class VoiceSession:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _running(self) -> Cascade:
-        if self._state != "active" or self._cascade is None or self._closer is not None:
+        if self._state not in ("active", "reconnecting") or self._cascade is None or self._closer is not None:
             raise SessionError(f"the session is {self._state}", code="session_not_active")
         return self._cascade
 
@@ -391,6 +421,32 @@ class VoiceSession:
             case _:
                 cast("Cascade", self._cascade).on_event(event)
 
+    def _on_reconnecting(self, *, lost: bool) -> None:
+        if self._state in ("active", "reconnecting"):
+            self._become("reconnecting" if lost else "active")
+
+    def _on_lost(self, error: BelugaVoiceError) -> None:
+        self._emit(ErrorEvent(at_s=self._at_s, error=error, source="session", recoverable=False))
+        self._end_soon("error", error)
+
+    def _on_text(self, text: str) -> None:
+        try:
+            self.generate_reply(user_input=text)
+        except BelugaVoiceError as error:  # too long, or the session is ending
+            self._emit(ErrorEvent(at_s=self._at_s, error=error, source="session", recoverable=True))
+
+    def _on_dtmf(self, digit: str, code: int) -> None:
+        self._emit(SipDtmfReceived(at_s=self._at_s, digit=digit, code=code))
+
+    def _become(self, state: SessionState) -> None:
+        old, self._state = self._state, state
+        if old != state:
+            self._emit(SessionStateChanged(at_s=self._at_s, old_state=old, new_state=state))
+
+    @property
+    def _at_s(self) -> float:
+        return self._link.call.ear_written / 16_000 if self._link is not None else 0.0
+
     def _end_soon(self, reason: CloseReason, error: Exception | None = None, *, detail: str = "") -> None:
         if self._closer is None and not self._over.is_set():
             # A task of its own: who waits for the end may be cancelled, the end itself may not.
@@ -403,12 +459,10 @@ class VoiceSession:
             await asyncio.wait({self._closer})
 
     async def _close(self, reason: CloseReason, error: Exception | None, detail: str) -> None:
-        at_s = 0.0
         try:
             if self._link is not None:
                 # The last event first: history gets what was heard of the sentence that the end cuts off.
                 await self._link.close()
-                at_s = self._link.call.ear_written / 16_000
         except InternalError as failure:
             error = error or failure
         try:
@@ -418,16 +472,27 @@ class VoiceSession:
             # It holds this session, and the call: without it both go when their user lets go of them.
             self._cascade = None
             await self._release()
-            self._state = "error" if error is not None else "ended"
-            if self._transport is not None:
-                self._transport.closed()
+            self._become("error" if error is not None else "ended")
+            await self._hang_up()
             known = error if isinstance(error, BelugaVoiceError) else None
-            self._emit(CloseEvent(at_s=at_s, reason=reason, error=known, detail=detail))
+            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail))
             for queue in self._queues:
                 self.events_dropped += _put(queue, None)
             self._over.set()
             await self._tasks.settle(_GRACE_S)
             await self._tasks.cancel()
+
+    async def _hang_up(self) -> None:
+        """The transport lets go of its call. It was shown the session's last state before."""
+        call = self._call
+        if call is None:
+            return
+        try:
+            await call.aclose()
+        except Exception as error:  # a defect of ours: the session ends all the same
+            self._failed(error)
+        self._transport_counters = call.stats()
+        self._call = None
 
     async def _release(self) -> None:
         """Lets go of components and agent; what one of them does keeps no other from being let go of."""
@@ -450,6 +515,8 @@ class VoiceSession:
         self._emit(ErrorEvent(at_s=0.0, error=error, source=kind, recoverable=True))
 
     def _emit(self, event: SessionEvent) -> None:
+        if self._call is not None:
+            self._call.take(event)
         for callback in tuple(self._callbacks.get(event.type, ())):
             try:
                 result = callback(event)

@@ -12,9 +12,13 @@ from beluga_voice.call_link import CallLink
 from beluga_voice.core_errors import translated
 
 if TYPE_CHECKING:
-    from beluga_voice.config import TurnHandling, VadOptions
+    from collections.abc import Callable
 
-__all__ = ["CallSettings", "Transport"]
+    from beluga_voice.config import TurnHandling, VadOptions
+    from beluga_voice.errors import BelugaVoiceError
+    from beluga_voice.events import SessionEvent
+
+__all__ = ["CallEvents", "CallSettings", "OpenCall", "Transport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,9 @@ class CallSettings:
         output_hz: int,
         output_codec: Literal["pcm", "opus"] = "pcm",
         jitter_target_ms: int = 60,
+        room: _core.Room | None = None,
     ) -> CallLink:
-        """A call of the core on the running loop, with the door that the transport needs.
+        """A call of the core on the running loop, with the door that the transport needs; a `room` has its doors.
 
         Raises ConfigError, SessionError session_limit_exceeded, ComponentError model_not_found.
         """
@@ -66,20 +71,60 @@ class CallSettings:
                 interruptible_while_thinking=interruption.enabled,
                 min_interruption_ms=_ms(interruption.min_duration),
                 duck_gain_db=interruption.duck_gain_db if interruption.duck_gain_db is not None else 0.0,
+                room=room,
             )
         return CallLink(call, loop)
 
 
-@runtime_checkable
-class Transport(Protocol):
-    """Something that a session can be started on. It serves one session."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvents:
+    """What a transport calls to tell the session: on the session's loop, and never before `open` has returned."""
 
-    def open(self, settings: CallSettings) -> CallLink:
-        """Opens the call in the core. Raises SessionError session_already_active for a second session."""
+    reconnecting: Callable[[], None]
+    """The connection to the caller was lost and is being restored."""
+    reconnected: Callable[[], None]
+    """It is restored."""
+    caller_left: Callable[[], None]
+    """The caller has gone for good."""
+    lost: Callable[[BelugaVoiceError], None]
+    """The connection to the caller is gone for good."""
+    text_received: Callable[[str], None]
+    """The caller has written instead of speaking."""
+    dtmf_received: Callable[[str, int], None]
+    """The caller has pressed a key of his telephone: the digit and its code."""
+
+
+class OpenCall(Protocol):
+    """A call that a transport has opened for one session."""
+
+    @property
+    def link(self) -> CallLink:
+        """The call in the core."""
         ...
 
-    def closed(self) -> None:
-        """The session is over."""
+    def take(self, event: SessionEvent) -> None:
+        """What the session tells, for whoever shows it at the other end: states, transcripts."""
+        ...
+
+    def stats(self) -> dict[str, int]:
+        """What the transport counted of this call."""
+        ...
+
+    async def aclose(self) -> None:
+        """The session is over, and the call in the core closed: lets go of the rest."""
+        ...
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Something that a session can be started on."""
+
+    async def open(self, settings: CallSettings, events: CallEvents) -> OpenCall:
+        """Opens a call, which may take until there is a caller.
+
+        Raises SessionError session_already_active where there is a call for one session only, and what opening raises.
+        Cancelled, it leaves nothing behind.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ import pytest
 from support.call import on_call
 
 from beluga_voice.events import (
+    AgentOutputTranscribed,
     AgentStateChanged,
     ConversationItemAdded,
     PlayoutFinished,
@@ -80,6 +81,7 @@ async def test_events_come_in_the_order_in_which_things_happen() -> None:
         SpeechCreated,
         PlayoutStarted,
         PlayoutFinished,
+        AgentOutputTranscribed,
         ConversationItemAdded,
     ]
     times = [event.at_s for event in tried.events]

@@ -140,7 +140,7 @@ async def test_a_component_that_cannot_start_lets_go_of_the_other_one() -> None:
     assert stt.closed
     assert tts.closed
     assert (session.state, session.is_over) == ("error", True)
-    assert [event.type for event in told] == ["close"]
+    assert [event.type for event in told] == ["session_state_changed", "close"]
     await session.aclose()
 
 

@@ -12,7 +12,7 @@ import pytest
 from support.answering import back_to_listening, codes, still_answers, talk_over
 from support.call import on_call, turn_handling
 
-from beluga_voice import LocalCall, VoiceSession, agent as agent_module
+from beluga_voice import LocalCall, VoiceSession, foreign_calls
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutStarted
 from beluga_voice.testing import Answered, FakeSpeechToText, FakeTextToSpeech, Say, ScriptedCaller, TalkOver, tone_words
 
@@ -136,7 +136,7 @@ async def test_an_agent_that_hangs_after_its_first_sentence() -> None:
 
 
 async def test_an_agent_that_hangs_and_heeds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_module, "_GRACE_S", 0.1)
+    monkeypatch.setattr(foreign_calls, "_GRACE_S", 0.1)
     release = asyncio.Event()
 
     async def agent(turn: Turn) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.answering import back_to_listening, codes, still_answers
+from support.answering import back_to_listening, codes, fails_and_goes_on, still_answers
 from support.call import on_call
 
 from beluga_voice.errors import ComponentError
@@ -158,10 +158,7 @@ async def test_a_recogniser_that_stalls_in_the_middle_of_a_turn(guesses: bool) -
 
     stt = FakeSpeechToText(before_final=on_turn, interim_results=guesses)
     async with on_call(agent, stt=stt, transcript_timeout=0.5) as tried:
-        await tried.say("able")
-        failed = await tried.heard(ErrorEvent)
-        await back_to_listening(tried)
-        await still_answers(tried)
+        failed = await fails_and_goes_on(tried)
 
     assert (failed.source, failed.error.code, failed.error.provider) == ("stt", "stream_timeout", "FakeSpeechToText")
     assert failed.error.details == {"turn_id": 1}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.answering import back_to_listening, codes, still_answers, talk_over
+from support.answering import back_to_listening, codes, fails_and_goes_on, still_answers, talk_over
 from support.call import on_call
 
 from beluga_voice import foreign_calls
@@ -84,10 +84,7 @@ async def test_a_voice_that_stalls(at: str, heard: str) -> None:
             await asyncio.Event().wait()
 
     async with on_call(agent, tts=FakeTextToSpeech(before_word=on_word), tts_timeout=0.5) as tried:
-        await tried.say("able")
-        failed = await tried.heard(ErrorEvent)
-        await back_to_listening(tried)
-        await still_answers(tried)
+        failed = await fails_and_goes_on(tried)
 
     assert codes(tried) == [("tts", "stream_timeout")]
     assert failed.error.message.startswith("no sound for 0.5 s")
@@ -208,10 +205,7 @@ async def test_a_voice_that_writes_what_is_no_sound(wrong: Any) -> None:
             await super().synthesize(text, mouth)
 
     async with on_call(agent, tts=Wrong()) as tried:
-        await tried.say("able")
-        failed = await tried.heard(ErrorEvent)
-        await back_to_listening(tried)
-        await still_answers(tried)
+        failed = await fails_and_goes_on(tried)
 
     assert codes(tried) == [("tts", "invalid_format")]
     assert "int16" in failed.error.message
@@ -228,10 +222,7 @@ async def test_a_voice_that_writes_at_no_rate(rate: Any) -> None:
             await super().synthesize(text, mouth)
 
     async with on_call(agent, tts=Wrong()) as tried:
-        await tried.say("able")
-        failed = await tried.heard(ErrorEvent)
-        await back_to_listening(tried)
-        await still_answers(tried)
+        failed = await fails_and_goes_on(tried)
 
     assert codes(tried) == [("tts", "invalid_format")]
     assert f"sample_rate = {rate!r}: allowed: a whole number from 8000 to 192000 Hz" in failed.error.message

@@ -28,7 +28,7 @@ class WithoutReaders(asyncio.SelectorEventLoop):
     """A loop that cannot poll a descriptor of ours."""
 
     def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # as asyncio's own loops do that have none (Windows' ProactorEventLoop)
 
 
 async def converse() -> None:

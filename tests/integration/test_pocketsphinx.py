@@ -15,6 +15,7 @@ import pytest
 from beluga_voice.components.stt.pocketsphinx import PocketSphinx, PocketSphinxOptions
 from beluga_voice.errors import ComponentError, ConfigError, InvalidStateError
 from beluga_voice.registry import resolve
+from beluga_voice.testing import word_errors
 
 from .conftest import SENTENCES, FakeEar, FakeUtterance, loop_use, room
 
@@ -45,16 +46,6 @@ async def heard(component: PocketSphinx, ear: FakeEar) -> list[Transcript]:
         return [transcript async for transcript in transcripts]
 
 
-def wrong_words(said: str, understood: str) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(understood.split()) + 1))
-    for number, word in enumerate(said.split(), 1):
-        last, row = row, [number]
-        for place, other in enumerate(understood.split(), 1):
-            row.append(min(last[place] + 1, row[-1] + 1, last[place - 1] + (word != other)))
-    return row[-1]
-
-
 async def test_it_understands_and_guesses_while_the_caller_speaks(spoken: Spoken) -> None:
     component = PocketSphinx()
     await component.start()
@@ -65,7 +56,7 @@ async def test_it_understands_and_guesses_while_the_caller_speaks(spoken: Spoken
         await component.aclose()
     finals = [transcript for transcript in transcripts if transcript.is_final]
     assert [final.turn_id for final in finals] == [7, 8, 9, 10]
-    wrong = sum(wrong_words(text, final.text) for text, final in zip(SENTENCES, finals, strict=True))
+    wrong = sum(word_errors(text.split(), final.text.split()) for text, final in zip(SENTENCES, finals, strict=True))
     assert wrong <= 0.4 * sum(len(text.split()) for text in SENTENCES)
     for number, final in enumerate(finals):
         length_s = len(spoken[SENTENCES[number]]) / 16000
@@ -176,7 +167,7 @@ async def test_a_call_that_is_cut_off_in_a_turn_spoils_nothing(spoken: Spoken) -
         async with aclosing(component.stream(FakeEar(FakeUtterance(0, spoken[SENTENCES[0]])))) as transcripts:
             await anext(transcripts)
         (final, *_) = [t for t in await heard(component, FakeEar(FakeUtterance(1, spoken[SENTENCES[1]]))) if t.is_final]
-        assert wrong_words(SENTENCES[1], final.text) <= 4
+        assert word_errors(SENTENCES[1].split(), final.text.split()) <= 4
         await component.aclose()
 
 

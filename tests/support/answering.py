@@ -9,7 +9,7 @@ from beluga_voice.events import AgentStateChanged, ErrorEvent, Interruption, Pla
 if TYPE_CHECKING:
     from support.call import TriedCall
 
-__all__ = ["back_to_listening", "codes", "still_answers", "talk_over"]
+__all__ = ["back_to_listening", "codes", "fails_and_goes_on", "still_answers", "talk_over"]
 
 
 def codes(tried: TriedCall) -> list[tuple[str, str]]:
@@ -45,3 +45,12 @@ async def still_answers(tried: TriedCall, question: str = "bake", answer: str = 
 
     await tried.until(answered)
     assert tried.session.state == "active"
+
+
+async def fails_and_goes_on(tried: TriedCall) -> ErrorEvent:
+    """The answer to "able" fails, and the call goes on; what was told of the failure."""
+    await tried.say("able")
+    failed = await tried.heard(ErrorEvent)
+    await back_to_listening(tried)
+    await still_answers(tried)
+    return failed

@@ -14,6 +14,7 @@ from beluga_voice import LocalCall, VoiceSession, _core
 from beluga_voice.commands import Command, EndCall, Say as SayCommand, ToolFinished, ToolStarted
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import (
+    EVENT_NAMES,
     AgentFalseInterruption,
     AgentStateChanged,
     CloseEvent,
@@ -42,6 +43,7 @@ from beluga_voice.testing import (
     TalkOver,
     run,
     tone_words,
+    word_errors,
 )
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ async def _call(draw: random.Random, seed: int) -> Outcome:
     )
     call = LocalCall(sample_rate=draw.choice([8_000, 16_000, 48_000]), output_sample_rate=draw.choice([16_000, 24_000]))
     events: list[SessionEvent] = []
-    for name in _NAMES:
+    for name in EVENT_NAMES:
         session.on(name, events.append)
     caller = ScriptedCaller(script)
     async with session:
@@ -140,25 +142,6 @@ async def _call(draw: random.Random, seed: int) -> Outcome:
     )
     outcome.problems = complaints(outcome)
     return outcome
-
-
-_NAMES = (
-    "user_state_changed",
-    "agent_state_changed",
-    "user_turn_started",
-    "user_turn_ended",
-    "user_input_transcribed",
-    "speech_created",
-    "playout_started",
-    "playout_finished",
-    "interruption",
-    "agent_false_interruption",
-    "function_tool_started",
-    "function_tools_executed",
-    "conversation_item_added",
-    "error",
-    "close",
-)
 
 
 def _words(draw: random.Random, words: tuple[str, ...], least: int, most: int) -> str:
@@ -310,15 +293,5 @@ def _sound(outcome: Outcome) -> list[str]:
     cuts += sum(len(_all(outcome, kind)) for kind in (Interruption, AgentFalseInterruption, ErrorEvent))
     if not outcome.settled or outcome.caller.hung_up_on:
         cuts += 3
-    distance = _distance(wanted, heard)
+    distance = word_errors(wanted, heard)
     return [f"{distance} words differ with {cuts} cuts: noted {wanted}, heard {heard}"] if distance > 2 * cuts else []
-
-
-def _distance(one: list[str], two: list[str]) -> int:
-    """Levenshtein's, in words."""
-    row = list(range(len(two) + 1))
-    for number, word in enumerate(one, 1):
-        last, row = row, [number]
-        for place, other in enumerate(two, 1):
-            row.append(min(last[place] + 1, row[-1] + 1, last[place - 1] + (word != other)))
-    return row[-1]

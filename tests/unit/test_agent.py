@@ -321,7 +321,7 @@ async def test_a_late_thread_is_abandoned_and_counted_and_the_loop_goes_on() -> 
 
 
 async def test_an_agent_that_heeds_no_cancellation_is_abandoned_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beluga_voice.agent._GRACE_S", 0.05)
+    monkeypatch.setattr("beluga_voice.foreign_calls._GRACE_S", 0.05)
     release = asyncio.Event()
 
     async def agent(turn: Turn) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import prove_open_close
 import pytest
 
+from load.bench_livekit_transport import median_row
 from load.feeder import Caller, Feeder
 from load.share_call import Script
 from load.share_run import hold
@@ -111,3 +112,15 @@ def test_whatever_grows_is_named(key: str, each: float) -> None:
     _, grown = prove_open_close.verdicts(rounds(**{key: each}))
     assert len(grown) == 1
     assert key in grown[0]
+
+
+def transport_row(cpu_pct: float, *, saturated: bool = False) -> dict[str, Any]:
+    return {"cpu_pct_per_room": cpu_pct, "saturated": saturated}
+
+
+def test_a_saturated_repeat_counts_only_where_there_is_no_other() -> None:
+    rows = [transport_row(9.0), transport_row(3.0, saturated=True), transport_row(8.0), transport_row(10.0)]
+    middle = median_row(rows)
+    assert (middle["cpu_pct_per_room"], middle["saturated"], middle["repeats"]) == (9.0, False, 4)
+    assert (middle["cpu_pct_min"], middle["cpu_pct_max"]) == (8.0, 10.0)
+    assert median_row([transport_row(3.0, saturated=True)])["saturated"]

@@ -42,6 +42,9 @@ MAY_DEPEND_ON_IN_TESTS = {"sim", "counting-alloc"}
 MAY_BE_UNSAFE: dict[str, str] = {
     "codec/src/libopus.rs": "calls into libopus",
     "counting-alloc/src/lib.rs": "GlobalAlloc cannot be implemented without it",
+    "runtime/src/batch.rs": "recvmmsg and the time stamps of packets have no safe binding",
+    "runtime/src/c_address.rs": "what an address of C holds is known by its first field alone",
+    "runtime/src/interfaces.rs": "the system's list of addresses has no safe binding",
     "vad/src/dispatch.rs": "calls code compiled for instruction sets that it has just detected",
 }
 

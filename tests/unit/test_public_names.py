@@ -13,7 +13,7 @@ def test_all_is_sorted_and_every_name_is_there() -> None:
     for name in beluga_voice.__all__:
         assert getattr(beluga_voice, name) is not None
     assert set(beluga_voice.__all__) <= set(dir(beluga_voice))
-    assert set(beluga_voice.__all__) == set(beluga_voice._HOMES)
+    assert set(beluga_voice.__all__) == {*beluga_voice._HOMES, *beluga_voice._MODULES}
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -33,6 +33,7 @@ def test_importing_loads_nothing_heavy() -> None:
         "pocketsphinx",
         "piper",
         "onnxruntime",
+        "livekit",
     ]
     code = (
         "import sys; before = set(sys.modules); import beluga_voice; "

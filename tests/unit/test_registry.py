@@ -43,14 +43,14 @@ class Fake(SpeechToText):
 
     async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
         async for _ in ear.utterances():
-            raise NotImplementedError
+            raise NotImplementedError  # only looked up and made here, never listened with
             yield
 
 
 class Plain(SpeechToText):
     async def stream(self, ear: Ear) -> AsyncIterator[Transcript]:
         async for _ in ear.utterances():
-            raise NotImplementedError
+            raise NotImplementedError  # only looked up and made here, never listened with
             yield
 
 

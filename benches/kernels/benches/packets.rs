@@ -1,8 +1,10 @@
-//! A packet's way in: to the queue, to the jitter buffer, and its sound out of it.
+//! A packet's way in: to the queue, to the jitter buffer, and its sound out of it. And its way out: encoded, or left out.
 
 use beluga_bench_kernels::{packets, voice};
 use beluga_codec::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
-use beluga_engine::{Counters, EAR_FRAME_SAMPLES, InDoor, packet_in};
+use beluga_engine::{
+    Age, Counters, EAR_FRAME_SAMPLES, InDoor, OutDoor, SendTime, packet_in, packet_out,
+};
 use beluga_jitter::{JitterBuffer, JitterConfig, Packet};
 use criterion::{BatchSize, Criterion};
 use std::hint::black_box;
@@ -10,14 +12,17 @@ use std::hint::black_box;
 const TARGET_MS: u32 = 60;
 const RTP_STEP: u32 = 960;
 
-fn opus() -> Vec<Vec<u8>> {
+fn encoder() -> OpusEncoder {
     let config = OpusEncoderConfig {
         sample_rate_hz: 16_000,
         complexity: 5,
         bitrate_bps: 24_000,
     };
-    let mut encoder = OpusEncoder::new(config).expect("an allowed configuration");
-    packets(&mut encoder, &voice(16_000))
+    OpusEncoder::new(config).expect("an allowed configuration")
+}
+
+fn opus() -> Vec<Vec<u8>> {
+    packets(&mut encoder(), &voice(16_000))
 }
 
 fn decoder() -> Box<OpusDecoder> {
@@ -92,6 +97,8 @@ fn main() {
         bencher.iter_batched_ref(Playing::new, Playing::push, BatchSize::PerIteration);
     });
     door(&mut criterion);
+    way_out(&mut criterion, "out/speaking", &voice(16_000));
+    way_out(&mut criterion, "out/silent", &[0; 16_000]);
     criterion.final_summary();
 }
 
@@ -119,6 +126,29 @@ fn door(criterion: &mut Criterion) {
                 now_us += 10_000;
             }
             index += 1;
+        });
+    });
+}
+
+/// Two ticks of the door to a caller: a frame of 20 ms is full in the second.
+fn way_out(criterion: &mut Criterion, name: &str, sound: &[i16]) {
+    let (mut reader, mut door, _) = packet_out(Box::new(encoder()), 48_000, 0);
+    let (counters, age_us) = (Counters::default(), Age::default());
+    let mut frames = sound.chunks_exact(160).cycle();
+    let mut due_us = 0;
+    criterion.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            for frame in frames.by_ref().take(2) {
+                due_us += 10_000;
+                let time = SendTime {
+                    due_us,
+                    now_us: due_us,
+                };
+                black_box(door.send(black_box(frame), time, &counters));
+            }
+            while let Some(packet) = reader.pop(due_us, &age_us) {
+                black_box(packet);
+            }
         });
     });
 }

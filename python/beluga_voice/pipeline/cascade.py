@@ -8,6 +8,8 @@ cancelled whole: the agent, the voice, what waits to be played; history keeps wh
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cascade"]
 
+# What the caller may have written and the agent not been asked. Policy: the oldest is dropped and counted.
+_TYPED_WAITING = 8
 # An agent that pauses this long after a full stop has finished its sentence, in seconds.
 _SETTLE_S = 0.08
 
@@ -53,11 +57,13 @@ _SETTLE_S = 0.08
 class _Answer:
     """An answer being given, and its question."""
 
-    caller: CallerTurn
+    turn_id: int
     item: ChatMessage
     task: asyncio.Task[None]
     through: int
     """The last turn that needs no other answer: this one's, or one without words that came while it was given."""
+    voiced_end_s: float | None
+    """The caller's last voiced sample; None where he wrote."""
     speeches: list[Speech] = field(default_factory=list["Speech"])
     tools: dict[str, ToolStarted] = field(default_factory=dict[str, ToolStarted])
 
@@ -114,6 +120,11 @@ class Cascade:
         )
         self._answer: _Answer | None = None
         self._unheard: _Answer | None = None
+        self._typed: deque[str] = deque()
+        """What the caller wrote and nobody was asked yet."""
+        self._typed_task: asyncio.Task[None] | None = None
+        self._typed_numbers = itertools.count(-1, -1)
+        self._typed_dropped = 0
         self._contested: Speech | None = None
         """The speech that the caller talks over, until words say whether he means it."""
         self._handlers: dict[str, Callable[[_core.Event], None]] = {
@@ -132,6 +143,7 @@ class Cascade:
         return {
             "turns_given_up": self._listener.turns_given_up,
             "guesses_skipped": self._listener.guesses_skipped,
+            "typed_texts_dropped": self._typed_dropped,
             "tasks_abandoned": self._tasks.abandoned,
         }
 
@@ -153,6 +165,15 @@ class Cascade:
     def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
         """Speaks `text` as soon as what was asked for before it is written."""
         return self._speaker.say(text, allow_interruptions=allow_interruptions)
+
+    def answer_typed(self, text: str) -> None:
+        """The caller has written: it is a turn of his, and interrupts. What comes before it is asked goes with it."""
+        self._typed.append(text)
+        if len(self._typed) > _TYPED_WAITING:
+            self._typed.popleft()
+            self._typed_dropped += 1
+        if self._typed_task is None:
+            self._typed_task = self._tasks.start(self._answer_typed(), name="typed turn")
 
     def interrupt(self) -> None:
         """Fades out whatever is being said and gives up the rest; the question is not asked again."""
@@ -186,6 +207,8 @@ class Cascade:
                 action=cast("Any", event.action),
             )
         )
+        if speech is not None and event.action == "pause":
+            self._speaker.paused(speech)
         if speech is None:
             self._give_up_answer()
             for turn in self._listener.turns.values():
@@ -197,6 +220,7 @@ class Cascade:
 
     def _on_resumed(self, event: _core.Event) -> None:
         self._contested = None
+        self._speaker.resumed()
         self._report.event(AgentFalseInterruption(at_s=event.at_s, resumed=True))
 
     def _on_playout_finished(self, event: _core.Event) -> None:
@@ -228,19 +252,36 @@ class Cascade:
             if self._answer is not None or self._unheard is None:
                 return
         await self._stop_talking()
-        answer = self._begin_answer(caller, text)
+        answer = self._begin_answer(text, caller.id, caller)
         if caller.talked_over and any(later > caller.id for later in self._listener.turns):
             self._answer, self._unheard = None, answer
             return
-        asked = Turn(
-            text=answer.item.text,
-            history=tuple(self.history[:-1]),
+        await self._give_answer(
+            answer,
             language=transcript.language if transcript is not None else None,
             confidence=transcript.confidence if transcript is not None else None,
             started_at_s=caller.onset_s,
             ended_at_s=caller.voiced_end_s,
+        )
+
+    async def _answer_typed(self) -> None:
+        given_up = self._answer
+        await self._stop_talking()
+        text, self._typed_task = "\n".join(self._typed), None
+        self._typed.clear()
+        at_s = self._report.at_s
+        # The core knows nothing of it, but of what was to be answered before.
+        through = given_up.through if given_up is not None else 0
+        answer = self._begin_answer(text, next(self._typed_numbers), None, through=through)
+        await self._give_answer(answer, language=None, confidence=None, started_at_s=at_s, ended_at_s=at_s)
+
+    async def _give_answer(self, answer: _Answer, **about_the_turn: Any) -> None:
+        asked = Turn(
+            text=answer.item.text,
+            history=tuple(self.history[:-1]),
             session_id=self._session_id,
             metadata=self._metadata,
+            **about_the_turn,
         )
         try:
             await self._reply(asked, answer)
@@ -281,7 +322,9 @@ class Cascade:
             for speech in fading:
                 await speech.finished.wait()
 
-    def _begin_answer(self, caller: CallerTurn, text: str) -> _Answer:
+    def _begin_answer(
+        self, text: str, turn_id: int, caller: CallerTurn | None, *, through: int | None = None
+    ) -> _Answer:
         """The caller's words go into the history, with those before them that nobody answered."""
         if self._unheard is not None:
             unheard = self._unheard.item
@@ -290,20 +333,28 @@ class Cascade:
             self._unheard = None
         item = ChatMessage(role="user", text=text)
         self.history.append(item)
-        metrics = {"end_of_turn_delay": caller.decided_at_s - caller.voiced_end_s}
-        if caller.transcribed_at is not None:
-            metrics["transcription_delay"] = max(0.0, caller.transcribed_at - caller.decided_at)
+        metrics: dict[str, float] = {}
+        if caller is not None:
+            metrics["end_of_turn_delay"] = caller.decided_at_s - caller.voiced_end_s
+            if caller.transcribed_at is not None:
+                metrics["transcription_delay"] = max(0.0, caller.transcribed_at - caller.decided_at)
         self._report.event(
             ConversationItemAdded(
                 at_s=self._report.at_s,
                 item=item,
-                turn_id=caller.id,
-                started_speaking_at_s=caller.onset_s,
-                stopped_speaking_at_s=caller.voiced_end_s,
+                turn_id=turn_id,
+                started_speaking_at_s=caller.onset_s if caller is not None else None,
+                stopped_speaking_at_s=caller.voiced_end_s if caller is not None else None,
                 metrics=metrics,
             )
         )
-        self._answer = _Answer(caller, item, cast("asyncio.Task[None]", asyncio.current_task()), through=caller.id)
+        self._answer = _Answer(
+            turn_id,
+            item,
+            cast("asyncio.Task[None]", asyncio.current_task()),
+            through=through if through is not None else turn_id,
+            voiced_end_s=caller.voiced_end_s if caller is not None else None,
+        )
         return self._answer
 
     async def _reply(self, asked: Turn, answer: _Answer) -> None:
@@ -345,21 +396,19 @@ class Cascade:
             self._end_call(reason)
 
     def _begin_reply(self, answer: _Answer) -> Speech:
-        caller = answer.caller
         speech = self._speaker.begin(
-            "reply", part_of=answer, turn_id=caller.id, caller_voiced_end_s=caller.voiced_end_s
+            "reply", part_of=answer, turn_id=answer.turn_id, caller_voiced_end_s=answer.voiced_end_s
         )
         answer.speeches.append(speech)
         return speech
 
     def _begin_say(self, answer: _Answer, command: Say) -> Speech:
-        caller = answer.caller
         speech = self._speaker.begin(
             "say",
             part_of=answer,
             allow_interruptions=command.allow_interruptions,
-            turn_id=caller.id,
-            caller_voiced_end_s=caller.voiced_end_s,
+            turn_id=answer.turn_id,
+            caller_voiced_end_s=answer.voiced_end_s,
         )
         answer.speeches.append(speech)
         return speech
@@ -402,7 +451,7 @@ class Cascade:
                 result=command.result,
                 error=command.error,
                 call_id=command.call_id,
-                turn_id=answer.caller.id,
+                turn_id=answer.turn_id,
             )
         )
 

@@ -209,9 +209,9 @@ class Listener:
             turn.transcript.set_result(transcript)
 
     def _may_tell_guess(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now >= self._second_ends:
-            self._second_ends, self._guesses_told = now + 1.0, 0
+        at = asyncio.get_running_loop().time()
+        if at >= self._second_ends:
+            self._second_ends, self._guesses_told = at + 1.0, 0
         if self._guesses_told >= _GUESSES_PER_S:
             self.guesses_skipped += 1
             return False

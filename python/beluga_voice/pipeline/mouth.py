@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import operator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from beluga_voice.clock import now
-from beluga_voice.core_errors import translated
+from beluga_voice.core_errors import QueueFullError, translated
 from beluga_voice.errors import AudioFormatError, SessionError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _LOWEST_HZ, _HIGHEST_HZ = 8_000, 192_000
 
 # A voice that has added less than this trickles: it counts as silent, in seconds.
 _TRICKLE_S = 0.02
+# A sentence's beginning counts as heard with its first hundredth of a second.
+_BEGINNINGS_PER_S = 100
 # Writes that find room and so never wait: after so many the loop's other tasks have their turn.
 _WRITES_IN_A_ROW = 64
 
@@ -49,7 +52,10 @@ class CallMouth:
         """Seconds of sound that were written at `_idle_since`."""
         self._writing = 0
         self._writes = 0
-        self._marks: dict[int, str] = {}
+        self._marks: dict[int, str | int] = {}
+        """A voice's, by name, and our own where sentences begin."""
+        self._beginning: int | None = None
+        """The sentence of which nothing was written yet."""
         self._mark_numbers = itertools.count(1)
 
     async def write(self, pcm: Buffer, *, sample_rate: int) -> None:
@@ -68,8 +74,13 @@ class CallMouth:
                 self.first_sound_at = now()
             if self.utterance is None:
                 self.utterance = self._open_utterance()
+            if self._beginning is not None:
+                # Up to the first mark: what stands behind a mark is heard after it.
+                rest = rest[: 2 * (rate_hz // _BEGINNINGS_PER_S)]
             taken = self._link.call.write_mouth(rest, rate_hz)
             self.written_s += taken / rate_hz
+            if taken:
+                self._mark_beginning()
             return taken
 
         self._writing += 1
@@ -94,6 +105,20 @@ class CallMouth:
         else:
             self._idle_since += self._loop.time() - began  # for waiting nobody is to blame
 
+    def begin_sentence(self, number: int) -> None:
+        """The next sound is that of the nth sentence: `mark_reached` will tell when it is heard."""
+        self._beginning = number
+
+    def _mark_beginning(self) -> None:
+        number, self._beginning = self._beginning, None
+        if number is None:
+            return
+        mark = next(self._mark_numbers)
+        # Without room for it, and it alone, the sentence's words are told later.
+        with suppress(QueueFullError), translated():
+            self._link.call.mark(mark)
+            self._marks[mark] = number
+
     def mark(self, name: str) -> None:
         """Notes the place after what has been written: an event tells when it was heard."""
         self._check_open()
@@ -104,8 +129,8 @@ class CallMouth:
             self._link.call.mark(number)
         self._marks[number] = name
 
-    def mark_reached(self, number: int) -> str:
-        """The name of a mark that was heard."""
+    def mark_reached(self, number: int) -> str | int:
+        """What was heard: the name of a voice's mark, or the number of the sentence that begins."""
         return self._marks.pop(number)
 
     def close(self) -> None:

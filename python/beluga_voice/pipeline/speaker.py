@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ComponentError
-from beluga_voice.events import PlayoutFinished, PlayoutMark, PlayoutStarted, SpeechCreated
+from beluga_voice.events import AgentOutputTranscribed, PlayoutFinished, PlayoutMark, PlayoutStarted, SpeechCreated
 from beluga_voice.foreign_calls import LateError
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.mouth import CallMouth
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.pipeline.speech import Speech, SpeechHandle
+from beluga_voice.pipeline.spoken_words import SpokenWords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -143,6 +144,7 @@ class Speaker:
         )
         speech.part_of = part_of if part_of is not None else speech
         speech.mouth = CallMouth(self._link, lambda: self._open_utterance(speech))
+        speech.words = SpokenWords(speech, lambda words, is_final: self._tell_words(speech, words, is_final=is_final))
         self._unfinished[speech.id] = speech
         self._report.event(
             SpeechCreated(at_s=self._report.at_s, speech_id=speech.id, source=source, turn_id=speech.turn_id)
@@ -221,7 +223,15 @@ class Speaker:
 
     def _finish(self, speech: Speech) -> None:
         self._unfinished.pop(speech.id, None)
+        if speech.words is not None:
+            speech.words.stop()
+            speech.words = None  # they hold each other
         speech.finished.set()
+
+    def _tell_words(self, speech: Speech, words: str, *, is_final: bool) -> None:
+        self._report.event(
+            AgentOutputTranscribed(at_s=self._report.at_s, speech_id=speech.id, transcript=words, is_final=is_final)
+        )
 
     def _open_utterance(self, speech: Speech) -> int:
         rules = self._interruption
@@ -268,12 +278,28 @@ class Speaker:
                 at_s=event.at_s, speech_id=speech.id, played_s=speech.played_s, interrupted=speech.interrupted
             )
         )
+        if speech.words is not None:
+            speech.words.end()
         self._on_played(speech)
         self._finish(speech)
 
     def mark_reached(self, event: _core.Event) -> None:
-        """A voice's mark was heard."""
+        """A voice's mark was heard, or a sentence begins to be."""
         speech = self._begun[cast("int", event.utterance)]
-        name = speech.mouth.mark_reached(cast("int", event.mark))
+        mark = speech.mouth.mark_reached(cast("int", event.mark))
         played_s = cast("float", event.played_s)
-        self._report.event(PlayoutMark(at_s=event.at_s, speech_id=speech.id, name=name, played_s=played_s))
+        if isinstance(mark, str):
+            self._report.event(PlayoutMark(at_s=event.at_s, speech_id=speech.id, name=mark, played_s=played_s))
+        elif speech.words is not None:
+            speech.words.sentence_begins(mark, played_s)
+
+    def paused(self, speech: Speech) -> None:
+        """What is heard of it fades out, and may go on."""
+        if speech.words is not None:
+            speech.words.pause()
+
+    def resumed(self) -> None:
+        """What was paused goes on."""
+        for speech in self._begun.values():
+            if speech.words is not None:
+                speech.words.resume()

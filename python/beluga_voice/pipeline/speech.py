@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from beluga_voice.pipeline.mouth import CallMouth
+    from beluga_voice.pipeline.spoken_words import SpokenWords
 
 __all__ = ["Speech", "SpeechHandle"]
 
@@ -66,6 +67,8 @@ class Speech:
     stopped_at_s: float | None = None
     played_s: float = 0.0
     interrupted: bool = False
+    words: SpokenWords | None = None
+    """What tells its words as they are heard."""
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """All that will be played of it was played."""
 
@@ -78,6 +81,7 @@ class Speech:
         """The voice is given `text` now."""
         if self.first_sentence_at is None:
             self.first_sentence_at = now()
+        self.mouth.begin_sentence(len(self.segments))
         self.segments.append(_Segment(text, self.mouth.written_s))
 
     def end_segment(self, *, complete: bool) -> None:
@@ -124,6 +128,19 @@ class Speech:
             heard_s = min(self.played_s, end_s) - segment.start_s
             said.append(_words_before(segment.text, heard_s / length_s))
         return " ".join(text for text in said if text)
+
+    def word_begins_s(self, segment: int, word: int) -> float | None:
+        """Where in the sound the nth word of a sentence begins, estimated as `heard` does. None: there is none."""
+        if not 0 <= segment < len(self.segments):
+            return None
+        found = self.segments[segment]
+        words = found.text.split()
+        if word >= len(words):
+            return None
+        length_s = (found.end_s if found.end_s is not None else self.mouth.written_s) - found.start_s
+        if not found.complete:
+            length_s = max(length_s, found.letters * self._letter_s())
+        return found.start_s + length_s * sum(map(len, words[:word])) / found.letters
 
     def _letter_s(self) -> float:
         """How long this voice takes for a letter."""

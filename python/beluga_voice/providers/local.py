@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from beluga_voice.audio_chunk import AudioChunk
 from beluga_voice.backend import ConfigField, ProviderCapabilities, config_fields
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ConfigError, InvalidStateError, SessionError
-from beluga_voice.session import VoiceSession
+from beluga_voice.rtp_packet import RtpPacket
+from beluga_voice.session_book import SessionBook, backend_stats
 from beluga_voice.validation import Options
 
 if TYPE_CHECKING:
@@ -17,21 +18,11 @@ if TYPE_CHECKING:
 
     from beluga_voice.call_link import CallLink, Waiter
     from beluga_voice.config import BackendConfig, SessionConfig
-    from beluga_voice.transport import CallSettings
+    from beluga_voice.events import SessionEvent
+    from beluga_voice.session import VoiceSession
+    from beluga_voice.transport import CallEvents, CallSettings
 
-__all__ = ["LocalBackend", "LocalCall", "LocalProvider", "RtpPacket"]
-
-
-class RtpPacket(NamedTuple):
-    """A packet of the agent's: 20 ms of sound."""
-
-    payload: bytes
-    sequence: int
-    """Counts packets, from 0 and modulo 65536: one that is missing was lost because it was not read in time."""
-    timestamp: int
-    """Counts time, from 0 and modulo 2**32, at the codec's RTP clock (48000 Hz for Opus)."""
-    marker: bool
-    """The first of a stretch without a gap in time."""
+__all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
 
 
 class LocalCall:
@@ -104,8 +95,11 @@ class LocalCall:
     async def read_packet(self) -> RtpPacket | None:
         """The next packet of what the caller hears; None when the call is over. One reader at a time.
 
-        At most 640 ms of packets wait to be read; then new ones are lost, which `stats()` counts as
-        `packets_out_dropped`.
+        While the agent speaks there is one every 20 ms. After that come three of silence and then one of a single byte
+        every 400 ms: what has no packet is silence. 10 ms of it, as a packet, go ahead of what the agent says next.
+
+        At most 32 packets wait to be read, which is 640 ms of speech; then new ones are lost, which `stats()` counts as
+        `packets_out_dropped`: their sequence numbers are missing. Both numbers begin at 0.
 
         Raises InvalidStateError when `output_codec` is "pcm".
         """
@@ -123,7 +117,7 @@ class LocalCall:
         """The caller leaves; the session ends with `participant_disconnected`."""
         await (await self._opened()).close()
 
-    def open(self, settings: CallSettings) -> CallLink:
+    async def open(self, settings: CallSettings, events: CallEvents) -> LocalOpenCall:
         """Called by the session that is started on this call."""
         if self._link is not None:
             raise SessionError("this call has had its session", code="session_already_active", provider="local")
@@ -135,16 +129,30 @@ class LocalCall:
             jitter_target_ms=round(self._jitter_target * 1000),
         )
         self._connected.set()
-        return self._link
-
-    def closed(self) -> None:
-        """Called by the session when it is over."""
+        return LocalOpenCall(self._link)
 
     async def _opened(self) -> CallLink:
         await self._connected.wait()
         if self._link is None:
             raise InvalidStateError("this call was never opened")
         return self._link
+
+
+class LocalOpenCall:
+    """A session's side of a `LocalCall`: there is nobody else to tell anything."""
+
+    def __init__(self, link: CallLink) -> None:
+        self.link = link
+
+    def take(self, event: SessionEvent) -> None:
+        """Nobody looks."""
+
+    def stats(self) -> dict[str, int]:
+        """Nothing is counted but by the core."""
+        return {}
+
+    async def aclose(self) -> None:
+        """The core's call was all there was."""
 
 
 class LocalOptions(Options):
@@ -156,7 +164,7 @@ class LocalBackend:
 
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
-        self._sessions: dict[str, VoiceSession] = {}
+        self._book = SessionBook(config, "local")
 
     @property
     def config(self) -> BackendConfig:
@@ -168,42 +176,23 @@ class LocalBackend:
 
         Raises SessionError session_limit_exceeded, and what a wrong configuration raises.
         """
-        self._forget_closed()
-        limit = self._config.max_concurrent_sessions
-        if limit and len(self._sessions) >= limit:
-            raise SessionError(
-                f"{len(self._sessions)} sessions are open: allowed: {limit} (max_concurrent_sessions)",
-                code="session_limit_exceeded",
-                provider="local",
-                operation="create_session",
-            )
-        session = VoiceSession.from_config(config, self._config)
-        self._sessions[session.id] = session
-        return session
+        return self._book.create(config)
 
     def get_session(self, session_id: str) -> VoiceSession:
         """The open session of that id. Raises SessionError session_not_found."""
-        self._forget_closed()
-        try:
-            return self._sessions[session_id]
-        except KeyError:
-            raise SessionError(
-                f"no session {session_id!r} is open", code="session_not_found", provider="local"
-            ) from None
+        return self._book.get(session_id)
 
     def list_sessions(self) -> list[VoiceSession]:
         """The open sessions, oldest first."""
-        self._forget_closed()
-        return list(self._sessions.values())
+        return self._book.open
 
     async def close_session(self, session_id: str) -> None:
         """Ends one session. Raises SessionError session_not_found."""
-        await self.get_session(session_id).aclose()
-        self._forget_closed()
+        await self._book.get(session_id).aclose()
 
     async def aclose(self) -> None:
         """Ends every session."""
-        await asyncio.gather(*(session.aclose() for session in self.list_sessions()))
+        await self._book.aclose()
 
     def stats(self) -> dict[str, Any]:
         """What the engine did (see `_core.Engine.stats`), and what its loops and this backend's sessions did.
@@ -211,23 +200,7 @@ class LocalBackend:
         `loops` holds the lag of each event loop; `totals` the counters of the open sessions, added up, and of each
         `..._max` the greatest; `backend_sessions` says how many those are.
         """
-        from beluga_voice._engine import engine
-        from beluga_voice._loop import loop_stats
-
-        self._forget_closed()
-        with translated():
-            stats: dict[str, Any] = engine().stats()
-        totals: dict[str, int] = {}
-        for session in self._sessions.values():
-            for name, value in session.stats().items():
-                if name.endswith("_max"):
-                    totals[name] = max(totals.get(name, 0), value)
-                elif not name.startswith("loop_"):  # a loop's counts are not its sessions' to add up
-                    totals[name] = totals.get(name, 0) + value
-        return {**stats, "backend_sessions": len(self._sessions), "loops": loop_stats(), "totals": totals}
-
-    def _forget_closed(self) -> None:
-        self._sessions = {name: each for name, each in self._sessions.items() if not each.is_over}
+        return backend_stats(self._book)
 
 
 class LocalProvider:

@@ -16,11 +16,13 @@ def test_it_answers() -> None:
 from __future__ import annotations
 
 from beluga_voice.clock import in_flight
+from beluga_voice.rtp_packet import RtpPacket
+from beluga_voice.simulation.livekit_server import LiveKitServer
 from beluga_voice.testing import tone_words
 from beluga_voice.testing.fake_agent import FakeAgent
 from beluga_voice.testing.fake_stt import FakeSpeechToText
 from beluga_voice.testing.fake_tts import FakeTextToSpeech
-from beluga_voice.testing.network import EmulatedNetwork, NetworkConditions, RtpPacket
+from beluga_voice.testing.network import EmulatedNetwork, NetworkConditions
 from beluga_voice.testing.scripted_caller import (
     Answered,
     HangUp,
@@ -32,6 +34,7 @@ from beluga_voice.testing.scripted_caller import (
     Step,
     TalkOver,
 )
+from beluga_voice.testing.word_errors import word_errors
 from beluga_voice.virtual_time import Charge, FixedTimes, MeasuredTimes, RecordedTimes, VirtualLoop, run
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "FakeTextToSpeech",
     "FixedTimes",
     "HangUp",
+    "LiveKitServer",
     "MeasuredTimes",
     "NetworkConditions",
     "Noise",
@@ -58,4 +62,5 @@ __all__ = [
     "in_flight",
     "run",
     "tone_words",
+    "word_errors",
 ]

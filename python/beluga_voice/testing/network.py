@@ -19,18 +19,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from beluga_voice.providers.local import LocalCall
+    from beluga_voice.rtp_packet import RtpPacket
 
-__all__ = ["EmulatedNetwork", "NetworkConditions", "RtpPacket"]
-
-
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
-    """What a caller sends."""
-
-    payload: bytes
-    sequence: int
-    timestamp: int
-    ssrc: int = 1
+__all__ = ["EmulatedNetwork", "NetworkConditions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,7 @@ class VirtualLoop(asyncio.SelectorEventLoop, VirtualTime):
             self._now_us = self._engine.advance(until_us) if self._engine is not None else until_us
 
     def _has_calls(self) -> bool:
-        return self._engine is not None and bool(self._engine.stats()["sessions"])
+        return self._engine is not None and self._engine.sessions > 0
 
     def _wait_outside(self, wait: Callable[[float | None], _Ready]) -> _Ready:
         """No timer, no call, nothing in flight: only a descriptor or a thread can go on."""

@@ -20,12 +20,19 @@ pub trait Encoder: Send + std::fmt::Debug {
     /// Length of a frame in samples at [`Encoder::sample_rate_hz`].
     fn frame_samples(&self) -> usize;
 
-    /// Encodes one frame to the front of `out`; returns the packet's length in bytes.
+    /// Encodes one frame, or half of one, to the front of `out`; returns the packet's length in bytes.
     ///
     /// # Errors
-    /// [`CodecError::WrongLength`] unless `pcm` is one frame, [`CodecError::BufferTooSmall`] when `out` cannot hold a
-    /// packet.
+    /// [`CodecError::WrongLength`] unless `pcm` is a frame or half a frame, [`CodecError::BufferTooSmall`] when `out`
+    /// cannot hold a packet.
     fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError>;
+
+    /// The packet that says "silence, until the next packet" and takes half a frame itself. It is not encoded: what the
+    /// encoder remembers stays as it is. `None` where silence must be encoded like everything else, which is so for codecs
+    /// that know no such packet and before the first frame.
+    fn silence_packet(&self) -> Option<&[u8]> {
+        None
+    }
 
     /// From the next frame on. A codec that knows but one effort has nothing to do.
     fn set_effort(&mut self, _effort: Effort) {}

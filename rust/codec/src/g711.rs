@@ -14,6 +14,7 @@ const SAMPLE_RATE_HZ: u32 = 8_000;
 
 /// 20 ms.
 const FRAME_SAMPLES: usize = 160;
+const HALF_FRAME_SAMPLES: usize = FRAME_SAMPLES / 2;
 
 /// Distance of the mu-law segments from powers of two, in 14-bit steps.
 const MU_LAW_BIAS: i16 = 33;
@@ -25,7 +26,7 @@ macro_rules! companding_law {
     ($(#[$doc:meta])* $name:ident, $expand:ident, $compress:ident) => {
         $(#[$doc])*
         ///
-        /// Both [`Decoder`] and [`Encoder`], at 8 kHz; frames to encode are 20 ms, packets to decode 1 sample to 120 ms. A lost
+        /// Both [`Decoder`] and [`Encoder`], at 8 kHz; frames to encode are 20 or 10 ms, packets to decode 1 sample to 120 ms. A lost
         /// packet is concealed by repeating the last frame, faded to silence over 60 ms.
         #[derive(Debug, Clone, Default)]
         pub struct $name {
@@ -83,17 +84,17 @@ macro_rules! companding_law {
             }
 
             fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError> {
-                if pcm.len() != FRAME_SAMPLES {
+                if ![FRAME_SAMPLES, HALF_FRAME_SAMPLES].contains(&pcm.len()) {
                     return Err(CodecError::WrongLength {
                         given: pcm.len(),
-                        allowed: "160 (20 ms)",
+                        allowed: "160 (20 ms) or 80 (10 ms)",
                     });
                 }
-                check_room(FRAME_SAMPLES, out.len())?;
+                check_room(pcm.len(), out.len())?;
                 for (code, &sample) in out.iter_mut().zip(pcm) {
                     *code = $compress(sample);
                 }
-                Ok(FRAME_SAMPLES)
+                Ok(pcm.len())
             }
         }
     };

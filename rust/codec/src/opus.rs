@@ -8,6 +8,10 @@ use crate::{CodecError, Decoder, Effort, Encoder};
 
 /// Frames of 20 ms: half the packets of 10 ms at nearly the same delay, and what every peer expects.
 const FRAMES_PER_S: u32 = 50;
+/// What a first byte (RFC 6716 section 3.1) keeps in a packet of silence: bandwidth, mode and channels. One frame, since the
+/// two lowest bits are cleared; of 10 ms, since in every mode a configuration for 20 ms is odd and the one before it is the same
+/// with 10 ms.
+const SILENCE_HEADER_MASK: u8 = 0b1111_0100;
 /// Complexity at [`Effort::Least`]: two thirds of the cost of 5. At 0 the sound suffers and little more is saved.
 const LEAST_COMPLEXITY: u8 = 1;
 
@@ -78,12 +82,16 @@ pub struct OpusEncoderConfig {
     pub bitrate_bps: u32,
 }
 
-/// Encodes mono speech: frames of 20 ms, variable bitrate, neither discontinuous transmission nor in-band error
-/// correction.
+/// Encodes mono speech: frames of 20 or 10 ms, variable bitrate, no in-band error correction.
+///
+/// Nor does the encoder transmit discontinuously by itself: that begins 230 ms after the last sound and fades in what follows.
+/// [`Encoder::silence_packet`] leaves the decision to the sender.
 #[derive(Debug)]
 pub struct OpusEncoder {
     state: EncoderState,
     config: OpusEncoderConfig,
+    /// A frame of no bytes: not transmitted (RFC 6716 section 3.2.1), with the header of the last packet.
+    silence: Option<[u8; 1]>,
 }
 
 impl OpusEncoder {
@@ -112,12 +120,17 @@ impl OpusEncoder {
         state.set(sys::OPUS_SET_BITRATE_REQUEST, config.bitrate_bps as i32)?;
         state.set(sys::OPUS_SET_VBR_REQUEST, 1)?;
         state.set(sys::OPUS_SET_DTX_REQUEST, 0)?;
-        Ok(Self { state, config })
+        Ok(Self {
+            state,
+            config,
+            silence: None,
+        })
     }
 
-    /// Bytes of a frame at the configured bitrate: with less room libopus would lower the quality and not say so.
-    fn least_room(&self) -> usize {
-        (self.config.bitrate_bps / 8).div_ceil(FRAMES_PER_S) as usize
+    /// Bytes of so many samples at the configured bitrate: with less room libopus would lower the quality and not say so.
+    fn least_room(&self, samples: usize) -> usize {
+        let bytes_per_s = u64::from(self.config.bitrate_bps / 8);
+        (bytes_per_s * samples as u64).div_ceil(self.config.sample_rate_hz.into()) as usize
     }
 }
 
@@ -130,17 +143,26 @@ impl Encoder for OpusEncoder {
         (self.config.sample_rate_hz / FRAMES_PER_S) as usize
     }
 
-    /// Encodes one frame. `out` must hold a packet of the configured bitrate (60 bytes at 24 kbit/s); variable bitrate
-    /// uses more where there is room, up to 1,276 bytes.
+    /// Encodes one frame, or half of one. `out` must hold a packet of the configured bitrate (60 bytes for 20 ms at 24
+    /// kbit/s); variable bitrate uses more where there is room, up to 1,276 bytes.
     fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError> {
-        if pcm.len() != self.frame_samples() {
+        let frame_samples = self.frame_samples();
+        if ![frame_samples, frame_samples / 2].contains(&pcm.len()) {
             return Err(CodecError::WrongLength {
                 given: pcm.len(),
-                allowed: "20 ms",
+                allowed: "20 or 10 ms",
             });
         }
-        check_room(self.least_room(), out.len())?;
-        self.state.encode(pcm, out)
+        check_room(self.least_room(pcm.len()), out.len())?;
+        let length = self.state.encode(pcm, out)?;
+        self.silence = out[..length]
+            .first()
+            .map(|header| [header & SILENCE_HEADER_MASK]);
+        Ok(length)
+    }
+
+    fn silence_packet(&self) -> Option<&[u8]> {
+        self.silence.as_ref().map(<[u8; 1]>::as_slice)
     }
 
     fn set_effort(&mut self, effort: Effort) {
@@ -163,5 +185,35 @@ fn check_rate(sample_rate_hz: u32) -> Result<(), CodecError> {
             value,
             allowed: "8000, 12000, 16000, 24000, 48000",
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OpusDecoder, SILENCE_HEADER_MASK};
+    use crate::Decoder;
+
+    #[test]
+    fn a_header_of_20_or_10_ms_becomes_one_of_10_ms_and_changes_in_nothing_else() {
+        let decoder = OpusDecoder::new(48_000).expect("a valid rate");
+        let samples = |header: u8| decoder.packet_samples(&[header]).expect("one frame");
+        let (mut of_20_ms, mut of_10_ms) = (0, 0);
+        for header in (0..=u8::MAX).filter(|header| header & 0b11 == 0) {
+            let silence = header & SILENCE_HEADER_MASK;
+            match samples(header) {
+                960 => {
+                    assert_eq!(silence, header - 0b1000);
+                    assert_eq!(samples(silence), 480, "{header:#010b}");
+                    of_20_ms += 1;
+                }
+                480 => {
+                    assert_eq!(silence, header);
+                    of_10_ms += 1;
+                }
+                _ => {}
+            }
+        }
+        // Nine bandwidths and modes, mono and stereo.
+        assert_eq!((of_20_ms, of_10_ms), (18, 18));
     }
 }

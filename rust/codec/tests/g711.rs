@@ -116,9 +116,11 @@ fn what_does_not_fit_is_refused() {
     }
     for mut encoder in encoders() {
         assert!(matches!(
-            encoder.encode(&[0; 80], &mut [0; 160]),
+            encoder.encode(&[0; 81], &mut [0; 160]),
             Err(CodecError::WrongLength { .. })
         ));
+        assert_eq!(encoder.encode(&[0; 80], &mut [0; 80]), Ok(80));
+        assert_eq!(encoder.silence_packet(), None);
         let too_small = CodecError::BufferTooSmall {
             needed: 160,
             given: 159,

@@ -262,8 +262,8 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(decoder.conceal(&mut [0; 1_920]), Ok(1_920));
     let mut encoder = encoder(16_000);
     assert!(matches!(
-        encoder.encode(&[0; 160], &mut [0; 400]),
-        Err(CodecError::WrongLength { given: 160, .. })
+        encoder.encode(&[0; 240], &mut [0; 400]),
+        Err(CodecError::WrongLength { given: 240, .. })
     ));
     let too_small = CodecError::BufferTooSmall {
         needed: 60,
@@ -271,6 +271,92 @@ fn what_does_not_fit_is_refused() {
     };
     assert_eq!(encoder.encode(&[0; 320], &mut [0; 59]), Err(too_small));
     assert!(encoder.encode(&[0; 320], &mut [0; 60]).is_ok());
+    let too_small = CodecError::BufferTooSmall {
+        needed: 30,
+        given: 29,
+    };
+    assert_eq!(encoder.encode(&[0; 160], &mut [0; 29]), Err(too_small));
+    assert!(encoder.encode(&[0; 160], &mut [0; 30]).is_ok());
+}
+
+#[test]
+fn half_frames_among_whole_ones_sound_like_whole_ones_alone() {
+    for rate_hz in RATES_HZ {
+        let whole = likeness(rate_hz, &[2]);
+        let mixed = likeness(rate_hz, &[2, 1, 2]);
+        assert!(mixed > whole - 0.03, "{rate_hz}: {mixed} for {whole}");
+    }
+}
+
+/// How much like the voice is what is heard of it, 1 at most, where frames have these lengths in turn, in halves of one.
+fn likeness(rate_hz: u32, halves: &[usize]) -> f64 {
+    let (mut encoder, mut decoder) = (encoder(rate_hz), decoder(rate_hz));
+    let frame = encoder.frame_samples();
+    let said: Vec<i16> = (0..frame * 50)
+        .map(|n| voice(n as f64 / f64::from(rate_hz)))
+        .collect();
+    let mut heard = Vec::new();
+    for halves in halves.iter().cycle() {
+        let length = frame / 2 * halves;
+        let Some(pcm) = said.get(heard.len()..heard.len() + length) else {
+            break;
+        };
+        let (mut packet, mut out) = ([0; 400], vec![0; length]);
+        let bytes = encoder.encode(pcm, &mut packet).expect("a frame");
+        assert_eq!(decoder.decode(&packet[..bytes], &mut out), Ok(length));
+        heard.extend(out);
+    }
+    // Whatever the codec's delay is.
+    let at_lag = |lag: usize| {
+        let (said, heard) = (&said[..frame * 40], &heard[lag..lag + frame * 40]);
+        let pairs = said.iter().zip(heard);
+        let product: f64 = pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+        product / said.len() as f64 / rms(said) / rms(heard)
+    };
+    (0..frame).map(at_lag).fold(0.0, f64::max)
+}
+
+#[test]
+fn the_packet_of_silence_is_one_byte_that_stands_for_10_ms_of_it() {
+    // Together they use every mode of Opus: 12 kbit/s is linear prediction, 128 a transform, and 24 both from 24 kHz on.
+    for (rate_hz, bitrate_bps) in [(16_000, 12_000), (24_000, 24_000), (48_000, 128_000)] {
+        let config = OpusEncoderConfig {
+            sample_rate_hz: rate_hz,
+            complexity: 5,
+            bitrate_bps,
+        };
+        let mut encoder = OpusEncoder::new(config).expect("a valid configuration");
+        assert_eq!(encoder.silence_packet(), None, "nothing was encoded");
+        let mut decoder = decoder(rate_hz);
+        let frame = encoder.frame_samples();
+        let mut encode_and_decode = |pcm: &[i16]| {
+            let (mut packet, mut out) = ([0; 1_276], vec![0; pcm.len()]);
+            let bytes = encoder.encode(pcm, &mut packet).expect("a frame");
+            decoder
+                .decode(&packet[..bytes], &mut out)
+                .expect("a packet");
+            let silence = encoder.silence_packet().expect("a frame was encoded");
+            assert_eq!(silence.len(), 1);
+            let same = 0b1111_0000;
+            assert_eq!(silence[0] & same, packet[0] & same, "{rate_hz}");
+            (silence[0], out)
+        };
+        for number in 0..20 {
+            let sample = |n: usize| voice((number * frame + n) as f64 / f64::from(rate_hz));
+            encode_and_decode(&(0..frame).map(sample).collect::<Vec<_>>());
+        }
+        let silent = vec![0; frame];
+        let ends = (0..3).map(|_| encode_and_decode(&silent));
+        let (silence, _) = ends.last().expect("three");
+        // Of a half frame it is the same one.
+        let (of_half, _) = encode_and_decode(&silent[..frame / 2]);
+        assert_eq!(silence, of_half, "{rate_hz}");
+        for _ in 0..5 {
+            let mut out = vec![99; frame];
+            assert_eq!(decoder.decode(&[silence], &mut out), Ok(frame / 2));
+            assert!(rms(&out[..frame / 2]) < 10.0, "{rate_hz}");
+        }
+    }
 }
 
 proptest! {

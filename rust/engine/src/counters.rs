@@ -44,6 +44,10 @@ counters! {
     audible_frames_skipped: Counter,
     /// Unbroken runs of those: each is heard as one gap.
     audible_gaps: Counter,
+    /// Packets of the agent that were encoded, of silence too.
+    packets_out_encoded: Counter,
+    /// Packets of the agent that stand for silence which was not encoded.
+    packets_out_silent: Counter,
     /// Packets of the agent lost because the sender was too slow to take them.
     packets_out_dropped: Counter,
     /// Events lost because nobody drained them.

@@ -4,6 +4,7 @@
 //! in seconds and the same input gives the same events. Nothing in [`Shard::tick`] allocates.
 
 mod catching_up;
+mod connection;
 mod counters;
 mod door;
 mod event;
@@ -24,12 +25,14 @@ mod shard_counters;
 mod shared;
 mod sound_ring;
 mod state;
+mod talk_spurts;
 mod time;
 mod turn;
 mod voice;
 mod wire;
 
 pub use beluga_codec::Effort;
+pub use connection::Connection;
 pub use counters::Counters;
 pub use door::{EarFrame, InDoor, OutDoor, SendTime};
 pub use event::{Event, EventKind, InterruptionAction, TurnId, UtteranceId};
@@ -47,7 +50,7 @@ pub use playout::{MAX_OUT_FRAME_SAMPLES, Played, Playout};
 pub use session::{
     Command, EAR_CAPACITY_SAMPLES, Session, SessionConfig, SessionHandles, Vad, session,
 };
-pub use shard::Shard;
+pub use shard::{Retired, Shard};
 pub use shard_counters::ShardCounters;
 pub use shared::{EAR_READERS, LoopWake, OUT_READERS, Ready, Shared, Wake};
 pub use sound_ring::{SoundRead, SoundRing, SoundWriter, sound_ring};

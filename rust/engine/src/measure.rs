@@ -66,12 +66,19 @@ impl Depth {
         self.now.store(waiting as u64, Ordering::Relaxed);
         self.max.note(waiting as u64);
     }
+
+    /// How much waits, and the most that ever did.
+    #[must_use]
+    pub fn get(&self) -> (u64, u64) {
+        (self.now.load(Ordering::Relaxed), self.max.get())
+    }
 }
 
 impl Measure for Depth {
     fn read(&self, name: &str, readings: &mut Vec<(String, u64)>) {
-        readings.push((name.to_owned(), self.now.load(Ordering::Relaxed)));
-        readings.push((format!("{name}_max"), self.max.get()));
+        let (now, max) = self.get();
+        readings.push((name.to_owned(), now));
+        readings.push((format!("{name}_max"), max));
     }
 }
 

@@ -16,11 +16,18 @@ pub enum OverloadStep {
     CheaperCodec,
     /// Even so, frames come too late and are skipped.
     SkippedFrames,
+    /// Frames are skipped still: data waits, sound alone is sent.
+    DataWaits,
 }
 
 impl OverloadStep {
     /// The steps that can be entered from below.
-    pub const UP: [Self; 3] = [Self::NoNewCalls, Self::CheaperCodec, Self::SkippedFrames];
+    pub const UP: [Self; 4] = [
+        Self::NoNewCalls,
+        Self::CheaperCodec,
+        Self::SkippedFrames,
+        Self::DataWaits,
+    ];
 }
 
 /// A frame that is owed for longer is worth nothing to whoever waits for it.
@@ -38,8 +45,9 @@ const REFUSE_UNDER: u64 = 60;
 /// 55 % of the window whole effort comes to about 80 %, and the step is not entered again at once.
 const SAVE_OVER: u64 = 85;
 const SAVE_UNDER: u64 = 55;
-/// Ticks between two steps down, and without a skipped frame before the highest is left.
-const REST_TICKS: u32 = 25;
+/// Ticks between two steps down, without a skipped frame before the highest two are left, and with them before data waits.
+/// Four steps down take less than a second.
+const REST_TICKS: u32 = 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -141,7 +149,11 @@ impl OverloadLadder {
             OverloadStep::CheaperCodec => {
                 (self.ticks_since_skip == 0).then_some(OverloadStep::SkippedFrames)
             }
-            OverloadStep::SkippedFrames => None,
+            // The first skipped frames are those of a backlog that saving is about to work off.
+            OverloadStep::SkippedFrames => (self.ticks_since_skip == 0
+                && self.ticks_on_step >= REST_TICKS)
+                .then_some(OverloadStep::DataWaits),
+            OverloadStep::DataWaits => None,
         }
     }
 
@@ -155,6 +167,9 @@ impl OverloadLadder {
             OverloadStep::SkippedFrames => {
                 (self.ticks_since_skip >= REST_TICKS).then_some(OverloadStep::CheaperCodec)
             }
+            OverloadStep::DataWaits => {
+                (self.ticks_since_skip >= REST_TICKS).then_some(OverloadStep::SkippedFrames)
+            }
         }
     }
 
@@ -166,7 +181,7 @@ impl OverloadLadder {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::OverloadStep::{CheaperCodec, NoNewCalls, None, SkippedFrames};
+    use super::OverloadStep::{CheaperCodec, DataWaits, NoNewCalls, None, SkippedFrames};
     use super::*;
     use proptest::prelude::*;
 
@@ -224,14 +239,30 @@ mod tests {
     fn each_step_is_entered_in_its_turn_and_left_in_a_second() {
         let mut rig = Rig::default();
         rig.ticks(1_000, 20_000);
-        assert_eq!(rig.entered, [NoNewCalls, CheaperCodec, SkippedFrames]);
-        assert_eq!(rig.ladder.step(), SkippedFrames);
+        assert_eq!(
+            rig.entered,
+            [NoNewCalls, CheaperCodec, SkippedFrames, DataWaits]
+        );
+        assert_eq!(rig.ladder.step(), DataWaits);
         let lifted_us = rig.now_us;
         while rig.ladder.step() != None {
             rig.tick(100);
         }
         assert!(rig.now_us - lifted_us <= 1_000_000);
-        assert_eq!(rig.entered.len(), 3);
+        assert_eq!(rig.entered.len(), 4);
+    }
+
+    #[test]
+    fn data_waits_only_where_skipping_alone_does_not_help() {
+        let mut rig = Rig::default();
+        rig.ticks(200, 9_900);
+        assert_eq!(rig.ladder.step(), CheaperCodec);
+        // A backlog of 100 ms: skipped within a few ticks, in which data need not wait.
+        rig.now_us += 100_000;
+        rig.ticks(15, 1_000);
+        assert_eq!(rig.ladder.step(), SkippedFrames);
+        rig.ticks(100, 1_000);
+        assert!(!rig.entered.contains(&DataWaits));
     }
 
     #[test]
@@ -283,7 +314,7 @@ mod tests {
                 let up: Vec<_> = OverloadStep::UP.into_iter().filter(|&s| before < s && s <= now).collect();
                 prop_assert_eq!(&rig.entered[entered..], &up[..]);
                 prop_assert!((now as u8) + 1 >= before as u8, "more than one step down");
-                prop_assert!(now != SkippedFrames || before == SkippedFrames || skipped);
+                prop_assert!(now < SkippedFrames || before >= now || skipped);
             }
             // However bad it was: what is owed is worked off, and a second later all is as before.
             while rig.now_us > rig.due_us + 10_000 {

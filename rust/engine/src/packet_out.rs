@@ -1,7 +1,13 @@
 //! `PacketOut`: sound encoded in the tick, in frames of 20 ms, for whoever sends packets.
 //!
-//! A frame is encoded in every second tick. Which one is the door's phase: with one half of a shard's doors in each, a tick
-//! encodes half of the sessions, always the same ones, so that each one's packets keep their spacing.
+//! A frame is full in every second tick. Which one is the door's phase: with one half of a shard's doors in each, a tick
+//! encodes half of the sessions, always the same ones, so that each one's packets keep their spacing. Frames follow one another
+//! for as long as the call lasts, whether they are sent or not: timestamps are the wall clock on one grid of 20 ms, and no half
+//! frame waits for the next utterance.
+//!
+//! Of silence next to nothing is encoded (`talk_spurts.rs`). Silence is a frame of zeros and nothing else: only what nobody can
+//! tell from it may be left out, whoever made it, and whether an utterance is open is no matter: a voice that pauses with
+//! zeros inside of one costs as little, while one that pauses with a breath or a hiss keeps it.
 
 use crate::counters::Counters;
 use crate::door::{OutDoor, SendTime};
@@ -10,16 +16,19 @@ use crate::measure::Age;
 use crate::pcm_out::PCM_OUT_CAPACITY_MS;
 use crate::playout::MAX_OUT_FRAME_SAMPLES;
 use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
+use crate::talk_spurts::{Sent, TalkSpurts};
 use crate::time::TICK_MS;
-use beluga_codec::{Effort, Encoder};
+use beluga_codec::{CodecError, Effort, Encoder};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::fmt;
 use std::sync::Arc;
 
-/// Packets that may wait to be sent: 640 ms. A sender that is further behind loses the newest, which is counted.
+/// Packets that may wait to be sent: 640 ms of speech. A sender that is further behind loses the newest, which is counted.
 pub const PACKET_OUT_CAPACITY: usize = 32;
 /// Room for a packet: speech at 24 kbit/s takes 60 bytes, variable bitrate some times as many at an onset.
 const MAX_PACKET_BYTES: usize = 400;
+/// Half a frame.
+const SILENCE: [i16; MAX_OUT_FRAME_SAMPLES] = [0; MAX_OUT_FRAME_SAMPLES];
 
 /// A packet on its way to the sender.
 #[derive(Clone, Copy)]
@@ -28,9 +37,10 @@ pub struct EncodedPacket {
     pub due_us: u64,
     /// Counts packets from 0. What was skipped leaves no gap in it, what the sender was too slow to take does.
     pub sequence: u16,
-    /// Counts time from 0, on the codec's RTP clock.
+    /// Counts time from 0, on the codec's RTP clock: where its sound begins. It goes on in silence.
     pub timestamp: u32,
-    /// The first of a stretch: the first of all, and one behind what was skipped.
+    /// The first of a talk spurt: the first of all, the first after silence that was not encoded, and one behind what was
+    /// skipped.
     pub marker: bool,
     len: usize,
     payload: [u8; MAX_PACKET_BYTES],
@@ -75,6 +85,7 @@ pub struct PacketOut {
     /// Two ticks of sound, filled up to `filled`; none before the first tick.
     frame: Box<[i16]>,
     filled: Option<usize>,
+    spurts: TalkSpurts,
     sequence: u16,
     timestamp: u32,
     timestamp_step: u32,
@@ -115,6 +126,7 @@ pub fn packet_out(
         phase: phase as u64 % 2,
         frame: vec![0; frame_samples].into(),
         filled: None,
+        spurts: TalkSpurts::new(),
         sequence: 0,
         timestamp: 0,
         timestamp_step: rtp_clock_hz / 1_000 * 2 * TICK_MS,
@@ -154,25 +166,84 @@ impl PacketOut {
         full
     }
 
-    fn encode(&mut self, due_us: u64, counters: &Counters) -> bool {
-        let mut packet = EncodedPacket {
+    /// Sends what is to be sent of the full frame.
+    fn send_full(&mut self, due_us: u64, counters: &Counters) -> bool {
+        let silent = self.frame.iter().fold(0, |bits, sample| bits | sample) == 0;
+        let can_rest = self.encoder.silence_packet().is_some();
+        match self.spurts.next(silent, can_rest) {
+            Sent::Nothing => {}
+            Sent::SilencePacket => self.send_silence(due_us, counters),
+            Sent::Frame => self.encode_frame(due_us, counters),
+            Sent::FrontAndFrame => {
+                self.marker = true;
+                self.encode_front(due_us, counters);
+                self.encode_frame(due_us, counters);
+            }
+        }
+        self.gauge.advance(self.written)
+    }
+
+    fn encode_frame(&mut self, due_us: u64, counters: &Counters) {
+        let mut packet = self.number(due_us, self.timestamp);
+        let encoded = self.encoder.encode(&self.frame, &mut packet.payload);
+        self.leave_encoded(packet, encoded, counters);
+    }
+
+    /// Half a frame of silence, right before the frame on the axis of time and in one burst with it.
+    fn encode_front(&mut self, due_us: u64, counters: &Counters) {
+        let timestamp = self.timestamp.wrapping_sub(self.timestamp_step / 2);
+        let mut packet = self.number(due_us, timestamp);
+        let front = &SILENCE[..self.frame.len() / 2];
+        let encoded = self.encoder.encode(front, &mut packet.payload);
+        self.leave_encoded(packet, encoded, counters);
+    }
+
+    fn send_silence(&mut self, due_us: u64, counters: &Counters) {
+        let mut packet = self.number(due_us, self.timestamp);
+        if let Some(payload) = self.encoder.silence_packet() {
+            packet.payload[..payload.len()].copy_from_slice(payload);
+            packet.len = payload.len();
+            counters.packets_out_silent.add(1);
+            self.leave(packet, counters);
+        }
+    }
+
+    /// An empty packet with the next number.
+    fn number(&mut self, due_us: u64, timestamp: u32) -> EncodedPacket {
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        EncodedPacket {
             due_us,
-            sequence: self.sequence,
-            timestamp: self.timestamp,
-            marker: self.marker,
+            sequence,
+            timestamp,
+            marker: false,
             len: 0,
             payload: [0; MAX_PACKET_BYTES],
-        };
-        self.sequence = self.sequence.wrapping_add(1);
-        let encoded = self.encoder.encode(&self.frame, &mut packet.payload);
-        let sent = encoded.is_ok_and(|len| {
-            packet.len = len;
-            self.packets.push(packet).is_ok()
-        });
-        counters.packets_out_dropped.add(u64::from(!sent));
-        self.marker = false;
-        self.written += u64::from(sent);
-        self.gauge.advance(self.written)
+        }
+    }
+
+    fn leave_encoded(
+        &mut self,
+        mut packet: EncodedPacket,
+        encoded: Result<usize, CodecError>,
+        counters: &Counters,
+    ) {
+        packet.marker = std::mem::take(&mut self.marker);
+        match encoded {
+            Ok(len) => {
+                packet.len = len;
+                counters.packets_out_encoded.add(1);
+                self.leave(packet, counters);
+            }
+            Err(_) => counters.packets_out_dropped.add(1),
+        }
+    }
+
+    /// Leaves a packet for the sender.
+    fn leave(&mut self, packet: EncodedPacket, counters: &Counters) {
+        let left = self.packets.push(packet).is_ok();
+        self.written += u64::from(left);
+        counters.packets_out_dropped.add(u64::from(!left));
     }
 
     fn next_timestamp(&mut self) {
@@ -199,19 +270,19 @@ impl OutDoor for PacketOut {
         self.tap.write(frame);
         let mut wake = false;
         if self.keep(frame, time.due_us) {
-            wake = self.encode(time.due_us, counters);
+            wake = self.send_full(time.due_us, counters);
             self.next_timestamp();
         }
         self.note_depth(counters);
         wake
     }
 
-    /// A frame that would have to be encoded now is not: its time passes, its number does not. Half of one that is encoded in
-    /// the next tick is kept.
+    /// A frame that would have to be sent now is not: its time passes, its number does not. Half of one that is sent in the
+    /// next tick is kept.
     fn skip(&mut self, frame: &[i16], time: SendTime, counters: &Counters) -> bool {
-        let silence = [0; MAX_OUT_FRAME_SAMPLES];
-        self.tap.write(&silence[..frame.len()]);
+        self.tap.write(&SILENCE[..frame.len()]);
         if self.keep(frame, time.due_us) {
+            self.spurts.skip();
             self.next_timestamp();
             self.marker = true;
         }

@@ -1,6 +1,8 @@
-//! Many sessions, one tick: the windows of all are judged together.
+//! Many sessions, one tick: the windows of all are judged together. Beside them the peers that their packets come from and go to.
 
+use crate::connection::Connection;
 use crate::overload::{OverloadLadder, OverloadStep};
+use crate::peer::Urgency;
 use crate::session::{Sending, Session};
 use crate::shard_counters::ShardCounters;
 use crate::time::TICK_MS;
@@ -13,11 +15,24 @@ use std::sync::Arc;
 const BATCH_LANES: usize = 32;
 const TICK_US: u64 = TICK_MS as u64 * 1_000;
 
-/// All sessions of one thread. It reads no clock: the thread tells it the time.
+/// Peers for each session that there is room for: while a peer takes another's place there are two.
+const PEERS_PER_SESSION: usize = 2;
+
+/// What a shard has no more to do with. Freeing it takes time that a tick does not have.
+#[derive(Debug)]
+pub enum Retired {
+    /// A session that is over.
+    Session(Box<Session>),
+    /// A connection that is over.
+    Connection(Connection),
+}
+
+/// All sessions of one thread, and the connections that it drives beside them. It reads no clock: the thread tells it the time.
 #[derive(Debug)]
 pub struct Shard {
     sessions: Vec<Box<Session>>,
     max_sessions: usize,
+    connections: Vec<Connection>,
     model: Option<Arc<Silero>>,
     batch: SileroBatch,
     lanes: Vec<usize>,
@@ -32,6 +47,7 @@ impl Shard {
         Self {
             sessions: Vec::with_capacity(max_sessions),
             max_sessions,
+            connections: Vec::with_capacity(max_sessions * PEERS_PER_SESSION),
             model,
             batch: SileroBatch::new(BATCH_LANES),
             lanes: Vec::with_capacity(BATCH_LANES),
@@ -52,10 +68,16 @@ impl Shard {
         self.sessions.len()
     }
 
-    /// Whether nobody is served.
+    /// Connections being driven.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether there is nothing to tick for: neither sessions nor connections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.sessions.is_empty() && self.connections.is_empty()
     }
 
     /// Takes a session on from the next tick.
@@ -70,8 +92,26 @@ impl Shard {
         Ok(())
     }
 
+    /// As many connections as it has room for.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.max_sessions * PEERS_PER_SESSION
+    }
+
+    /// Drives a connection from the next tick on.
+    ///
+    /// # Errors
+    /// Gives it back when the shard drives as many as it has room for, two for each session.
+    pub fn connect(&mut self, connection: Connection) -> Result<(), Connection> {
+        if self.connections.len() == self.max_connections() {
+            return Err(connection);
+        }
+        self.connections.push(connection);
+        Ok(())
+    }
+
     /// Serves ten milliseconds of every session, on time and in no time; see [`tick_owed`](Self::tick_owed).
-    pub fn tick(&mut self, now_us: u64, retire: &mut dyn FnMut(Box<Session>)) -> bool {
+    pub fn tick(&mut self, now_us: u64, retire: &mut dyn FnMut(Retired)) -> bool {
         self.tick_owed(now_us, &|| now_us, retire)
     }
 
@@ -83,10 +123,14 @@ impl Shard {
         &mut self,
         due_us: u64,
         clock: &dyn Fn() -> u64,
-        retire: &mut dyn FnMut(Box<Session>),
+        retire: &mut dyn FnMut(Retired),
     ) -> bool {
         let now_us = clock();
         self.ladder.begin(due_us, now_us);
+        for connection in &mut self.connections {
+            let failed = !connection.take(now_us);
+            self.counters.peers_failed.add(u64::from(failed));
+        }
         for session in &mut self.sessions {
             guarded(session, now_us, |session| session.begin(now_us));
         }
@@ -105,6 +149,15 @@ impl Shard {
                 session.finish(now_us, sending, clock);
             });
         }
+        let urgency = if self.ladder.step() >= OverloadStep::DataWaits {
+            Urgency::SoundOnly
+        } else {
+            Urgency::All
+        };
+        for connection in &mut self.connections {
+            let failed = !connection.give(clock(), urgency);
+            self.counters.peers_failed.add(u64::from(failed));
+        }
         // After all sound is on its way: a woken loop must not compete with the rest of the tick.
         let mut told = false;
         for session in &mut self.sessions {
@@ -114,15 +167,16 @@ impl Shard {
             }
         }
         self.account(now_us, sending, clock());
-        let mut index = 0;
-        while index < self.sessions.len() {
-            if self.sessions[index].is_done() {
-                retire(self.sessions.swap_remove(index));
-            } else {
-                index += 1;
-            }
+        let over = |session: &mut Box<Session>| session.is_done();
+        for session in self.sessions.extract_if(.., over) {
+            retire(Retired::Session(session));
         }
-        if self.sessions.is_empty() {
+        let over = |connection: &mut Connection| connection.is_over();
+        for connection in self.connections.extract_if(.., over) {
+            retire(Retired::Connection(connection));
+        }
+        self.counters.peers.note(self.connections.len());
+        if self.is_empty() {
             // Nobody ticks an empty shard: it must not go on refusing calls.
             self.ladder = OverloadLadder::default();
             self.counters.publish(self.ladder.step(), []);
@@ -145,12 +199,18 @@ impl Shard {
         self.counters.publish(self.ladder.step(), entered);
     }
 
-    /// Ends every session: the thread is going away.
-    pub fn close(&mut self, now_us: u64, retire: &mut dyn FnMut(Box<Session>)) {
+    /// Ends every session and drops every connection: the thread is going away.
+    pub fn close(&mut self, now_us: u64, retire: &mut dyn FnMut(Retired)) {
         for mut session in self.sessions.drain(..) {
             session.close(now_us);
             session.loop_wake().notify(now_us);
-            retire(session);
+            retire(Retired::Session(session));
+        }
+        for mut connection in self.connections.drain(..) {
+            // Whoever asked it to say goodbye may have done so since the last tick.
+            connection.take(now_us);
+            connection.give(now_us, Urgency::All);
+            retire(Retired::Connection(connection));
         }
     }
 

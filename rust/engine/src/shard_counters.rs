@@ -1,7 +1,7 @@
 //! What a shard did, readable from any thread.
 
 use crate::lateness::Lateness;
-use crate::measure::Counter;
+use crate::measure::{Counter, Depth};
 use crate::overload::OverloadStep;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -20,6 +20,10 @@ pub struct ShardCounters {
     pub ticks_skipped: Counter,
     /// The same, in frames of sessions.
     pub frames_skipped: Counter,
+    /// Peers driven beside the sessions.
+    pub peers: Depth,
+    /// Peers ended because their own code failed.
+    pub peers_failed: Counter,
     step: AtomicU8,
     entered: [Counter; OverloadStep::UP.len()],
 }

@@ -5,12 +5,13 @@ mod common;
 use beluga_codec::{Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_counting_alloc::{CountingAllocator, calls_of};
 use beluga_engine::{
-    Age, Command, EventKind, InDoor, LoopWake, OutDoor, PacketReader, PacketWriter, PcmWriter,
-    SessionHandles, Shard, Vad, Wake, packet_in, packet_out, pcm_in, pcm_out, session,
+    Age, Command, Connection, Counters, EventKind, InDoor, LoopWake, OutDoor, PacketReader,
+    PacketWriter, PcmWriter, SessionHandles, Shard, Vad, Wake, packet_in, packet_out, pcm_in, pcm_out, session,
 };
 use common::call::{POLICY, config};
 use common::caller::Caller;
 use common::models::silero;
+use common::relay::{Relay, RelayLink, RelayState};
 use std::sync::Arc;
 
 #[global_allocator]
@@ -156,7 +157,7 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
     } else {
         Vad::Energy
     };
-    let mut shard = Shard::new(model, 8);
+    let mut shard = Shard::new(model, 9);
     let mut calls: Vec<(Line, SessionHandles)> = Vec::new();
     let mut senders: Vec<PacketReader> = Vec::new();
     for index in 0..8 {
@@ -186,7 +187,27 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
         shard.add(session).unwrap();
         calls.push((line, handles));
     }
-    let mut retired = Vec::with_capacity(8);
+    // A peer that brings packets and sends some, of a call of its own.
+    let peer = Arc::new(RelayState::default());
+    let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, 20).unwrap();
+    let (reader, output, ring) = packet_out(Box::new(MuLaw::new()), 8_000, 0);
+    let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+    let (relayed, relayed_handles) =
+        session(config(vad), Box::new(door), Box::new(output), ring, wake).unwrap();
+    shard.add(relayed).unwrap();
+    let mut relay = Relay::new(&peer);
+    (relay.to_session, relay.from_session) = (Some(writer), Some(reader));
+    let link = Box::new(RelayLink(peer.clone()));
+    shard
+        .connect(Connection::new(Box::new(relay), link).boxed())
+        .unwrap();
+    peer.sent.lock().unwrap().reserve(1_000);
+    peer.urgencies.lock().unwrap().reserve(1_000);
+    peer.incoming
+        .lock()
+        .unwrap()
+        .extend((1..400).map(|packet| (packet * 20_000, vec![0x80; 160])));
+    let mut retired = Vec::with_capacity(9);
     let mut happened: Vec<EventKind> = Vec::new();
     let mut packets_sent = 0;
     let speech = vec![5_000_i16; 22_050 * 2];
@@ -243,8 +264,19 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
                 .extend(std::iter::from_fn(|| handles.events.pop().ok()).map(|event| event.kind));
         }
     }
-    assert_eq!((retired.len(), shard.len()), (1, 7));
-    assert!(packets_sent > 600, "{packets_sent} packets");
+    assert_eq!((retired.len(), shard.len()), (1, 8));
+    assert_eq!(relayed_handles.shared.counters.frame_age_in_us.get().0, 399);
+    assert!(packets_sent > 100, "{packets_sent} packets");
+    let of_all = |read: fn(&Counters) -> u64| -> u64 {
+        let counters = calls.iter().map(|(_, handles)| &handles.shared.counters);
+        counters.map(read).sum()
+    };
+    let encoded = of_all(|counters| counters.packets_out_encoded.get());
+    let silent = of_all(|counters| counters.packets_out_silent.get());
+    assert!(
+        encoded > 200 && silent > 40,
+        "{encoded} encoded, {silent} of silence"
+    );
     let count =
         |wanted: fn(&EventKind) -> bool| happened.iter().filter(|&kind| wanted(kind)).count();
     for (what, times) in [

@@ -29,6 +29,8 @@ pub(crate) struct Call {
     commands: Mutex<Producer<Command>>,
     input: Mutex<InputWriter>,
     packets: Option<Mutex<PacketReader>>,
+    /// What its doors are called in the room that has them.
+    doors_in_room: Option<(u32, u32)>,
     clock: Clock,
 }
 
@@ -37,6 +39,7 @@ impl Call {
         handles: SessionHandles,
         input: InputWriter,
         packets: Option<PacketReader>,
+        doors_in_room: Option<(u32, u32)>,
         clock: Clock,
     ) -> Self {
         Self {
@@ -46,12 +49,13 @@ impl Call {
             commands: Mutex::new(handles.commands),
             input: Mutex::new(input),
             packets: packets.map(Mutex::new),
+            doors_in_room,
             clock,
         }
     }
 
     fn packets(&self) -> PyResult<MutexGuard<'_, PacketReader>> {
-        let none = || invalid_state("this call's output is PCM; read that");
+        let none = || invalid_state("this call's output is PCM, or a room has it");
         self.packets.as_ref().map(lock).ok_or_else(none)
     }
 
@@ -87,6 +91,11 @@ impl Call {
             Ready::Packets => ("packets", 0),
         });
         (events, ready.collect())
+    }
+
+    #[getter]
+    fn doors_in_room(&self) -> Option<(u32, u32)> {
+        self.doors_in_room
     }
 
     #[getter]
@@ -199,9 +208,9 @@ impl Call {
     fn write_input(&self, py: Python<'_>, pcm: Pcm) -> PyResult<usize> {
         detached(py, || match &mut *lock(&self.input) {
             InputWriter::Pcm(writer) => Ok(writer.write(self.clock.now_us(), &pcm.0)),
-            InputWriter::Packets(_) => Err(()),
+            InputWriter::Packets(_) | InputWriter::Room => Err(()),
         })?
-        .map_err(|()| invalid_state("this call's input is packets; push those"))
+        .map_err(|()| invalid_state("this call's input is packets"))
     }
 
     fn want_input(&self, samples: usize) -> PyResult<bool> {
@@ -209,7 +218,7 @@ impl Call {
             InputWriter::Pcm(writer) => {
                 Ok(writer.gauge().want(writer.room_for(samples)) || self.shared.is_closed())
             }
-            InputWriter::Packets(_) => Err(invalid_state(
+            InputWriter::Packets(_) | InputWriter::Room => Err(invalid_state(
                 "this call's input is packets, which never wait",
             )),
         }
@@ -238,6 +247,7 @@ impl Call {
     ) -> PyResult<bool> {
         match &mut *lock(&self.input) {
             InputWriter::Pcm(_) => Err(invalid_state("this call's input is PCM; write that")),
+            InputWriter::Room => Err(invalid_state("this call's input comes from its room")),
             InputWriter::Packets(writer) => {
                 let arrival_us = self.clock.now_us();
                 let pushed = writer

@@ -29,6 +29,8 @@ pub(crate) enum InputWriter {
     Pcm(PcmWriter),
     /// RTP packets.
     Packets(PacketWriter),
+    /// Whatever its room receives.
+    Room,
 }
 
 /// The door named `kind`: samples at `sample_rate_hz`, or packets of a codec held back by `jitter_target_ms`.

@@ -1,16 +1,19 @@
 //! The engine of a process: its shards, and the way to a call.
 
 use crate::call::Call;
-use crate::door::{InputDoor, OutputDoor, input_door, output_door};
+use crate::door::{InputDoor, InputWriter, OutputDoor, input_door, output_door};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::host::{Clock, Host, Stepped};
+use crate::room::Room;
 use crate::wakeup::Wakeup;
 use beluga_engine::{
-    AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, SessionConfig,
+    AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, Secret, SessionConfig,
     SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
 };
+use beluga_livekit::RoomConfig;
 use beluga_runtime::{OpenError, Runtime, throttling};
+use beluga_webrtc::{SoundInput, SoundOutput};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -84,7 +87,7 @@ impl Engine {
         wakeup, *, input, input_hz, output, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
         min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms, discard_audio_if_uninterruptible,
         false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
-        duck_gain_db
+        duck_gain_db, room=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -111,6 +114,7 @@ impl Engine {
         interruptible_while_thinking: bool,
         min_interruption_ms: u32,
         duck_gain_db: f32,
+        room: Option<&Room>,
     ) -> PyResult<Call> {
         self.check_process()?;
         let vad = match vad {
@@ -171,7 +175,11 @@ impl Engine {
             .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
         let clock = self.with_host(|host| {
-            host.open(session).map_err(|open| {
+            let opened = match room {
+                Some(room) => host.open_at(room.place, session),
+                None => host.open(session),
+            };
+            opened.map_err(|open| {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 let code = match open {
                     OpenError::Full { .. } | OpenError::Overloaded { .. } => {
@@ -183,7 +191,69 @@ impl Engine {
             })?;
             Ok::<_, PyErr>(host.clock())
         })??;
-        Ok(Call::new(handles, writer, packets, clock))
+        let Some(room) = room else {
+            return Ok(Call::new(handles, writer, packets, None, clock));
+        };
+        let (InputWriter::Packets(writer), Some(reader)) = (writer, packets) else {
+            let message = "a call in a room has input='opus' and output='opus'";
+            return Err(invalid_config("room", message));
+        };
+        let shared = handles.shared.clone();
+        let doors = room.attach(
+            SoundInput {
+                writer,
+                shared: shared.clone(),
+            },
+            SoundOutput { reader, shared },
+        )?;
+        Ok(Call::new(handles, InputWriter::Room, None, Some(doors), clock))
+    }
+
+    /// Joins a room; see the stub.
+    #[pyo3(signature = (
+        wakeup, *, url, token, auto_subscribe, connect_timeout_ms, media_timeout_ms, reconnect, renews_token, epoch_ms,
+        seed, user_agent, ca_pem=None
+    ))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword-only, and each is one option of the room"
+    )]
+    fn join_room(
+        &self,
+        py: Python<'_>,
+        wakeup: &Wakeup,
+        url: String,
+        token: String,
+        auto_subscribe: bool,
+        connect_timeout_ms: u32,
+        media_timeout_ms: u32,
+        reconnect: bool,
+        renews_token: bool,
+        epoch_ms: i64,
+        seed: u64,
+        user_agent: String,
+        ca_pem: Option<Vec<u8>>,
+    ) -> PyResult<Room> {
+        self.check_process()?;
+        let config = RoomConfig {
+            auto_subscribe,
+            connect_timeout_ms,
+            media_timeout_ms,
+            reconnect,
+            renews_token,
+            epoch_ms,
+            ..RoomConfig::new(url, Secret::new(token), seed)
+        };
+        let events = wakeup.wake.clone();
+        // A key pair is made for the first room of the process: not while the interpreter waits.
+        detached(py, || {
+            self.with_host(|host| host.join(config, events, user_agent, ca_pem.as_deref()))
+        })??
+    }
+
+    #[getter]
+    fn sessions(&self) -> PyResult<usize> {
+        self.with_host(|host| host.sessions())
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -302,12 +372,6 @@ fn cgroup_stats(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
     shown.set_item("throttled_periods", found.throttled_periods)?;
     shown.set_item("throttled_us", found.throttled_us)?;
     Ok(Some(shown))
-}
-
-/// Microseconds on the clock of the events.
-#[pyfunction]
-pub(crate) fn now_us() -> u64 {
-    beluga_runtime::now_us()
 }
 
 /// What may follow each state.

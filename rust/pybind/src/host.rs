@@ -1,9 +1,14 @@
 //! Who ticks: threads on the machine's clock, or somebody who says what time it is.
 
-use beluga_engine::{Session, Shard, ShardCounters, TICK_MS};
-use beluga_runtime::{OpenError, Runtime};
+use crate::error::{error, invalid_config, invalid_state};
+use crate::room::Room;
+use beluga_engine::{LoopWake, Session, Shard, ShardCounters, TICK_MS, Wake};
+use beluga_livekit::{RoomConfig, RtcPeers, room};
+use beluga_runtime::{DriveError, OpenError, Place, Reach, Runtime, Trust};
 use beluga_vad::Silero;
-use std::sync::Arc;
+use beluga_webrtc::{ClockEpoch, Identity};
+use pyo3::prelude::*;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const TICK_US: u64 = TICK_MS as u64 * 1_000;
@@ -23,6 +28,18 @@ pub(crate) enum Clock {
     Machine,
     /// As told, in microseconds.
     Told(Arc<AtomicU64>),
+}
+
+/// Wakes the thread of a room once it has one; before that there is nobody to be woken.
+#[derive(Debug, Default)]
+struct LateWake(OnceLock<Arc<dyn Wake>>);
+
+impl Wake for LateWake {
+    fn wake(&self) {
+        if let Some(wake) = self.0.get() {
+            wake.wake();
+        }
+    }
 }
 
 /// A shard that is ticked by whoever owns it: hours in seconds, and the same twice.
@@ -50,6 +67,56 @@ impl Host {
             Self::Threads(runtime) => runtime.open(session),
             Self::Stepped(stepped) => stepped.open(session),
         }
+    }
+
+    /// Hands a session to the shard of its room.
+    pub(crate) fn open_at(&mut self, place: Place, session: Box<Session>) -> Result<(), OpenError> {
+        match self {
+            Self::Threads(runtime) => runtime.open_at(place, session),
+            // Nobody has a place here: rooms need threads.
+            Self::Stepped(stepped) => stepped.open(session),
+        }
+    }
+
+    /// Joins a room, from now on: its events tell what comes of it.
+    pub(crate) fn join(
+        &self,
+        config: RoomConfig,
+        events: Arc<LoopWake>,
+        user_agent: String,
+        ca_pem: Option<&[u8]>,
+    ) -> PyResult<Room> {
+        let Self::Threads(runtime) = self else {
+            let message = "a room is joined in real time: this engine runs on a virtual clock";
+            return Err(invalid_state(message));
+        };
+        let trust = match ca_pem {
+            Some(pem) => Trust::with_pem(pem).map_err(|why| invalid_config("ca_pem", why))?,
+            None => Trust::native(),
+        };
+        let identity = Identity::shared().map_err(|why| error("internal_error", why, ""))?;
+        let (instant, us) = beluga_runtime::epoch();
+        let epoch = ClockEpoch { instant, us };
+        // The room is made before it has a thread: what is wrong with its address is said here.
+        let late = Arc::new(LateWake::default());
+        let peers = RtcPeers::new(epoch, identity, config.seed, late.clone());
+        let (handle, room) = room(config, Box::new(peers), events, late.clone())
+            .map_err(|why| error(why.code.as_str(), why, "url"))?;
+        let reach = Reach { trust, user_agent };
+        let place = runtime.drive(reach, |wake| {
+            late.0.get_or_init(|| wake);
+            Box::new(room)
+        });
+        let place = place.map_err(|why| {
+            let code = match why {
+                DriveError::Refused(OpenError::Unhealthy) | DriveError::NoThread(_) => {
+                    "internal_error"
+                }
+                DriveError::Refused(_) | DriveError::Full { .. } => "session_limit_exceeded",
+            };
+            error(code, why, "")
+        })?;
+        Ok(Room::new(handle, place))
     }
 
     /// Sessions being served.

@@ -12,6 +12,9 @@ mod event;
 mod gate;
 mod host;
 mod network;
+mod room;
+mod room_event;
+mod stream_reader;
 mod vad;
 mod wakeup;
 
@@ -25,13 +28,17 @@ mod _core {
     #[pymodule_export]
     use crate::call::Call;
     #[pymodule_export]
-    use crate::engine::{Engine, now_us, transitions};
+    use crate::engine::{Engine, transitions};
     #[pymodule_export]
     use crate::error::CoreError;
     #[pymodule_export]
     use crate::event::Event;
     #[pymodule_export]
     use crate::network::{NetworkEmulator, network_profiles};
+    #[pymodule_export]
+    use crate::room::Room;
+    #[pymodule_export]
+    use crate::stream_reader::StreamReader;
     #[pymodule_export]
     use crate::vad::SileroVad;
     #[pymodule_export]

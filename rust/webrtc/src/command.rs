@@ -105,14 +105,15 @@ pub enum PeerCommand {
     BindOutput(OutputId, Option<Mid>),
     /// Takes the door away and drops it.
     DetachOutput(OutputId),
-    /// Sends a message; [`PeerEvent::Sent`](crate::PeerEvent::Sent) says when the channel has taken it, which is when less than its limit of bytes
-    /// are buffered. Messages of one channel keep their order.
+    /// Sends a message; [`PeerEvent::Sent`](crate::PeerEvent::Sent) says when the channel has taken it. A reliable channel takes it when less than
+    /// [`RELIABLE_BUFFER_BYTES`](crate::RELIABLE_BUFFER_BYTES) are buffered, lets as many more wait and refuses what comes on top; a lossy one
+    /// refuses at once what does not fit [`LOSSY_BUFFER_BYTES`](crate::LOSSY_BUFFER_BYTES). Messages of one channel keep their order.
     Send {
         /// Comes back with the event.
         ticket: u64,
         /// On which.
         channel: Channel,
-        /// At most 64 kB.
+        /// 1 to [`MAX_MESSAGE_BYTES`](crate::MAX_MESSAGE_BYTES) bytes.
         message: Vec<u8>,
     },
     /// All doors are wanted back ([`PeerEvent::Released`](crate::PeerEvent::Released)): another peer takes over.

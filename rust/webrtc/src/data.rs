@@ -2,13 +2,13 @@
 
 use crate::command::{Channel, ChannelSpec};
 use crate::event::PeerEvent;
-use crate::exchange::Exchange;
+use crate::exchange::{Voice, weight};
 use std::collections::VecDeque;
 use str0m::Rtc;
 use str0m::change::SdpApi;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 
-/// The longest message.
+/// The longest message, in bytes; the shortest has one.
 pub const MAX_MESSAGE_BYTES: usize = 64_000;
 /// Bytes that are buffered on a reliable channel before a message has to wait; as many may wait.
 pub const RELIABLE_BUFFER_BYTES: usize = 1 << 20;
@@ -18,10 +18,12 @@ pub const LOSSY_BUFFER_BYTES: usize = 256 << 10;
 pub const INCOMING_BYTES: usize = 1 << 20;
 /// Of those, bytes that lie in the handle's queue; the rest can still be dropped.
 const QUEUED_BYTES: usize = 256 << 10;
-/// Bytes that SCTP is given at a time: what it may send at once when a window opens, 110 datagrams.
-pub(crate) const SCTP_BUFFER_BYTES: usize = 128 << 10;
-/// Bytes that are written in one tick: 6.4 MB/s.
-const BYTES_PER_TICK: usize = 64 << 10;
+/// A channel's bytes that SCTP has at a time: what it may send at once when a window opens, 57 datagrams.
+const IN_SCTP_BYTES: usize = 64 << 10;
+/// Bytes that all channels together may have in SCTP: not less than two of them ever want.
+pub(crate) const SCTP_BUFFER_BYTES: usize = 4 * IN_SCTP_BYTES;
+/// Bytes that are written in one tick, or one message: 3.2 MB/s, 28 datagrams.
+pub(crate) const BYTES_PER_TICK: usize = 32 << 10;
 /// Channels of the same label that the other side may open beside ours.
 const MAX_TWINS: usize = 4;
 
@@ -84,13 +86,13 @@ impl DataChannel {
         self.taken_bytes + in_sctp
     }
 
-    fn close(&mut self, say: &mut impl FnMut(PeerEvent)) {
+    fn close(&mut self, voice: &mut Voice) {
         self.state = State::Closed;
         self.taken.clear();
         self.taken_bytes = 0;
         self.waiting_bytes = 0;
         for (ticket, _) in self.waiting.drain(..) {
-            say(PeerEvent::Sent {
+            voice.say(PeerEvent::Sent {
                 ticket,
                 taken: false,
             });
@@ -150,10 +152,10 @@ impl DataChannels {
     }
 
     /// A channel can be written to. One that the other side opened under a label of ours is ours too, to be read.
-    pub(crate) fn opened(&mut self, id: ChannelId, label: &str, say: &mut impl FnMut(PeerEvent)) {
+    pub(crate) fn opened(&mut self, id: ChannelId, label: &str, voice: &mut Voice) {
         if let Some(index) = self.channels.iter().position(|c| c.id == Some(id)) {
             self.channels[index].state = State::Open;
-            say(PeerEvent::ChannelOpen(Channel(index)));
+            voice.say(PeerEvent::ChannelOpen(Channel(index)));
         } else if let Some(channel) = self.channels.iter_mut().find(|c| c.spec.label == label)
             && channel.twins.len() < MAX_TWINS
         {
@@ -161,26 +163,26 @@ impl DataChannels {
         }
     }
 
-    pub(crate) fn closed(&mut self, id: ChannelId, say: &mut impl FnMut(PeerEvent)) {
+    pub(crate) fn closed(&mut self, id: ChannelId, voice: &mut Voice) {
         let Some(index) = self.find(id) else {
             return;
         };
         let channel = &mut self.channels[index];
         if channel.id == Some(id) {
-            channel.close(say);
-            say(PeerEvent::ChannelClosed(Channel(index)));
+            channel.close(voice);
+            voice.say(PeerEvent::ChannelClosed(Channel(index)));
         } else {
             channel.twins.retain(|twin| *twin != id);
         }
     }
 
     /// A message came. Where too many wait the oldest lossy one goes, and where there is none this one.
-    pub(crate) fn received(&mut self, exchange: &Exchange, id: ChannelId, message: Vec<u8>) {
+    pub(crate) fn received(&mut self, voice: &Voice, id: ChannelId, message: Vec<u8>) {
         let Some(index) = self.find(id) else {
             return;
         };
-        let room = INCOMING_BYTES.saturating_sub(exchange.message_bytes());
-        while self.held_bytes + message.len() > room {
+        let room = INCOMING_BYTES.saturating_sub(voice.message_bytes());
+        while self.held_bytes + weight(&message) > room {
             let oldest = self
                 .held
                 .iter()
@@ -189,26 +191,26 @@ impl DataChannels {
                 self.channels[index].dropped += 1;
                 return;
             };
-            self.held_bytes -= lost.len();
+            self.held_bytes -= weight(&lost);
             self.channels[channel.0].dropped += 1;
         }
-        self.held_bytes += message.len();
+        self.held_bytes += weight(&message);
         self.held.push_back((Channel(index), message));
     }
 
     /// Gives the handle what fits its queue.
-    pub(crate) fn deliver(&mut self, exchange: &Exchange, say: &mut impl FnMut(PeerEvent)) {
-        while exchange.message_bytes() < QUEUED_BYTES
+    pub(crate) fn deliver(&mut self, voice: &mut Voice) {
+        while voice.message_bytes() < QUEUED_BYTES
             && let Some((channel, message)) = self.held.pop_front()
         {
-            self.held_bytes -= message.len();
-            say(PeerEvent::Message { channel, message });
+            self.held_bytes -= weight(&message);
+            voice.say(PeerEvent::Message { channel, message });
         }
-        if self.held.is_empty() {
+        if !voice.is_full() {
             for (index, channel) in self.channels.iter_mut().enumerate() {
                 let count = std::mem::take(&mut channel.dropped);
                 if count > 0 {
-                    say(PeerEvent::MessagesDropped {
+                    voice.say(PeerEvent::MessagesDropped {
                         channel: Channel(index),
                         count,
                     });
@@ -224,52 +226,41 @@ impl DataChannels {
         ticket: u64,
         channel: Channel,
         message: Vec<u8>,
-        say: &mut impl FnMut(PeerEvent),
+        voice: &mut Voice,
     ) {
         let refused = PeerEvent::Sent {
             ticket,
             taken: false,
         };
         let Some(channel) = self.channels.get_mut(channel.0) else {
-            return say(refused);
+            return voice.say(refused);
         };
         let fits = if channel.is_lossy() {
-            channel.buffered(rtc) + message.len() <= LOSSY_BUFFER_BYTES
+            channel.buffered(rtc) + weight(&message) <= LOSSY_BUFFER_BYTES
         } else {
-            channel.waiting_bytes + message.len() <= RELIABLE_BUFFER_BYTES
+            channel.waiting_bytes + weight(&message) <= RELIABLE_BUFFER_BYTES
         };
-        if channel.state == State::Closed || message.len() > MAX_MESSAGE_BYTES || !fits {
-            return say(refused);
+        // An empty one str0m swallows.
+        let sendable = (1..=MAX_MESSAGE_BYTES).contains(&message.len());
+        if channel.state == State::Closed || !sendable || !fits {
+            return voice.say(refused);
         }
-        channel.waiting_bytes += message.len();
+        channel.waiting_bytes += weight(&message);
         channel.waiting.push_back((ticket, message));
-        channel.take(rtc, say);
+        channel.take(rtc, voice);
     }
 
     /// Writes what one tick allows. True where something was written.
-    pub(crate) fn write(&mut self, rtc: &mut Rtc, say: &mut impl FnMut(PeerEvent)) -> bool {
+    pub(crate) fn write(&mut self, rtc: &mut Rtc, voice: &mut Voice) -> bool {
         let mut left = BYTES_PER_TICK;
-        for channel in &mut self.channels {
-            let Some(id) = channel.id.filter(|_| channel.state == State::Open) else {
-                continue;
-            };
-            while let Some(message) = channel.taken.front()
-                && left > 0
-            {
-                let Some(mut sctp) = rtc.channel(id) else {
-                    break;
-                };
-                match sctp.write(true, message) {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    // The other side takes no message as long as this.
-                    Err(_) => {}
+        // Lossy ones are short and late soon: they do not stand behind a file.
+        for lossy in [true, false] {
+            for channel in &mut self.channels {
+                if channel.is_lossy() == lossy {
+                    channel.write(rtc, &mut left);
+                    channel.take(rtc, voice);
                 }
-                left = left.saturating_sub(message.len());
-                channel.taken_bytes -= message.len();
-                channel.taken.pop_front();
             }
-            channel.take(rtc, say);
         }
         left < BYTES_PER_TICK
     }
@@ -281,19 +272,43 @@ impl DataChannels {
     }
 
     /// It is over: says what nobody will hear otherwise.
-    pub(crate) fn end(&mut self, say: &mut impl FnMut(PeerEvent)) {
+    pub(crate) fn end(&mut self, voice: &mut Voice) {
         for (channel, message) in self.held.drain(..) {
-            say(PeerEvent::Message { channel, message });
+            voice.say(PeerEvent::Message { channel, message });
         }
         for channel in &mut self.channels {
-            channel.close(say);
+            channel.close(voice);
         }
     }
 }
 
 impl DataChannel {
+    /// Gives SCTP what it may have, until `left` bytes are used up.
+    fn write(&mut self, rtc: &mut Rtc, left: &mut usize) {
+        let Some(id) = self.id.filter(|_| self.state == State::Open) else {
+            return;
+        };
+        while let Some(message) = self.taken.front()
+            && *left > 0
+        {
+            let Some(mut sctp) = rtc.channel(id) else {
+                return;
+            };
+            if sctp.buffered_amount() + message.len() > IN_SCTP_BYTES {
+                return;
+            }
+            // An error is the other side's: it takes no message as long as this, which is then lost.
+            if let Ok(false) = sctp.write(true, message) {
+                return;
+            }
+            *left = left.saturating_sub(message.len());
+            self.taken_bytes -= weight(message);
+            self.taken.pop_front();
+        }
+    }
+
     /// Takes messages that waited, as far as there is room.
-    fn take(&mut self, rtc: &mut Rtc, say: &mut impl FnMut(PeerEvent)) {
+    fn take(&mut self, rtc: &mut Rtc, voice: &mut Voice) {
         if self.waiting.is_empty() {
             return;
         }
@@ -301,11 +316,11 @@ impl DataChannel {
         while buffered < RELIABLE_BUFFER_BYTES
             && let Some((ticket, message)) = self.waiting.pop_front()
         {
-            buffered += message.len();
-            self.waiting_bytes -= message.len();
-            self.taken_bytes += message.len();
+            buffered += weight(&message);
+            self.waiting_bytes -= weight(&message);
+            self.taken_bytes += weight(&message);
             self.taken.push_back(message);
-            say(PeerEvent::Sent {
+            voice.say(PeerEvent::Sent {
                 ticket,
                 taken: true,
             });

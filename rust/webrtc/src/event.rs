@@ -44,8 +44,12 @@ pub struct PeerStats {
     pub packets_sent: u64,
     /// Of ours, as the other side reports it: packets lost.
     pub packets_lost_there: u64,
+    /// Of ours: packets sent again because the other side missed them.
+    pub packets_repeated: u64,
     /// Datagrams that came and were of no use: unreadable, or from an address that has nothing to do with the connection.
     pub datagrams_ignored: u64,
+    /// Datagrams that were dropped because too many waited, in or out.
+    pub datagrams_dropped: u64,
     /// Candidates of the other side that could not be read, or were too many.
     pub candidates_ignored: u64,
     /// The selected pair: ours, theirs, over TCP.
@@ -72,7 +76,8 @@ pub enum PeerEvent {
     },
     /// ICE, DTLS and SRTP are up, for the first time or again.
     Connected,
-    /// ICE has lost its pair; it may come back.
+    /// ICE has lost its pair, after some 20 s without an answer: an offer with new credentials looks for another. While that is
+    /// looked for this may be said too, though sound still flows.
     Disconnected,
     /// A data channel can be written to.
     ChannelOpen(Channel),

@@ -10,7 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 /// Commands that may wait for the peer.
 pub const COMMAND_CAPACITY: usize = 256;
 /// Events that may wait for the handle before the peer obeys no more commands: nearly every event answers one.
-pub(crate) const EVENTS_WAITING: usize = 256;
+const EVENTS_WAITING: usize = 256;
+
+/// What a message counts for where bytes are bounded: itself and its place in a queue.
+pub(crate) fn weight(message: &[u8]) -> usize {
+    message.len() + 64
+}
 
 /// Shared by the two.
 #[derive(Debug)]
@@ -46,25 +51,17 @@ impl Exchange {
         }
     }
 
-    /// The peer's side: says something. Whoever holds the handle is woken by [`notify`](Self::notify).
-    pub(crate) fn say(&self, event: PeerEvent) {
-        if let PeerEvent::Message { message, .. } = &event {
-            self.message_bytes
-                .fetch_add(message.len(), Ordering::Relaxed);
+    /// The next command, unless too many events wait to be heard.
+    pub(crate) fn command(&self) -> Option<PeerCommand> {
+        if self.is_full() {
+            return None;
         }
-        self.events.push(event);
+        self.commands.pop()
     }
 
-    pub(crate) fn notify(&self, now_us: u64) {
-        self.wake.notify(now_us);
-    }
-
-    pub(crate) fn waiting(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(crate) fn message_bytes(&self) -> usize {
-        self.message_bytes.load(Ordering::Relaxed)
+    /// Whether so much waits that the peer obeys no more commands.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS_WAITING
     }
 
     /// The handle's side: what it takes from now on is followed by a wake-up when more comes.
@@ -76,7 +73,7 @@ impl Exchange {
         let event = self.events.pop()?;
         if let PeerEvent::Message { message, .. } = &event {
             self.message_bytes
-                .fetch_sub(message.len(), Ordering::Relaxed);
+                .fetch_sub(weight(message), Ordering::Relaxed);
         }
         Some(event)
     }
@@ -87,5 +84,49 @@ impl Exchange {
 
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
+    }
+}
+
+/// The peer's way to say something.
+#[derive(Debug)]
+pub(crate) struct Voice {
+    exchange: Arc<Exchange>,
+    /// Something was said since the handle was woken last.
+    spoke: bool,
+}
+
+impl Voice {
+    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
+        Self {
+            exchange,
+            spoke: false,
+        }
+    }
+
+    pub(crate) fn say(&mut self, event: PeerEvent) {
+        if let PeerEvent::Message { message, .. } = &event {
+            self.exchange
+                .message_bytes
+                .fetch_add(weight(message), Ordering::Relaxed);
+        }
+        self.exchange.events.push(event);
+        self.spoke = true;
+    }
+
+    /// Wakes whoever holds the handle, if there is something new for him.
+    pub(crate) fn notify(&mut self, now_us: u64) {
+        if std::mem::take(&mut self.spoke) {
+            self.exchange.wake.notify(now_us);
+        }
+    }
+
+    /// Bytes of the messages that wait to be heard.
+    pub(crate) fn message_bytes(&self) -> usize {
+        self.exchange.message_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether so much waits that what can wait does.
+    pub(crate) fn is_full(&self) -> bool {
+        self.exchange.is_full()
     }
 }

@@ -4,6 +4,8 @@
 //! [`rtc_peer`] makes both sides: an [`RtcPeer`] that a shard or the signalling thread drives, and a [`PeerHandle`] for the
 //! protocol that negotiates (LiveKit's, later a browser's).
 
+mod answer;
+mod arrivals;
 mod command;
 mod config;
 mod data;
@@ -15,6 +17,8 @@ mod negotiation;
 mod numbering;
 mod outbox;
 mod peer;
+mod repeats;
+mod rtc;
 mod section;
 mod sound_in;
 mod sound_out;

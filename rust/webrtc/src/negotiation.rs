@@ -1,5 +1,6 @@
 //! Offers and their answers. We always offer; one offer is outstanding at a time.
 
+use crate::answer::AnswerSection;
 use crate::command::{Mid, OfferRequest};
 use crate::data::DataChannels;
 use crate::event::{OfferMade, PeerFault};
@@ -83,6 +84,11 @@ impl Negotiation {
             .position(|section| section.wanted && *section.mid == *name.0)
     }
 
+    pub(crate) fn section(&mut self, name: Option<&Mid>) -> Option<&mut Section> {
+        let index = self.find(name?)?;
+        self.sections.get_mut(index)
+    }
+
     pub(crate) fn offer(
         &mut self,
         rtc: &mut Rtc,
@@ -125,6 +131,7 @@ impl Negotiation {
                 }),
                 wanted: true,
                 payload_type: None,
+                repeats: false,
             });
         }
         for _ in 0..request.receive {
@@ -133,9 +140,11 @@ impl Negotiation {
                 mid,
                 purpose: Purpose::Receive {
                     unbound_told: false,
+                    sources: Vec::new(),
                 },
                 wanted: true,
                 payload_type: None,
+                repeats: false,
             });
         }
         if request.ice_restart {
@@ -206,7 +215,7 @@ impl Negotiation {
         if outstanding.new_credentials {
             self.candidates = 0;
         }
-        self.learn(rtc);
+        self.learn(rtc, sdp);
         self.add_held(rtc);
         Ok(())
     }
@@ -222,8 +231,9 @@ impl Negotiation {
 
     pub(crate) fn remote_candidate(&mut self, rtc: &mut Rtc, line: &str) {
         let line = line.trim();
-        let Ok(candidate) = Candidate::from_sdp_string(line.strip_prefix("a=").unwrap_or(line))
-        else {
+        let read = Candidate::from_sdp_string(line.strip_prefix("a=").unwrap_or(line));
+        // One that would open connections itself cannot be reached: that is what we do (RFC 6544, section 5.2).
+        let Some(candidate) = read.ok().filter(|_| !line.contains("tcptype active")) else {
             self.candidates_ignored += 1;
             return;
         };
@@ -277,11 +287,17 @@ impl Negotiation {
     }
 
     /// What the answer settled.
-    fn learn(&mut self, rtc: &mut Rtc) {
+    fn learn(&mut self, rtc: &mut Rtc, answer: &str) {
         for section in &mut self.sections {
-            section.payload_type = rtc
-                .media(section.mid)
+            let media = rtc.media(section.mid);
+            section.wanted &= media.is_some_and(|media| !media.stopped());
+            section.payload_type = media
+                .filter(|media| media.direction() != Direction::Inactive)
                 .and_then(|media| media.remote_pts().first().copied());
+            let answered = AnswerSection::find(answer, &section.mid);
+            section.repeats = section
+                .payload_type
+                .is_some_and(|payload_type| answered.is_some_and(|a| a.repeats(payload_type)));
             let mut direct = rtc.direct_api();
             let ssrc = direct
                 .stream_tx_by_mid(section.mid, None)
@@ -289,8 +305,14 @@ impl Negotiation {
             match &mut section.purpose {
                 Purpose::Send(sending) => sending.ssrc = ssrc,
                 // str0m makes a sender for each section; its reports on a stream that never is are noise.
-                Purpose::Receive { .. } => {
+                Purpose::Receive { sources, .. } => {
                     ssrc.map(|ssrc| direct.remove_stream_tx(ssrc));
+                    // Nor does it forget who spoke here before.
+                    let now = answered.map_or_else(Vec::new, AnswerSection::sources);
+                    for gone in sources.iter().filter(|source| !now.contains(source)) {
+                        direct.remove_stream_rx((*gone).into());
+                    }
+                    *sources = now;
                 }
             }
         }

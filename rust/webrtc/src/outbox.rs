@@ -1,5 +1,6 @@
 //! Datagrams that wait to be sent: sound before data.
 
+use crate::repeats::Repeats;
 use beluga_engine::{Carrier, Datagram};
 use std::collections::VecDeque;
 use str0m::net::{Protocol, Transmit};
@@ -11,6 +12,8 @@ const CAPACITY: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     sound: VecDeque<Transmit>,
+    /// Sound that was sent before.
+    again: VecDeque<Transmit>,
     data: VecDeque<Transmit>,
     /// Datagrams that were dropped because too many waited; a network would have lost them too.
     pub(crate) dropped: u64,
@@ -45,23 +48,44 @@ impl Outbox {
         }
     }
 
-    /// Gives everything, and how many bytes it was.
-    pub(crate) fn send(&mut self, transmit: &mut dyn FnMut(Datagram<'_>)) -> u64 {
+    pub(crate) fn push_again(&mut self, transmit: Transmit) {
+        if self.again.len() < CAPACITY {
+            self.again.push_back(transmit);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Sends everything; sound is kept for who misses it. Gives how many bytes it was.
+    pub(crate) fn send(
+        &mut self,
+        now_us: u64,
+        repeats: &mut Repeats,
+        transmit: &mut dyn FnMut(Datagram<'_>),
+    ) -> u64 {
         let mut bytes = 0;
-        for one in self.sound.drain(..).chain(self.data.drain(..)) {
-            let carrier = match one.proto {
-                Protocol::Udp => Carrier::Udp,
-                // The other two belong to relays, of which there are none.
-                _ => Carrier::Tcp,
-            };
-            bytes += one.contents.len() as u64;
-            transmit(Datagram {
-                carrier,
-                local: one.source,
-                remote: one.destination,
-                payload: &one.contents,
-            });
+        for one in self.sound.drain(..) {
+            bytes += give(&one, transmit);
+            repeats.keep(now_us, one);
+        }
+        for one in self.again.drain(..).chain(self.data.drain(..)) {
+            bytes += give(&one, transmit);
         }
         bytes
     }
+}
+
+fn give(one: &Transmit, transmit: &mut dyn FnMut(Datagram<'_>)) -> u64 {
+    let carrier = match one.proto {
+        Protocol::Udp => Carrier::Udp,
+        // The other two belong to relays, of which there are none.
+        _ => Carrier::Tcp,
+    };
+    transmit(Datagram {
+        carrier,
+        local: one.source,
+        remote: one.destination,
+        payload: &one.contents,
+    });
+    one.contents.len() as u64
 }

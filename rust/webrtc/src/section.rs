@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Receive {
         /// It was said that packets come and nothing is bound.
         unbound_told: bool,
+        /// The streams that the last answer announced for it.
+        sources: Vec<u32>,
     },
 }
 
@@ -30,10 +32,12 @@ pub(crate) struct Sending {
 pub(crate) struct Section {
     pub(crate) mid: RtcMid,
     pub(crate) purpose: Purpose,
-    /// Whether we want it: a section that was stopped is inactive for good.
+    /// Whether we want it: a section that was stopped, by us or by the other side, is inactive for good.
     pub(crate) wanted: bool,
-    /// Opus, as the other side numbers it; none before the answer, or where it takes no Opus.
+    /// Opus, as the other side numbers it; none before the answer, or where that turned the section off.
     pub(crate) payload_type: Option<Pt>,
+    /// Whether packets that were missed are asked for again. RFC 4585, section 4.2.
+    pub(crate) repeats: bool,
 }
 
 impl Section {

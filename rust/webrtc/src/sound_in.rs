@@ -117,10 +117,13 @@ impl SoundIn {
         if let Some(route) = self.routes.iter().find(|route| route.ssrc == ssrc) {
             return Some(*route);
         }
-        let mid = rtc.direct_api().stream_rx(&ssrc)?.mid();
+        let mut direct = rtc.direct_api();
+        let stream = direct.stream_rx(&ssrc)?;
+        let mid = stream.mid();
         let section = sections.iter().position(|section| {
             section.mid == mid && matches!(section.purpose, Purpose::Receive { .. })
         })?;
+        stream.suppress_nack(!sections[section].repeats);
         let route = Route {
             ssrc,
             section,

@@ -5,7 +5,7 @@ use crate::config::ClockEpoch;
 use crate::section::{Purpose, Section};
 use beluga_engine::EncodedPacket;
 use str0m::Rtc;
-use str0m::media::ExtensionValues;
+use str0m::media::{ExtensionValues, Mid as RtcMid};
 use str0m::rtp::RtpWrite;
 
 /// Packets up to this size are silence: Opus has nothing to say in them.
@@ -19,7 +19,7 @@ const SILENCE_LEVEL: i8 = 127;
 struct Output {
     id: OutputId,
     door: Box<SoundOutput>,
-    section: Option<usize>,
+    section: Option<RtcMid>,
 }
 
 /// See the module.
@@ -55,7 +55,7 @@ impl SoundOut {
     }
 
     /// A section has one door: the last that was bound to it.
-    pub(crate) fn bind(&mut self, id: OutputId, section: Option<usize>) {
+    pub(crate) fn bind(&mut self, id: OutputId, section: Option<RtcMid>) {
         for output in &mut self.outputs {
             if output.id == id {
                 output.section = section;
@@ -71,18 +71,22 @@ impl SoundOut {
     }
 
     /// Takes what the doors have and hands it to str0m, which sends it when it is told the time next. True if there was
-    /// something.
+    /// something. Before there is a connection it is dropped: str0m would keep it and send it late.
     pub(crate) fn send(
         &mut self,
         rtc: &mut Rtc,
         sections: &mut [Section],
         epoch: &ClockEpoch,
         now_us: u64,
+        connected: bool,
     ) -> bool {
         let before = self.packets;
         for output in &mut self.outputs {
             let age_us = &output.door.shared.counters.frame_age_out_us;
-            let mut section = output.section.and_then(|index| sections.get_mut(index));
+            let mut section = output
+                .section
+                .filter(|_| connected)
+                .and_then(|mid| sections.iter_mut().find(|s| s.wanted && s.mid == mid));
             while let Some(packet) = output.door.reader.pop(now_us, age_us) {
                 let sent = section
                     .as_mut()

@@ -6,6 +6,7 @@ pub mod call;
 pub mod caller;
 pub mod laws;
 pub mod models;
+pub mod relay;
 
 /// Samples at 16 kHz in `ms`.
 pub const fn ms(ms: u64) -> u64 {

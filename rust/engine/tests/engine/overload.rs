@@ -2,7 +2,7 @@
 
 use crate::common::busy_shard::{BusyCall, BusyShard, OUT_FRAME, OUT_HZ};
 use crate::common::laws;
-use beluga_engine::OverloadStep::{CheaperCodec, NoNewCalls, None, SkippedFrames};
+use beluga_engine::OverloadStep::{CheaperCodec, DataWaits, NoNewCalls, None, SkippedFrames};
 use beluga_engine::{EventKind, LATEST_FRAME_US};
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ fn a_shard_with_twice_the_work_it_has_time_for_climbs_the_ladder_and_is_down_aga
     busy.run_until(1_000_000 + BUSY_SECONDS * 1_000_000);
     let load_pct = SESSIONS as u64 * (100 + 400) * 100 / 10_000;
     let served = busy.shard.counters().ticks.get() - before;
-    assert_eq!(busy.shard.counters().step(), SkippedFrames);
+    assert_eq!(busy.shard.counters().step(), DataWaits);
     assert!(
         served >= BUSY_SECONDS * 100 - 10,
         "{served} ticks in {BUSY_SECONDS} s: lateness has settled"
@@ -41,7 +41,7 @@ fn a_shard_with_twice_the_work_it_has_time_for_climbs_the_ladder_and_is_down_aga
     busy.run_until(13_000_000);
 
     let counters = busy.shard.counters();
-    assert_eq!(counters.entered(), [1, 1, 1], "{:?}", busy.steps);
+    assert_eq!(counters.entered(), [1, 1, 1, 1], "{:?}", busy.steps);
     let order: Vec<_> = busy.steps.iter().map(|&(_, step)| step).collect();
     assert_eq!(
         order,
@@ -49,6 +49,8 @@ fn a_shard_with_twice_the_work_it_has_time_for_climbs_the_ladder_and_is_down_aga
             None,
             NoNewCalls,
             CheaperCodec,
+            SkippedFrames,
+            DataWaits,
             SkippedFrames,
             CheaperCodec,
             NoNewCalls,
@@ -180,7 +182,7 @@ fn a_shard_that_stood_still_takes_its_input_at_once_skips_its_output_and_is_on_t
         (1, 28)
     );
     assert_eq!(counters.input_starved_samples.get(), 0);
-    assert_eq!(busy.shard.counters().entered(), [0, 0, 0]);
+    assert_eq!(busy.shard.counters().entered(), [0, 0, 0, 0]);
     // The utterance is over when its last sample was due: a skipped frame is time that has passed.
     let finished = call.events.iter().find_map(|event| match event.kind {
         EventKind::PlayoutFinished { played_us, .. } => Some((event.at, played_us)),

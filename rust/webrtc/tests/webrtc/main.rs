@@ -4,4 +4,8 @@ mod support;
 
 mod connecting;
 mod data;
+mod hostile;
+mod numbering;
+mod offers;
+mod repeats;
 mod sound;

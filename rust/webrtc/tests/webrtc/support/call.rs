@@ -6,7 +6,7 @@ use beluga_engine::{Carrier, Datagram, Peer, Urgency, Wake};
 use beluga_sim::{Conditions, Network};
 use beluga_webrtc::{
     ChannelSpec, ClockEpoch, Identity, InputId, Mid, OfferMade, OfferRequest, OutputId,
-    PeerCommand, PeerEvent, PeerHandle, RtcPeer, RtcPeerConfig, SendSection, rtc_peer,
+    PeerCommand, PeerEvent, PeerHandle, PeerStats, RtcPeer, RtcPeerConfig, SendSection, rtc_peer,
 };
 use core::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Counts wake-ups.
 #[derive(Debug, Default)]
-pub struct Wakes(AtomicU64);
+pub struct Wakes(pub AtomicU64);
 
 impl Wake for Wakes {
     fn wake(&self) {
@@ -64,7 +64,7 @@ impl Default for Options {
 /// See the module. The near side is driven as by a shard: once a tick.
 pub struct Call {
     pub peer: RtcPeer,
-    pub handle: PeerHandle,
+    pub handle: Option<PeerHandle>,
     pub far: Far,
     pub events: Vec<PeerEvent>,
     pub wakes: Arc<Wakes>,
@@ -76,6 +76,8 @@ pub struct Call {
     pub sent: Vec<(u8, u64)>,
     /// Whether the near side takes its events.
     pub listens: bool,
+    /// Whether datagrams pass at all.
+    pub link_up: bool,
     carrier: Carrier,
     epoch: Instant,
     next_offer: u32,
@@ -104,7 +106,7 @@ impl Call {
         let far_address = "10.0.0.2:7881".parse().expect("an address");
         Self {
             peer,
-            handle,
+            handle: Some(handle),
             far: Far::new(epoch, far_address, options.carrier),
             events: Vec::new(),
             wakes,
@@ -114,6 +116,7 @@ impl Call {
             down: Network::new(options.down, options.seed + 1).expect("conditions"),
             sent: Vec::new(),
             listens: true,
+            link_up: true,
             carrier: options.carrier,
             epoch,
             next_offer: 1,
@@ -128,7 +131,7 @@ impl Call {
     pub fn step(&mut self) {
         self.now_us += 1_000;
         while let Some(packet) = self.up.pop(self.now_us) {
-            let (local, remote, payload) = &packet.payload;
+            let (remote, local, payload) = &packet.payload;
             let datagram = Datagram {
                 carrier: self.carrier,
                 local: *local,
@@ -136,7 +139,7 @@ impl Call {
                 payload,
             };
             let at = self.instant(packet.arrival_us);
-            self.far.receive(at, self.carrier, datagram);
+            self.far.receive(at, datagram);
         }
         let now = self.instant(self.now_us);
         if self.far.due <= now {
@@ -145,6 +148,9 @@ impl Call {
         for transmit in self.far.outbox.drain(..) {
             let payload = transmit.contents.to_vec();
             let packet = (transmit.destination, transmit.source, payload);
+            if !self.link_up {
+                continue;
+            }
             self.down.push(self.now_us, packet.2.len() + 28, packet);
         }
         if self.now_us.is_multiple_of(10_000) {
@@ -165,17 +171,19 @@ impl Call {
         }
         self.peer.advance(self.now_us);
         let (now_us, up, sent) = (self.now_us, &mut self.up, &mut self.sent);
+        let link_up = self.link_up;
         self.peer.send(now_us, self.urgency, &mut |datagram| {
             sent.push((datagram.payload[0], now_us));
-            let payload = datagram.payload.to_vec();
-            up.push(
-                now_us,
-                payload.len() + 28,
-                (datagram.local, datagram.remote, payload),
-            );
+            if link_up {
+                let payload = datagram.payload.to_vec();
+                let packet = (datagram.local, datagram.remote, payload);
+                up.push(now_us, packet.2.len() + 28, packet);
+            }
         });
-        if self.listens {
-            self.events.extend(self.handle.events());
+        if self.listens
+            && let Some(handle) = &self.handle
+        {
+            self.events.extend(handle.events());
         }
     }
 
@@ -185,19 +193,20 @@ impl Call {
         }
     }
 
-    /// Runs until it is so, ten seconds at most.
-    pub fn run_until(&mut self, what: &str, mut so: impl FnMut(&mut Self) -> bool) {
-        for _ in 0..10_000 {
+    /// Runs until it is so, a minute at most. Gives how many milliseconds it took.
+    pub fn run_until(&mut self, what: &str, mut so: impl FnMut(&mut Self) -> bool) -> u64 {
+        for ms in 0..60_000 {
             if so(self) {
-                return;
+                return ms;
             }
             self.step();
         }
-        panic!("after ten seconds still not so: {what}; {:?}", self.events);
+        panic!("after a minute still not so: {what}; {:?}", self.events);
     }
 
     pub fn command(&self, command: PeerCommand) {
-        self.handle.command(command).expect("room for a command");
+        let handle = self.handle.as_ref().expect("it is there");
+        handle.command(command).expect("room for a command");
     }
 
     /// Asks for an offer.
@@ -226,7 +235,9 @@ impl Call {
         let id = made.id;
         self.run_until("an answer", |call| {
             call.events.iter().any(|event| match event {
-                PeerEvent::NegotiationFailed { fault, .. } => panic!("{fault}"),
+                PeerEvent::NegotiationFailed { id: of, fault } if *of == id => {
+                    panic!("{fault}")
+                }
                 PeerEvent::Negotiated { id: done } => *done == id,
                 _ => false,
             })
@@ -256,19 +267,36 @@ impl Call {
     }
 
     /// A door that packets of this section go to.
-    pub fn loudspeaker(&self, id: u32, mid: &Mid) -> Speaker {
+    pub fn loudspeaker(&mut self, id: u32, mid: &Mid) -> Speaker {
         let (speaker, input) = loudspeaker();
         self.command(PeerCommand::AttachInput(InputId(id), input));
         self.command(PeerCommand::BindInput(InputId(id), Some(mid.clone())));
+        self.run_ms(10);
         speaker
     }
 
     /// A door whose packets go out on this section.
-    pub fn microphone(&self, id: u32, mid: &Mid) -> Microphone {
+    pub fn microphone(&mut self, id: u32, mid: &Mid) -> Microphone {
         let (microphone, output) = microphone();
         self.command(PeerCommand::AttachOutput(OutputId(id), output));
         self.command(PeerCommand::BindOutput(OutputId(id), Some(mid.clone())));
+        self.run_ms(10);
         microphone
+    }
+
+    /// The events of one kind, in their order.
+    pub fn heard<T>(&self, so: impl Fn(&PeerEvent) -> Option<T>) -> Vec<T> {
+        self.events.iter().filter_map(so).collect()
+    }
+
+    pub fn stats(&mut self) -> PeerStats {
+        self.command(PeerCommand::Stats);
+        self.run_ms(10);
+        let stats = self.heard(|event| match event {
+            PeerEvent::Stats(stats) => Some(*stats),
+            _ => None,
+        });
+        *stats.last().expect("they were asked for")
     }
 
     pub fn has(&self, so: impl Fn(&PeerEvent) -> bool) -> bool {

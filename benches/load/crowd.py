@@ -1,0 +1,128 @@
+"""One end of many rooms, for `bench-livekit_transport`: whoever is measured, and the callers that he is measured with.
+
+Each kind of participant that is to be measured is a `Crowd`; the run knows nothing else of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from beluga_voice.simulation.line_process import LineProcess
+
+__all__ = ["Counters", "Crowd", "Manner", "SdkCrowd", "Seat"]
+
+
+class Seat(NamedTuple):
+    """One room to join."""
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What everyone of a crowd does.
+
+    - `listens`: subscribes to the others and takes what they say.
+    - `talk_share`: percent of the time in which he talks; None publishes nothing.
+    - `dtx`: whether his encoder sends next to nothing in silence.
+    - `seed`: who begins when.
+    """
+
+    listens: bool
+    talk_share: int | None
+    dtx: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Of a whole crowd since it joined, except for the latenesses: since they were last asked for."""
+
+    frames_heard: int
+    packets_lost: int
+    late_ms: list[float]
+    """How late each frame was sent, or each tick began."""
+
+
+class Crowd(ABC):
+    """Entered, it is there and ready to join: what it costs then is its base."""
+
+    codec_rate_hz: int
+    complexity: int | None
+    """Opus's, where it is ours to choose."""
+
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
+
+    @abstractmethod
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    @property
+    @abstractmethod
+    def pids(self) -> list[int]:
+        """Its processes."""
+
+    @abstractmethod
+    async def join(self, seats: list[Seat], manner: Manner) -> None:
+        """Everyone takes a seat and does what `manner` says from then on."""
+
+    @abstractmethod
+    async def counters(self) -> Counters:
+        """So far."""
+
+
+class SdkCrowd(Crowd):
+    """On the plain SDK. `quiet`: its log capture is off. `per_process`: rooms in a process; None for all in one."""
+
+    codec_rate_hz = 48_000
+    complexity = None
+
+    def __init__(self, rooms: int, *, quiet: bool, per_process: int | None = None) -> None:
+        self._per_process = per_process or rooms
+        processes = -(-rooms // self._per_process)
+        logs = "quiet" if quiet else "as-shipped"
+        self._processes = [
+            LineProcess("load.sdk_crowd_process", logs, name=f"crowd {number}") for number in range(processes)
+        ]
+
+    async def __aenter__(self) -> Self:
+        try:
+            for process in self._processes:
+                await process.start()
+                await process.ask("ready", within=60.0)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for process in self._processes:
+            await process.aclose()
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    async def join(self, seats: list[Seat], manner: Manner) -> None:
+        for number, process in enumerate(self._processes):
+            mine = seats[number * self._per_process : (number + 1) * self._per_process]
+            await process.ask(
+                "join",
+                seats=mine,
+                listens=manner.listens,
+                talk_share=manner.talk_share,
+                dtx=manner.dtx,
+                seed=manner.seed + number,
+                within=120.0,
+            )
+
+    async def counters(self) -> Counters:
+        told = [await process.ask("counters", within=60.0) for process in self._processes]
+        return Counters(
+            sum(each["frames_heard"] for each in told),
+            sum(each["packets_lost"] for each in told),
+            [late for each in told for late in each["late_ms"]],
+        )

@@ -1,0 +1,143 @@
+"""The process behind `load.crowd.SdkCrowd`: participants on the plain SDK that do no more than send and take sound."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from livekit import rtc
+
+from beluga_voice import _core
+from beluga_voice.clock import now
+from beluga_voice.livekit.sdk.quiet import quieten
+from beluga_voice.simulation.line_service import LineService
+from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Microphone
+from beluga_voice.tasks import Tasks
+from load.voiced_sound import RECORDING, SENTENCE_S
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEARD_HZ = 16_000
+# Everyone talks once in this time, for his share of it.
+PERIOD_S = 10.0
+# Said ahead by so much, so that who talks is never waited for.
+AHEAD_S = 1.0
+
+
+class Participant:
+    """One room."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.room = rtc.Room()
+        self.frames_heard = 0
+        self.microphone: Microphone | None = None
+        self._tasks = tasks
+
+    async def join(self, url: str, token: str, *, listens: bool) -> None:
+        if listens:
+            self.room.on("track_subscribed", self._listen)
+        await self.room.connect(url, token, rtc.RoomOptions(auto_subscribe=listens))
+
+    async def publish(self, sound: NDArray[np.int16], *, begin_s: float, dtx: bool) -> None:
+        microphone = self.microphone = Microphone()
+        track = rtc.LocalAudioTrack.create_audio_track("voice", microphone.source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=dtx)
+        await self.room.local_participant.publish_track(track, options)
+        self._tasks.start(microphone.run(), name="microphone")
+        if len(sound):
+            self._tasks.start(self._talk(microphone, sound, begin_s), name="talk")
+
+    async def packets_lost(self) -> int:
+        others = self.room.remote_participants.values()
+        tracks = [each.track for who in others for each in who.track_publications.values()]
+        reports = [await track.get_stats() for track in tracks if track is not None]
+        inbound = [each.inbound_rtp for report in reports for each in report if each.HasField("inbound_rtp")]
+        return sum(each.received.packets_lost for each in inbound)
+
+    def _listen(self, track: rtc.Track, *_: object) -> None:
+        if track.kind == rtc.TrackKind.KIND_AUDIO:
+            self._tasks.start(self._count(track), name="listen")
+
+    async def _count(self, track: rtc.Track) -> None:
+        async for _ in rtc.AudioStream(track, sample_rate=HEARD_HZ, num_channels=1, frame_size_ms=10):
+            self.frames_heard += 1
+
+    async def _talk(self, microphone: Microphone, sound: NDArray[np.int16], begin_s: float) -> None:
+        while True:
+            await asyncio.sleep(begin_s - AHEAD_S - now())
+            microphone.say(sound, at_s=begin_s)
+            begin_s += PERIOD_S
+
+
+class SdkCrowdProcess:
+    """Public methods are the commands."""
+
+    def __init__(self) -> None:
+        self._tasks = Tasks(self._failed)
+        self._failure: BaseException | None = None
+        self._everyone: list[Participant] = []
+
+    async def ready(self) -> None:
+        rtc.Room()
+
+    async def join(
+        self, seats: list[tuple[str, str]], *, listens: bool, talk_share: int | None, dtx: bool, seed: int
+    ) -> None:
+        sound, phases = speech(talk_share or 0), random.Random(seed)
+        for url, token in seats:
+            participant = Participant(self._tasks)
+            self._everyone.append(participant)
+            await participant.join(url, token, listens=listens)
+            if talk_share is not None:
+                await participant.publish(sound, begin_s=now() + AHEAD_S + phases.random() * PERIOD_S, dtx=dtx)
+
+    async def counters(self) -> dict[str, Any]:
+        if self._failure is not None:
+            raise self._failure
+        late_ms: list[float] = []
+        for participant in self._everyone:
+            if participant.microphone is not None:
+                late_ms += participant.microphone.late_ms
+                del participant.microphone.late_ms[:]
+        return {
+            "frames_heard": sum(participant.frames_heard for participant in self._everyone),
+            "packets_lost": sum([await participant.packets_lost() for participant in self._everyone]),
+            "late_ms": late_ms,
+        }
+
+    async def leave(self) -> None:
+        for participant in self._everyone:
+            await participant.room.disconnect()
+        await self._tasks.cancel()
+
+    def _failed(self, error: BaseException) -> None:
+        self._failure = error
+
+
+def speech(talk_share: int) -> NDArray[np.int16]:
+    """A recorded sentence again and again, for that percentage of a period."""
+    pcm, rate_hz, _ = _core.read_wav(Path(RECORDING).read_bytes())
+    resampler = _core.Resampler(rate_hz, MICROPHONE_HZ)
+    whole = np.frombuffer(resampler.process(pcm) + resampler.flush(), np.int16)
+    sentence = whole[round(SENTENCE_S[0] * MICROPHONE_HZ) : round(SENTENCE_S[1] * MICROPHONE_HZ)]
+    return np.resize(sentence, round(PERIOD_S * talk_share / 100 * MICROPHONE_HZ))
+
+
+async def main() -> None:
+    if sys.argv[1] == "quiet":
+        quieten()
+    service = LineService()
+    crowd = SdkCrowdProcess()
+    try:
+        await service.serve({"ready": crowd.ready, "join": crowd.join, "counters": crowd.counters})
+    finally:
+        await crowd.leave()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,57 @@
+"""A session in a room of the core: its doors are the room's, no sound passes through Python."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from beluga_voice.errors import BelugaVoiceError
+
+if TYPE_CHECKING:
+    from beluga_voice.call_link import CallLink
+    from beluga_voice.livekit.native.driver import NativeDriver
+    from beluga_voice.livekit.room_state import TrackInfo
+
+__all__ = ["NativeCallMedia"]
+
+_log = logging.getLogger("beluga_voice.livekit")
+
+# How long the server may take to hear that the track is gone, in seconds.
+_UNPUBLISH_TIMEOUT_S = 3.0
+
+
+class NativeCallMedia:
+    """See the module and `CallMedia`."""
+
+    def __init__(self, driver: NativeDriver, link: CallLink, track: int) -> None:
+        self._driver = driver
+        self._link = link
+        self._track = track
+
+    @property
+    def link(self) -> CallLink:
+        """The call of the core."""
+        return self._link
+
+    @property
+    def track(self) -> TrackInfo:
+        """The agent's voice, as it is published now."""
+        return self._driver.published(self._track)
+
+    def listen(self, sid: str | None) -> None:
+        """From now on the caller's sound is that of this track; None: silence."""
+        self._driver.route_input(self._link, sid)
+
+    def stats(self) -> dict[str, int]:
+        """Nothing of its own: the call counts packets itself."""
+        return {}
+
+    async def aclose(self) -> None:
+        """Takes the doors out of the room and the track back."""
+        self._driver.detach(self._link)
+        try:
+            async with asyncio.timeout(_UNPUBLISH_TIMEOUT_S):
+                await self._driver.unpublish(self._track)
+        except (TimeoutError, BelugaVoiceError) as error:  # the room is gone, or does not answer: so is the track
+            _log.debug("the agent's track was not unpublished: %s", error)

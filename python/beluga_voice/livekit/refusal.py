@@ -1,0 +1,101 @@
+"""Why a room could not be joined: the server is asked once more, by plain HTTP, and its answer put into our words."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from beluga_voice.errors import AuthError, BelugaVoiceError, SessionError, TransportError
+
+__all__ = ["refusal"]
+
+_TIMEOUT_S = 3.0
+
+
+def refusal(url: str, token: str, error: TransportError) -> BelugaVoiceError:
+    """What `error`, an attempt at joining that failed, was really about. Blocks for up to 3 s: call it in a thread.
+
+    LiveKit's servers say at /rtc/validate what they think of a token. Their words may quote it: they go nowhere.
+    """
+    parts = urlsplit(url)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    where = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}/rtc/validate"
+    request = urllib.request.Request(where, headers={"Authorization": f"Bearer {token}"})
+    host = parts.hostname or ""
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            answer.read()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return _of_status(refused.code, token, error)
+    except TimeoutError:
+        return _failed(f"{host} does not answer", code="connection_timeout")
+    except OSError as unreachable:
+        reason: object = getattr(unreachable, "reason", unreachable)
+        if isinstance(reason, TimeoutError):
+            return _failed(f"{host} does not answer", code="connection_timeout")
+        return _failed(f"{host} cannot be reached: {reason}", code="connection_failed")
+    # The token is good, and yet: a full room is said no earlier than that.
+    return error
+
+
+def _of_status(status: int, token: str, error: TransportError) -> BelugaVoiceError:
+    claims = _claims(token)
+    room = str(cast("dict[str, Any]", claims.get("video") or {}).get("room") or "")
+    match status:
+        case 401 | 403:
+            return _unauthorized(claims)
+        case 404:
+            return SessionError(
+                f"the server has no room {room!r}, and makes none by itself: create it first",
+                code="session_not_found",
+                provider="livekit",
+                operation="connect",
+                details={"room": room},
+            )
+        case 429 | 503:
+            return SessionError(
+                "the server takes no more participants",
+                code="session_limit_exceeded",
+                provider="livekit",
+                operation="connect",
+            )
+        case _:
+            return error
+
+
+def _unauthorized(claims: dict[str, Any]) -> AuthError:
+    video = cast("dict[str, Any]", claims.get("video") or {})
+    expires = claims.get("exp")
+    if isinstance(expires, (int, float)) and expires < time.time():
+        return _refused("the token has expired: mint another one", "authentication_failed")
+    if claims and not video.get("roomJoin"):
+        return _refused("the token does not allow joining a room (roomJoin)", "authorization_failed")
+    return _refused(
+        "the server does not accept the token: it was made with another key or secret, or is none",
+        "authentication_failed",
+    )
+
+
+def _refused(message: str, code: str) -> AuthError:
+    return AuthError(message, code=code, provider="livekit", operation="connect")
+
+
+def _failed(message: str, *, code: str) -> TransportError:
+    return TransportError(message, code=code, provider="livekit", operation="connect")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """What a token says, unverified: only to find words for a refusal that the server has decided on."""
+    try:
+        payload = token.split(".")[1]
+        claims: object = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, binascii.Error):
+        return {}
+    return cast("dict[str, Any]", claims) if isinstance(claims, dict) else {}

@@ -1,0 +1,126 @@
+"""A session over the SDK: the caller's track into the call's input, the call's output into a track of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from livekit import rtc
+
+from beluga_voice.errors import BelugaVoiceError
+from beluga_voice.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from beluga_voice.call_link import CallLink
+    from beluga_voice.livekit.room_state import TrackInfo
+
+__all__ = ["INPUT_HZ", "SdkCallMedia"]
+
+_log = logging.getLogger("beluga_voice.livekit")
+
+INPUT_HZ = 48_000
+"""As libwebrtc decodes it: it is brought to 16 kHz once, by us."""
+
+# 10 ms frames of the caller's that may wait for a loop that is held up. Policy: the oldest is dropped, by the SDK. Less
+# than the second that the call's input holds, so that what was waited for fits.
+_FRAMES_WAITING = 90
+
+# How long the server may take to hear that the track is gone, in seconds.
+_UNPUBLISH_TIMEOUT_S = 3.0
+
+
+class SdkCallMedia:
+    """See the module. One frame of 10 ms is captured for each 10 ms of the call, for ever: zeros while the agent is
+    silent, since libwebrtc's RTP clock counts what it is fed, and a pause teaches the listener's jitter buffer a delay.
+    """
+
+    def __init__(
+        self,
+        link: CallLink,
+        source: Any,
+        track: Callable[[], TrackInfo],
+        unpublish: Callable[[], Awaitable[None]],
+        remote_track: Callable[[str], Any],
+    ) -> None:
+        self._link = link
+        self._source = source
+        self._track = track
+        self._unpublish = unpublish
+        self._remote_track = remote_track
+        self._tasks = Tasks(self._failed)
+        self._listening: asyncio.Task[None] | None = None
+        self._frames_dropped = 0
+        self._frames_lost = 0
+        self._tasks.start(self._speak(), name="sdk voice")
+
+    @property
+    def link(self) -> CallLink:
+        """The call of the core."""
+        return self._link
+
+    @property
+    def track(self) -> TrackInfo:
+        """The agent's voice, as it is published now."""
+        return self._track()
+
+    def listen(self, sid: str | None) -> None:
+        """From now on the caller's sound is that of this track; None: silence."""
+        if self._listening is not None:
+            self._listening.cancel()
+            self._listening = None
+        track = self._remote_track(sid) if sid is not None else None
+        if track is not None:
+            self._listening = self._tasks.start(self._hear(track), name="sdk ear")
+
+    def stats(self) -> dict[str, int]:
+        """`sdk_input_dropped`: samples of the caller's, at 48 kHz, that found the call's input full;
+        `sdk_output_lost`: samples of the agent's that were overwritten before they could be sent."""
+        return {"sdk_input_dropped": self._frames_dropped, "sdk_output_lost": self._frames_lost}
+
+    async def aclose(self) -> None:
+        """Unpublishes the track, ends the streams."""
+        await self._tasks.cancel()
+        try:
+            async with asyncio.timeout(_UNPUBLISH_TIMEOUT_S):
+                await self._unpublish()
+        except (TimeoutError, BelugaVoiceError) as error:  # the room is gone, or does not answer: so is the track
+            _log.debug("the agent's track was not unpublished: %s", error)
+        await self._source.aclose()
+
+    async def _hear(self, track: Any) -> None:
+        stream: Any = rtc.AudioStream(track, sample_rate=INPUT_HZ, num_channels=1, capacity=_FRAMES_WAITING)
+        call = self._link.call
+        try:
+            async for event in stream:
+                if call.closed:
+                    return
+                # Live sound does not wait: what finds no room would only make all that follows late.
+                pcm = event.frame.data
+                self._frames_dropped += len(pcm) - call.write_input(pcm)
+        finally:
+            await stream.aclose()
+
+    async def _speak(self) -> None:
+        link, call = self._link, self._link.call
+        rate_hz = call.output_hz
+        frame_samples = rate_hz // 100
+        reader = link.output_reader()
+        position = call.output_written
+        try:
+            while True:
+                while call.output_written < position + frame_samples:
+                    if call.closed:
+                        return
+                    await link.sent(reader, position + frame_samples)
+                pcm, start, lost = call.read_output(position, frame_samples)
+                self._frames_lost += lost
+                position = start + len(pcm) // 2
+                await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
+        finally:
+            link.release(reader)
+
+    def _failed(self, error: BaseException) -> None:
+        _log.error("the sound of a call over the SDK broke off", exc_info=error)

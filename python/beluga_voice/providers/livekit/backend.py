@@ -1,0 +1,240 @@
+"""Backend `livekit`: joins rooms and answers the callers in them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from beluga_voice import livekit
+from beluga_voice.errors import BelugaVoiceError, ConfigError
+from beluga_voice.providers.livekit.server_api import ServerApi
+from beluga_voice.session_book import SessionBook, backend_stats
+from beluga_voice.tasks import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from beluga_voice.config import BackendConfig, SessionConfig
+    from beluga_voice.livekit.options import TokenSource
+    from beluga_voice.livekit.room import Room
+    from beluga_voice.providers.livekit.options import LiveKitOptions
+    from beluga_voice.session import VoiceSession
+
+__all__ = ["LiveKitBackend"]
+
+_log = logging.getLogger("beluga_voice.livekit")
+
+# How long rooms may take to be left once their sessions have ended, in seconds.
+_SETTLE_S = 5.0
+
+
+class LiveKitBackend:
+    """Sessions in rooms, several of each in one process.
+
+        backend = get_registry().create("livekit", {"provider_config": {"url": ..., "api_key": ..., "api_secret": ...}})
+        session = await backend.answer(SessionConfig(agent=agent), room="a-room")
+        await session.wait_closed()
+
+    `answer` joins the room, if this backend is not in it yet, and serves the next caller there; the room is left when
+    the last session in it has ended. Whoever wants more of a room takes the steps one by one:
+
+        room = await backend.join("a-room")
+        session = backend.create_session(SessionConfig(agent=agent))
+        await session.start(backend.call(room, participant_identity="alice"))
+
+    `server` manages rooms, mints tokens and verifies webhooks. Belongs to one event loop.
+    """
+
+    def __init__(self, config: BackendConfig, options: LiveKitOptions) -> None:
+        self._config = config
+        self._options = options
+        self._book = SessionBook(config, "livekit")
+        self._rooms: dict[str, Room] = {}
+        self._joining: dict[str, tuple[asyncio.Lock, int]] = {}
+        """By room, with how many hold it or wait for it."""
+        self._answering: dict[str, int] = {}
+        """Sessions in each room that `answer` has joined, those that wait for their caller among them."""
+        self._places: dict[str, tuple[Room, livekit.RoomCall]] = {}
+        self._tasks = Tasks(self._failed)
+        self.server = ServerApi(options)
+
+    @property
+    def config(self) -> BackendConfig:
+        """What it was created with."""
+        return self._config
+
+    # -- rooms ----------------------------------------------------------------------------------------------------
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """The rooms that this backend is in, by name."""
+        self._rooms = {name: room for name, room in self._rooms.items() if room.isconnected()}
+        return dict(self._rooms)
+
+    async def join(self, room: str | None = None) -> Room:
+        """The room of that name, else of the option `room`, joined; one that it is in already as it is.
+
+        Raises what `Room.connect` raises, ConfigError where no room is named.
+        """
+        name = self._named(room)
+        async with self._one_at_a_time(name):
+            known = self.rooms.get(name)
+            if known is not None:
+                return known
+            options = livekit.RoomOptions(
+                # A session asks for its caller's voice by itself: nothing else is wanted.
+                auto_subscribe=False,
+                media=self._options.media,
+                token_source=self._token_source(name),
+            )
+            joined = livekit.Room()
+            await joined.connect(self._options.url, self._token(name), options)
+            self._rooms[name] = joined
+            return joined
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, room: str) -> AsyncGenerator[None]:
+        lock, users = self._joining.get(room, (asyncio.Lock(), 0))
+        self._joining[room] = lock, users + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            _, users = self._joining.pop(room)
+            if users > 1:
+                self._joining[room] = lock, users - 1
+
+    async def leave(self, room: str | None = None) -> None:
+        """Leaves a room; sessions in it end. Nothing if it is not in it."""
+        joined = self._rooms.pop(self._named(room), None)
+        if joined is not None:
+            await joined.disconnect()
+
+    def call(self, room: Room, *, participant_identity: str | None = None) -> livekit.RoomCall:
+        """What a session starts on: the caller of that identity, or the next one without a session."""
+        options = self._options
+        return livekit.RoomCall(
+            room,
+            participant_identity=participant_identity,
+            participant_timeout=options.participant_timeout,
+            rejoin_timeout=options.rejoin_timeout,
+            sample_rate=options.publish_rate,
+            audience=options.audience,
+            transcription=options.transcription,
+            text_input=options.text_input,
+        )
+
+    def _named(self, room: str | None) -> str:
+        name = room if room is not None else self._options.room
+        if not name:
+            raise ConfigError("room: missing; allowed: a name, or the option `room`", provider="livekit")
+        return name
+
+    def _token(self, room: str) -> str:
+        if self._options.token is not None:
+            return self._options.token.get_secret_value()
+        return self.server.mint_token(room, self._options.identity, name=self._options.name, is_agent=True)
+
+    def _token_source(self, room: str) -> TokenSource | None:
+        if self._options.token_source is not None:
+            return self._options.token_source
+        return (lambda: self._token(room)) if self._options.has_key else None
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+
+    def create_session(self, config: SessionConfig) -> VoiceSession:
+        """A session, not yet started: `await session.start(room)`. It counts until it is closed.
+
+        Raises SessionError session_limit_exceeded, and what a wrong configuration raises.
+        """
+        return self._book.create(config)
+
+    async def answer(
+        self, config: SessionConfig, *, room: str | None = None, participant_identity: str | None = None
+    ) -> VoiceSession:
+        """A session under way with the caller of that identity, or with the next one in the room who has none.
+
+        Waits for him, `participant_timeout` seconds if that is set. Raises what `create_session`, `join` and
+        `VoiceSession.start` raise; nothing is left behind then.
+        """
+        name = self._named(room)
+        # Before the room is joined: a room in which nobody can be served is none of ours.
+        session = self._book.create(config)
+        self._answering[name] = self._answering.get(name, 0) + 1
+        try:
+            joined = await self.join(name)
+            place = self.call(joined, participant_identity=participant_identity)
+            self._places[session.id] = (joined, place)
+            await session.start(place)
+        except BaseException:
+            await session.aclose()
+            await self._done(name, session)
+            raise
+        self._tasks.start(self._leave_after(name, session), name="livekit room")
+        return session
+
+    async def _leave_after(self, name: str, session: VoiceSession) -> None:
+        await session.wait_closed()
+        await self._done(name, session)
+
+    async def _done(self, name: str, session: VoiceSession) -> None:
+        self._places.pop(session.id, None)
+        self._answering[name] -= 1
+        if self._answering[name]:
+            return
+        del self._answering[name]
+        try:
+            await self.leave(name)
+            if self._options.delete_room_on_close and self._options.has_key:
+                await self.server.delete_room(name)
+        except BelugaVoiceError as error:
+            _log.warning("the room %s: %s", name, error)
+
+    def session_of(self, room: str, participant_identity: str) -> VoiceSession | None:
+        """The session that serves this participant, if `answer` began one."""
+        for session_id, (joined, place) in self._places.items():
+            if joined.name == room and place.served_identity == participant_identity:
+                return self._book.get(session_id)
+        return None
+
+    def participant_of(self, session_id: str) -> str | None:
+        """Whom a session serves: an identity; None as long as there is nobody, or for a session not of `answer`."""
+        found = self._places.get(session_id)
+        return found[1].served_identity if found is not None else None
+
+    def get_session(self, session_id: str) -> VoiceSession:
+        """The open session of that id. Raises SessionError session_not_found."""
+        return self._book.get(session_id)
+
+    def list_sessions(self) -> list[VoiceSession]:
+        """The open sessions, oldest first."""
+        return self._book.open
+
+    async def close_session(self, session_id: str) -> None:
+        """Ends one session. Raises SessionError session_not_found."""
+        await self._book.get(session_id).aclose()
+
+    async def aclose(self) -> None:
+        """Ends every session and leaves every room."""
+        await self._book.aclose()
+        await self._tasks.settle(_SETTLE_S)
+        await self._tasks.cancel()
+        rooms, self._rooms = self._rooms, {}
+        await asyncio.gather(*(room.disconnect() for room in rooms.values()))
+        await self.server.aclose()
+
+    def stats(self) -> dict[str, Any]:
+        """As `LocalBackend.stats`, and of the rooms.
+
+        `media_path`: rooms that this process has joined, by who carried them; `rooms`: `Room.stats` by name.
+        """
+        rooms = {name: room.stats() for name, room in self.rooms.items()}
+        return {**backend_stats(self._book), "media_path": livekit.media_paths(), "rooms": rooms}
+
+    def _failed(self, error: BaseException) -> None:
+        _log.error("a room could not be left", exc_info=error)
+
+    def __repr__(self) -> str:
+        return f"LiveKitBackend(url={self._options.url!r}, rooms={sorted(self.rooms)})"

@@ -1,0 +1,217 @@
+"""A LiveKit server's API: its rooms and who is in them, tokens, webhooks. Over `livekit-api`, in our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from livekit import api
+
+from beluga_voice.errors import (
+    AuthError,
+    BelugaVoiceError,
+    ConfigError,
+    RateLimitError,
+    SessionError,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    from beluga_voice.providers.livekit.options import LiveKitOptions
+
+__all__ = ["LiveKitRoom", "ServerApi"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveKitRoom:
+    """A room on the server."""
+
+    name: str
+    sid: str
+    metadata: str = ""
+    num_participants: int = 0
+    max_participants: int = 0
+    """0: any number."""
+    created_at_s: float = 0.0
+    """Since 1970."""
+
+
+class ServerApi:
+    """See the module. Belongs to the loop on which it is first used.
+
+    Raises, whatever is asked: TransportError connection_failed and connection_timeout, AuthError
+    authentication_failed and authorization_failed, SessionError session_not_found (no such room or participant) and
+    session_limit_exceeded, RateLimitError; ConfigError where there is no key and no secret.
+    """
+
+    def __init__(self, options: LiveKitOptions) -> None:
+        self._options = options
+        self._client: api.LiveKitAPI | None = None
+
+    # -- rooms ----------------------------------------------------------------------------------------------------
+
+    async def create_room(
+        self,
+        name: str,
+        *,
+        metadata: str = "",
+        empty_timeout: float | None = None,
+        departure_timeout: float | None = None,
+        max_participants: int = 0,
+    ) -> LiveKitRoom:
+        """Creates a room; one that is there already is returned as it is. Timeouts in seconds; None: the server's."""
+        request = api.CreateRoomRequest(name=name, metadata=metadata, max_participants=max_participants)
+        if empty_timeout is not None:
+            request.empty_timeout = round(empty_timeout)
+        if departure_timeout is not None:
+            request.departure_timeout = round(departure_timeout)
+        with _translated("create_room"):
+            return _room(await self._api.room.create_room(request))
+
+    async def list_rooms(self, names: Sequence[str] = ()) -> list[LiveKitRoom]:
+        """The rooms that there are, or those of these names."""
+        with _translated("list_rooms"):
+            found = await self._api.room.list_rooms(api.ListRoomsRequest(names=list(names)))
+        return [_room(each) for each in found.rooms]
+
+    async def delete_room(self, name: str) -> None:
+        """Ends a room: everybody in it is sent out."""
+        with _translated("delete_room"):
+            await self._api.room.delete_room(api.DeleteRoomRequest(room=name))
+
+    async def remove_participant(self, room: str, identity: str) -> None:
+        """Sends somebody out of a room."""
+        with _translated("remove_participant"):
+            await self._api.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
+
+    async def aclose(self) -> None:
+        """Ends its connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    @property
+    def _api(self) -> api.LiveKitAPI:
+        if self._client is None:
+            key, secret = self._key()
+            self._client = api.LiveKitAPI(self._options.url, key, secret)
+        return self._client
+
+    # -- tokens ---------------------------------------------------------------------------------------------------
+
+    def mint_token(
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str = "",
+        metadata: str = "",
+        attributes: Mapping[str, str] | None = None,
+        is_agent: bool = False,
+        ttl: float | None = None,
+        grants: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A token to join `room` with. `ttl` in seconds, else `token_ttl`; `grants`: more of livekit-api's VideoGrants.
+
+        An agent's also lets it change its own attributes, and speak for others in transcripts.
+        """
+        key, secret = self._key()
+        allowed: dict[str, Any] = {"room_join": True, "room": room, **(grants or {})}
+        if is_agent:
+            allowed = {"can_update_own_metadata": True, **allowed}
+        try:
+            videos = api.VideoGrants(**allowed)
+        except TypeError as error:
+            raise ConfigError(f"grants: {error}; allowed: the names of livekit-api's VideoGrants") from None
+        seconds = ttl if ttl is not None else self._options.token_ttl
+        token = (
+            api.AccessToken(key, secret)
+            .with_identity(identity)
+            .with_name(name)
+            .with_metadata(metadata)
+            .with_attributes(dict(attributes or {}))
+            .with_ttl(timedelta(seconds=seconds))
+            .with_grants(videos)
+        )
+        if is_agent:
+            token = token.with_kind("agent")
+        return token.to_jwt()
+
+    def verify_webhook(self, body: str | bytes, authorization: str) -> Any:
+        """The event of a webhook, livekit-api's `WebhookEvent`, if the server sent it and nobody has changed it.
+
+        `body` as it came; `authorization`: the header of that name. Raises AuthError authentication_failed.
+        """
+        key, secret = self._key()
+        receiver = api.WebhookReceiver(api.TokenVerifier(key, secret))
+        try:
+            text = body.decode() if isinstance(body, bytes) else body
+            return receiver.receive(text, authorization.removeprefix("Bearer "))
+        except Exception as error:  # the library raises whatever it comes upon; its words may quote the token
+            raise AuthError(
+                f"the webhook is not from this server, or was changed on its way ({type(error).__name__})",
+                code="authentication_failed",
+                provider="livekit",
+                operation="verify_webhook",
+            ) from None
+
+    def _key(self) -> tuple[str, str]:
+        if not self._options.has_key:
+            raise ConfigError(
+                "this needs api_key and api_secret, or LIVEKIT_API_KEY and LIVEKIT_API_SECRET in the environment",
+                provider="livekit",
+            )
+        return self._options.api_key, self._options.api_secret.get_secret_value()
+
+
+def _room(room: Any) -> LiveKitRoom:
+    return LiveKitRoom(
+        name=room.name,
+        sid=room.sid,
+        metadata=room.metadata,
+        num_participants=room.num_participants,
+        max_participants=room.max_participants,
+        created_at_s=float(room.creation_time),
+    )
+
+
+@contextmanager
+def _translated(operation: str) -> Generator[None]:
+    try:
+        yield
+    except api.ServerError as error:
+        raise _error(error, operation) from None
+    except TimeoutError:
+        raise TransportError(
+            "the server does not answer", code="connection_timeout", provider="livekit", operation=operation
+        ) from None
+    except aiohttp.ClientError as error:
+        raise TransportError(
+            f"the server cannot be reached: {type(error).__name__}",
+            code="connection_failed",
+            provider="livekit",
+            operation=operation,
+        ) from None
+
+
+def _error(error: api.ServerError, operation: str) -> BelugaVoiceError:
+    where: dict[str, Any] = {"provider": "livekit", "operation": operation}
+    match error.code:
+        case "unauthenticated":
+            return AuthError("the server does not know this key, or the secret is wrong", **where)
+        case "permission_denied":
+            return AuthError("the key may not do this", code="authorization_failed", **where)
+        case "not_found":
+            return SessionError(error.message, code="session_not_found", **where)
+        case "resource_exhausted":
+            return RateLimitError(error.message, **where)
+        case "deadline_exceeded":
+            return TransportError(error.message, code="connection_timeout", **where)
+        case "invalid_argument" | "malformed" | "out_of_range" | "failed_precondition":
+            return ConfigError(error.message, **where)
+        case _:
+            return TransportError(f"the server failed: {error.message} ({error.code})", code="protocol_error", **where)

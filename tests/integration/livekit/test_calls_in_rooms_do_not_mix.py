@@ -1,0 +1,115 @@
+"""Several calls in one process, in rooms of their own and in one room: nobody hears what is not for him."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.heard import Heard
+from support.room_session import MEDIA, is_heard, joined, say, session_on
+
+from beluga_voice import Turn, livekit
+from beluga_voice.clock import now
+from beluga_voice.events import PlayoutFinished, UserInputTranscribed
+from beluga_voice.testing.tone_words import WORDS
+
+if TYPE_CHECKING:
+    from beluga_voice.testing import LiveKitServer
+
+pytestmark = pytest.mark.parametrize("media", MEDIA)
+
+
+def tone_hz(word: str) -> float:
+    """What a tone word sounds like."""
+    return 300.0 + 55.0 * WORDS.index(word)
+
+
+def tones(heard: Heard) -> set[str]:
+    """The words whose tones are the strongest sound anywhere; a packet that is made up for sounds like none of them."""
+    found = [hz for _, hz in heard.tones_hz(window_s=0.05) if hz is not None]
+    return {word for word in WORDS if any(abs(tone_hz(word) - hz) < 10.0 for hz in found)}
+
+
+def loudest_dbfs(heard: Heard, hz: float) -> float:
+    """A tone's level where it is loudest."""
+    size = 10 * heard.frame_samples
+    pieces = (heard.samples[first : first + size] for first in range(0, len(heard.samples) - size, size // 2))
+    return max(Heard(piece, heard.sample_rate, heard.arrivals_s[:10]).tone_dbfs(hz) for piece in pieces)
+
+
+async def repeat(turn: Turn) -> str:
+    return f"{turn.text} {turn.text}."
+
+
+async def test_two_rooms_with_different_tones_never_hear_each_other(
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+) -> None:
+    said = {"ada": "able", "bob": "rose"}
+    async with AsyncExitStack() as stack:
+        callers, sessions, rooms = {}, {}, {}
+        for identity in said:
+            room = f"{room_name}-{identity}"
+            callers[identity] = await call_in(livekit_server, identity)
+            await callers[identity].join(room)
+            await callers[identity].publish()
+            there = rooms[identity] = await stack.enter_async_context(joined(livekit_server, room, media=media))
+            sessions[identity] = await stack.enter_async_context(session_on(there, repeat))
+        for identity, there in rooms.items():
+            await is_heard(there, identity)
+        # At the same time, so that what is mixed up would be heard.
+        at_s = now() + 0.3
+        asked = {
+            identity: await caller.say_words(f"{said[identity]} " * 4, at_s=at_s)
+            for identity, caller in callers.items()
+        }
+        for identity, caller in callers.items():
+            began_s = await caller.voice_from("agent", since=asked[identity].last_s)
+            await caller.silence_from("agent", since=began_s)
+        for identity, caller in callers.items():
+            heard = (await caller.heard("agent")).between(asked[identity].last_s, now())
+            own, other = said[identity], next(word for name, word in said.items() if name != identity)
+            assert heard.words == [own] * 8
+            assert tones(heard) == {own}
+            assert loudest_dbfs(heard, tone_hz(own)) > -25.0
+            assert loudest_dbfs(heard, tone_hz(other)) < -55.0
+            finals = sessions[identity].all(UserInputTranscribed, lambda told: told.is_final)
+            assert [told.transcript for told in finals] == [" ".join([own] * 4)]
+
+
+async def test_six_callers_in_one_room_hear_their_own_answers_alone(
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+) -> None:
+    words = {"ada": "able", "bob": "echo", "cid": "iron", "dot": "milk", "eve": "quiz", "fay": "unit"}
+    callers = dict(zip(words, await asyncio.gather(*(call_in(livekit_server, name) for name in words)), strict=True))
+    async with AsyncExitStack() as stack:
+        await asyncio.gather(*(caller.join(room_name) for caller in callers.values()))
+        await asyncio.gather(*(caller.publish() for caller in callers.values()))
+        # They need not hear each other, and six SDKs that do are too much for a small machine.
+        await asyncio.gather(*(caller.subscription_permissions(["agent"]) for caller in callers.values()))
+        await asyncio.gather(*(caller.receive_text("lk.transcription") for caller in callers.values()))
+        room = await stack.enter_async_context(joined(livekit_server, room_name, media=media, auto_subscribe=False))
+        sessions = {
+            name: await stack.enter_async_context(session_on(livekit.RoomCall(room, participant_identity=name), repeat))
+            for name in words
+        }
+        for name in words:
+            await is_heard(room, name)
+        asked = {name: await say(callers[name], f"{word} {word}") for name, word in words.items()}
+        for name, session in sessions.items():
+            await session.heard(PlayoutFinished)
+            await callers[name].silence_from("agent", since=asked[name].last_s)
+        for name, word in words.items():
+            heard = await callers[name].heard("agent")
+            # Twelve streams of the SDK at once are heard in pieces on a busy machine: whose they are is what counts.
+            assert set(heard.words) == {word}, name
+            assert tones(heard) == {word}, name
+            shown = {
+                told["text"]
+                for told in callers[name].events
+                if told["event"] == "text_received" and told["topic"] == "lk.transcription"
+            }
+            assert {each for text in shown for each in text.replace(".", "").split()} == {word}
+        # The state of one is no business of the others.
+        assert (await callers["ada"].participants())["agent"]["attributes"]["lk.agent.state"] == "listening"

@@ -1,0 +1,124 @@
+"""Why a room cannot be joined is said with a code, and no secret in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.room_session import MEDIA, joined
+
+from beluga_voice import livekit
+from beluga_voice.errors import AuthError, BelugaVoiceError, ConfigError, SessionError, TransportError
+from beluga_voice.testing import LiveKitServer
+
+if TYPE_CHECKING:
+    from beluga_voice.livekit.options import Media
+
+pytestmark = pytest.mark.parametrize("media", MEDIA)
+
+
+@pytest.fixture(scope="module")
+def server_without_rooms() -> Generator[LiveKitServer]:
+    with LiveKitServer(config={"room": {"auto_create": False}}) as server:
+        yield server
+
+
+async def refusal(url: str, token: str, media: Media, caplog: pytest.LogCaptureFixture) -> BelugaVoiceError:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(BelugaVoiceError) as refused:
+        await livekit.connect(url, token, options=livekit.RoomOptions(media=media, connect_timeout=2.0))
+    error = refused.value
+    for shown in (str(error), repr(error), str(error.to_dict()), caplog.text):
+        assert token not in shown
+        assert token.rsplit(".", 1)[-1] not in shown
+    return error
+
+
+async def test_a_token_of_another_key_is_not_accepted(
+    livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = LiveKitServer().token(room_name, "agent")
+    error = await refusal(livekit_server.url, token, media, caplog)
+    assert isinstance(error, AuthError)
+    assert error.code == "authentication_failed"
+
+
+async def test_a_token_that_has_expired_is_said_to_have(
+    livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The server allows a minute more.
+    token = livekit_server.token(room_name, "agent", ttl=-120.0)
+    error = await refusal(livekit_server.url, token, media, caplog)
+    assert error.code == "authentication_failed"
+    assert "expired" in error.message
+
+
+async def test_a_token_without_the_right_to_join_is_said_to_lack_it(
+    livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = livekit_server.token(room_name, "agent", grants={"room_join": False})
+    error = await refusal(livekit_server.url, token, media, caplog)
+    assert error.code == "authorization_failed"
+
+
+async def test_what_is_no_token_is_not_accepted(
+    livekit_server: LiveKitServer, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = await refusal(livekit_server.url, "canary-secret-canary", media, caplog)
+    assert error.code == "authentication_failed"
+
+
+async def test_a_server_that_is_not_there_cannot_be_reached(
+    own_livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = own_livekit_server.token(room_name, "agent")
+    own_livekit_server.kill()
+    error = await refusal(own_livekit_server.url, token, media, caplog)
+    assert isinstance(error, TransportError)
+    assert (error.code, error.retryable) == ("connection_failed", True)
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(
+    livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = livekit_server.token(room_name, "agent")
+    held: list[Any] = []
+    mute = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    try:
+        port = mute.sockets[0].getsockname()[1]
+        began = time.monotonic()
+        error = await refusal(f"ws://127.0.0.1:{port}", token, media, caplog)
+        assert error.code == "connection_timeout"
+        assert time.monotonic() - began < 30.0
+    finally:
+        for writer in held:
+            writer.close()
+        mute.close()
+
+
+async def test_a_room_that_does_not_exist_is_said_not_to(
+    server_without_rooms: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = server_without_rooms.token(room_name, "agent")
+    error = await refusal(server_without_rooms.url, token, media, caplog)
+    assert isinstance(error, SessionError)
+    assert error.code == "session_not_found"
+    assert room_name in error.message
+
+
+async def test_a_url_that_is_none_is_refused_before_anything_is_opened(media: Any) -> None:
+    with pytest.raises(ConfigError, match="allowed: ws://"):
+        await livekit.connect("localhost", "token", media=media)
+
+
+async def test_a_second_participant_of_our_identity_takes_our_place(
+    livekit_server: LiveKitServer, room_name: str, media: Any
+) -> None:
+    async with joined(livekit_server, room_name, media=media) as first, joined(livekit_server, room_name, media=media):
+        async with asyncio.timeout(10.0):
+            assert await first.wait_disconnected() == livekit.DisconnectReason.DUPLICATE_IDENTITY
+        assert not first.isconnected()
