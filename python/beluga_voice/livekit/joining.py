@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from beluga_voice.errors import ConfigError, MissingDependencyError, TransportError
-from beluga_voice.livekit.refusal import refusal
+from beluga_voice.errors import AuthError, ConfigError, MissingDependencyError, SessionError, TransportError
+from beluga_voice.livekit.refusal import refusal, reworded
 from beluga_voice.livekit.room_driver import NeedsSdkError
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ async def _joined_by(
         joined = await driver.connect(url, token, options)
     except TransportError as error:
         raise await asyncio.to_thread(refusal, url, token, error) from None
+    except (AuthError, SessionError) as error:
+        raise reworded(error, token) from None
     _joined[driver.media_path] += 1
     return driver, joined
 

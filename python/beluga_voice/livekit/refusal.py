@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from beluga_voice.errors import AuthError, BelugaVoiceError, SessionError, TransportError
 
-__all__ = ["refusal"]
+__all__ = ["refusal", "reworded"]
 
 _TIMEOUT_S = 3.0
 
@@ -41,33 +41,42 @@ def refusal(url: str, token: str, error: TransportError) -> BelugaVoiceError:
         if isinstance(reason, TimeoutError):
             return _failed(f"{host} does not answer", code="connection_timeout")
         return _failed(f"{host} cannot be reached: {reason}", code="connection_failed")
-    # The token is good, and yet: a full room is said no earlier than that.
-    return error
+    # The token is good, and yet: that a room is full shows no earlier, and is called an internal error.
+    return _limit("the room is full") if " 500" in error.message else error
+
+
+def reworded(error: AuthError | SessionError, token: str) -> BelugaVoiceError:
+    """The same refusal, with what the token itself says about it."""
+    if isinstance(error, AuthError):
+        return _unauthorized(_claims(token))
+    return _no_room(_claims(token)) if error.code == "session_not_found" else error
 
 
 def _of_status(status: int, token: str, error: TransportError) -> BelugaVoiceError:
-    claims = _claims(token)
-    room = str(cast("dict[str, Any]", claims.get("video") or {}).get("room") or "")
     match status:
         case 401 | 403:
-            return _unauthorized(claims)
+            return _unauthorized(_claims(token))
         case 404:
-            return SessionError(
-                f"the server has no room {room!r}, and makes none by itself: create it first",
-                code="session_not_found",
-                provider="livekit",
-                operation="connect",
-                details={"room": room},
-            )
+            return _no_room(_claims(token))
         case 429 | 503:
-            return SessionError(
-                "the server takes no more participants",
-                code="session_limit_exceeded",
-                provider="livekit",
-                operation="connect",
-            )
+            return _limit("the server takes no more participants")
         case _:
             return error
+
+
+def _no_room(claims: dict[str, Any]) -> SessionError:
+    room = str(cast("dict[str, Any]", claims.get("video") or {}).get("room") or "")
+    return SessionError(
+        f"the server has no room {room!r}, and makes none by itself: create it first",
+        code="session_not_found",
+        provider="livekit",
+        operation="connect",
+        details={"room": room},
+    )
+
+
+def _limit(message: str) -> SessionError:
+    return SessionError(message, code="session_limit_exceeded", provider="livekit", operation="connect")
 
 
 def _unauthorized(claims: dict[str, Any]) -> AuthError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.room_session import MEDIA, joined
 
-from beluga_voice import livekit
+from beluga_voice import get_registry, livekit
 from beluga_voice.errors import AuthError, BelugaVoiceError, ConfigError, SessionError, TransportError
 from beluga_voice.testing import LiveKitServer
 
@@ -108,6 +108,22 @@ async def test_a_room_that_does_not_exist_is_said_not_to(
     assert isinstance(error, SessionError)
     assert error.code == "session_not_found"
     assert room_name in error.message
+
+
+async def test_a_full_room_is_said_to_be_full(
+    livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"url": livekit_server.url, "api_key": livekit_server.api_key, "api_secret": livekit_server.api_secret}
+    backend = get_registry().create("livekit", {"provider_config": options})
+    try:
+        await backend.server.create_room(room_name, max_participants=1)
+        # Agents take no place.
+        async with await livekit.connect(livekit_server.url, livekit_server.token(room_name, "first"), media=media):
+            token = livekit_server.token(room_name, "another")
+            error = await refusal(livekit_server.url, token, media, caplog)
+            assert error.code == "session_limit_exceeded"
+    finally:
+        await backend.aclose()
 
 
 async def test_a_url_that_is_none_is_refused_before_anything_is_opened(media: Any) -> None:

@@ -7,6 +7,9 @@ nothing else, is changed on the way; if the call is not the one we know, it pass
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = ["quieten"]
@@ -69,6 +72,23 @@ class _QuietInitialize:
 
     def __call__(self, *arguments: Any) -> Any:
         if len(arguments) == _ARGUMENTS and arguments[1] is True:
-            return self._function(arguments[0], False, *arguments[2:])
+            with _silent_stderr():
+                return self._function(arguments[0], False, *arguments[2:])
         _log.warning("this version of livekit is not known: libwebrtc's log goes through Python, which costs CPU")
         return self._function(*arguments)
+
+
+@contextmanager
+def _silent_stderr() -> Generator[None]:
+    """What the library no longer tells Python it writes on the terminal, each refused connection as an error.
+
+    It looks at RUST_LOG once, when it starts; who has set it wants to see.
+    """
+    if "RUST_LOG" in os.environ:
+        yield
+        return
+    os.environ["RUST_LOG"] = "off"
+    try:
+        yield
+    finally:
+        del os.environ["RUST_LOG"]

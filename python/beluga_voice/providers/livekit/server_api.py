@@ -200,18 +200,21 @@ def _translated(operation: str) -> Generator[None]:
 
 def _error(error: api.ServerError, operation: str) -> BelugaVoiceError:
     where: dict[str, Any] = {"provider": "livekit", "operation": operation}
-    match error.code:
-        case "unauthenticated":
+    message = error.message.removeprefix("twirp error unknown: ")
+    match error.status:
+        case 401:
             return AuthError("the server does not know this key, or the secret is wrong", **where)
-        case "permission_denied":
+        case 403:
             return AuthError("the key may not do this", code="authorization_failed", **where)
-        case "not_found":
-            return SessionError(error.message, code="session_not_found", **where)
-        case "resource_exhausted":
-            return RateLimitError(error.message, **where)
-        case "deadline_exceeded":
-            return TransportError(error.message, code="connection_timeout", **where)
-        case "invalid_argument" | "malformed" | "out_of_range" | "failed_precondition":
-            return ConfigError(error.message, **where)
-        case _:
-            return TransportError(f"the server failed: {error.message} ({error.code})", code="protocol_error", **where)
+        case 404:
+            return SessionError(message, code="session_not_found", **where)
+        case 408 | 504:
+            return TransportError(message, code="connection_timeout", **where)
+        case 429:
+            return RateLimitError(message, **where)
+        case 400 | 409 | 412:
+            return ConfigError(message, **where)
+        case 503:
+            return TransportError(message or "the server is not available", code="connection_failed", **where)
+        case status:
+            return TransportError(f"the server failed: {message} (HTTP {status})", code="protocol_error", **where)
