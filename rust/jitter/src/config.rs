@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-/// The largest `target_ms`.
-pub const MAX_TARGET_MS: u32 = 2_000;
+/// The largest delay that can be configured, in milliseconds.
+pub const MAX_DELAY_MS: u32 = 2_000;
 
 /// The largest `capacity_packets`: with full slots 1.5 MB, 20 s of 20 ms packets.
 pub const MAX_CAPACITY_PACKETS: usize = 1_024;
@@ -11,8 +11,10 @@ pub const MAX_CAPACITY_PACKETS: usize = 1_024;
 /// How a [`JitterBuffer`](crate::JitterBuffer) is to work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JitterConfig {
-    /// From the arrival of a spurt's first packet to its sound, in milliseconds: 0 to [`MAX_TARGET_MS`].
-    pub target_ms: u32,
+    /// The least delay that is aimed at, in milliseconds: 0 to `max_delay_ms`. It is what sound waits on a perfect network.
+    pub min_delay_ms: u32,
+    /// The largest delay that is aimed at, however late packets come, in milliseconds: up to [`MAX_DELAY_MS`].
+    pub max_delay_ms: u32,
     /// How many packets are held at most: 1 to [`MAX_CAPACITY_PACKETS`].
     pub capacity_packets: usize,
     /// Ticks of the RTP timestamp per second, a multiple of 100: 48,000 for Opus, 8,000 for G.711.
@@ -23,9 +25,17 @@ pub struct JitterConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JitterConfigError {
-    /// `target_ms` is out of range.
-    #[error("target_ms is {0}; allowed: 0 to {MAX_TARGET_MS}")]
-    Target(u32),
+    /// `min_delay_ms` is out of range.
+    #[error("min_delay_ms is {given}; allowed: 0 to max_delay_ms, {max_delay_ms}")]
+    MinDelay {
+        /// What it is.
+        given: u32,
+        /// What it may be at most.
+        max_delay_ms: u32,
+    },
+    /// `max_delay_ms` is out of range.
+    #[error("max_delay_ms is {0}; allowed: 0 to {MAX_DELAY_MS}")]
+    MaxDelay(u32),
     /// `capacity_packets` is out of range.
     #[error("capacity_packets is {0}; allowed: 1 to {MAX_CAPACITY_PACKETS}")]
     Capacity(usize),
@@ -43,8 +53,14 @@ const MAX_HZ: u32 = 192_000;
 impl JitterConfig {
     /// Checks every field, and the rate of the decoder that it will work with.
     pub(crate) fn check(&self, sample_rate_hz: u32) -> Result<(), JitterConfigError> {
-        if self.target_ms > MAX_TARGET_MS {
-            return Err(JitterConfigError::Target(self.target_ms));
+        if self.max_delay_ms > MAX_DELAY_MS {
+            return Err(JitterConfigError::MaxDelay(self.max_delay_ms));
+        }
+        if self.min_delay_ms > self.max_delay_ms {
+            return Err(JitterConfigError::MinDelay {
+                given: self.min_delay_ms,
+                max_delay_ms: self.max_delay_ms,
+            });
         }
         if !(1..=MAX_CAPACITY_PACKETS).contains(&self.capacity_packets) {
             return Err(JitterConfigError::Capacity(self.capacity_packets));

@@ -26,6 +26,7 @@
 //! | arrival times in the future | taken as the time of the first pull that sees them |
 //! | more packets than there are slots | the oldest is dropped and its time skipped: delay is bounded by `capacity_packets` |
 
+mod arrivals;
 mod buffer;
 mod carry;
 mod concealment;
@@ -33,14 +34,16 @@ mod config;
 mod history;
 mod media_clock;
 mod numbering;
+mod pace;
 mod packet;
+mod period;
 mod playout;
 mod sample_axis;
 mod stats;
 mod store;
 
-pub use buffer::{JitterBuffer, LATE_LIMIT_MS, PullOutcome, RETIRED_SSRC_MS};
+pub use buffer::{JitterBuffer, PullOutcome, RETIRED_SSRC_MS};
 pub use concealment::CONCEAL_LIMIT_MS;
-pub use config::{JitterConfig, JitterConfigError, MAX_CAPACITY_PACKETS, MAX_TARGET_MS};
+pub use config::{JitterConfig, JitterConfigError, MAX_CAPACITY_PACKETS, MAX_DELAY_MS};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet, PushOutcome};
 pub use stats::JitterStats;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::arrivals::Epoch;
 use crate::packet::MAX_PAYLOAD_BYTES;
 
 /// What is known of a held packet besides its payload.
@@ -16,6 +17,10 @@ pub(crate) struct Held {
     pub samples: usize,
     /// When it arrived.
     pub arrival_us: u64,
+    /// Packets of the same one can be compared in time.
+    pub epoch: Epoch,
+    /// It says that the sender is silent, and has no sound of its own.
+    pub comfort: bool,
 }
 
 impl Held {
@@ -75,6 +80,14 @@ impl PacketStore {
     /// The packet whose turn is next.
     pub(crate) fn front(&self) -> Option<Held> {
         self.order.front().map(|&slot| self.slots[slot].held)
+    }
+
+    /// The packets came at `now_us` at the latest.
+    pub(crate) fn believe_no_arrival_after(&mut self, now_us: u64) {
+        for &slot in &self.order {
+            let arrival_us = &mut self.slots[slot].held.arrival_us;
+            *arrival_us = now_us.min(*arrival_us);
+        }
     }
 
     /// The arrival of the packet that came first.
