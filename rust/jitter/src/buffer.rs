@@ -106,14 +106,14 @@ impl JitterBuffer {
             concealment: Concealment::new(sample_rate_hz),
             numbering: Numbering::default(),
             history: History::default(),
-            arrivals: Arrivals::new(us(config.min_delay_ms), us(config.max_delay_ms)),
+            arrivals: Arrivals::new(us(config.delay.min_ms), us(config.delay.max_ms)),
             pace: Pace::default(),
             periods: PeriodSearch::new(sample_rate_hz, window, longest_period),
             playout: Playout::Waiting,
             ssrc: None,
             retired: None,
             stats: JitterStats {
-                target_ms: config.min_delay_ms,
+                target_ms: config.delay.min_ms,
                 ..JitterStats::default()
             },
         })
@@ -166,6 +166,7 @@ impl JitterBuffer {
             // An arrival after the pull that finds the packet cannot be: a wait for it might never end.
             self.store.believe_no_arrival_after(now_us);
         }
+        self.begin_if_due(tick_us);
         self.keep_pace(tick_us);
         let (mut received, mut made_up) = (false, false);
         let mut filled = 0;
@@ -308,10 +309,10 @@ impl JitterBuffer {
         }
         match self.playout {
             Playout::Waiting => {
-                self.drop_comfort();
-                if self.is_due(tick_us) && self.begin_spurt() {
+                if self.begin_if_due(tick_us) {
                     return (Source::Nothing, 0);
                 }
+                self.carry.break_off();
                 out.fill(0);
                 (Source::Nothing, out.len())
             }
@@ -338,9 +339,17 @@ impl JitterBuffer {
         }
     }
 
-    /// Whether there was a packet to begin with; it is decoded at once.
-    fn begin_spurt(&mut self) -> bool {
-        let Some(first) = self.store.front() else {
+    /// Begins the spurt that is waited for, if its time has come; its first packet is decoded at once.
+    fn begin_if_due(&mut self, tick_us: u64) -> bool {
+        let Playout::Waiting = self.playout else {
+            return false;
+        };
+        self.drop_comfort();
+        let Some(first) = self
+            .store
+            .front()
+            .filter(|&first| self.is_due(first, tick_us))
+        else {
             return false;
         };
         self.stats.spurts += 1;
@@ -348,18 +357,15 @@ impl JitterBuffer {
         true
     }
 
-    /// Whether the first held packet begins a spurt now: as late as the target asks, and after no longer a wait than that.
-    fn is_due(&self, tick_us: u64) -> bool {
-        let (Some(first), Some(since_us)) = (self.store.front(), self.store.earliest_arrival_us())
-        else {
-            return false;
-        };
+    /// Whether `first` begins a spurt now: as late as the target asks, and after no longer a wait than that.
+    fn is_due(&self, first: Held, tick_us: u64) -> bool {
         let target_us = self.arrivals.target_us();
         let late_enough = || {
             let delay_us = self.delay_us(first.epoch, first.start, tick_us);
             delay_us.is_some_and(|us| us >= target_us as i64)
         };
-        let waited_us = tick_us.checked_sub(since_us);
+        let since_us = self.store.earliest_arrival_us();
+        let waited_us = since_us.and_then(|us| tick_us.checked_sub(us));
         waited_us.is_some_and(|us| us >= target_us || late_enough())
     }
 
@@ -456,7 +462,7 @@ impl JitterBuffer {
         match self.pace.wish(delay_us.saturating_sub(target_us)) {
             None => {}
             Some(Wish::Drop { at_most_us }) => self.drop_period(at_most_us, target_us),
-            Some(Wish::Repeat) => self.repeat_period(),
+            Some(Wish::Repeat { at_most_us }) => self.repeat_period(at_most_us),
         }
     }
 
@@ -480,17 +486,12 @@ impl JitterBuffer {
     }
 
     fn drop_period(&mut self, at_most_us: i64, target_us: i64) {
-        let window = self.periods.window();
-        let [shortest, longest] =
-            [SHORTEST_PERIOD_MS, LONGEST_PERIOD_MS].map(|ms| self.samples(ms));
         // Not what is needed to keep the target: the network may be holding the next packets back just now.
         let level_us = self.media_us(self.level_samples() as i64);
-        let spare_us = (level_us - target_us).min(at_most_us).max(0);
-        let spare = spare_us as usize * self.sample_rate_hz as usize / 1_000_000;
-        let longest = longest.min(spare);
-        if longest < shortest {
+        let Some((shortest, longest)) = self.lags(at_most_us.min(level_us - target_us)) else {
             return;
-        }
+        };
+        let window = self.periods.window();
         self.decode_ahead(longest + window);
         let found = self.periods.after(self.carry.sound(), shortest, longest);
         let Some(found) = found.filter(|found| self.pace.accepts(found.similarity)) else {
@@ -503,10 +504,11 @@ impl JitterBuffer {
         self.stats.dropped_samples += found.lag as u64;
     }
 
-    fn repeat_period(&mut self) {
+    fn repeat_period(&mut self, at_most_us: i64) {
+        let Some((shortest, longest)) = self.lags(at_most_us) else {
+            return;
+        };
         let window = self.periods.window();
-        let [shortest, longest] =
-            [SHORTEST_PERIOD_MS, LONGEST_PERIOD_MS].map(|ms| self.samples(ms));
         self.decode_ahead(window);
         let (sound, past) = self.carry.with_past();
         let found = self.periods.before(sound, past, shortest, longest);
@@ -522,7 +524,11 @@ impl JitterBuffer {
         self.stats.repeated_samples += found.lag as u64;
     }
 
-    fn samples(&self, ms: usize) -> usize {
-        self.frame_samples * ms / 10
+    /// The shortest and the longest period that may be dropped or repeated, in samples, if it is to be no longer than that.
+    fn lags(&self, at_most_us: i64) -> Option<(usize, usize)> {
+        let at_most_us = at_most_us.clamp(0, LONGEST_PERIOD_MS as i64 * 1_000) as usize;
+        let longest = at_most_us * self.sample_rate_hz as usize / 1_000_000;
+        let shortest = self.frame_samples * SHORTEST_PERIOD_MS / 10;
+        (longest >= shortest).then_some((shortest, longest))
     }
 }

@@ -135,3 +135,104 @@ impl fmt::Debug for Carry {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Carry;
+
+    /// Room for 4 samples of the past, 6 ahead and packets of 8, with `sound` to be pulled.
+    fn carrying(sound: &[i16]) -> Carry {
+        let mut carry = Carry::new(4, 6, 8);
+        decode(&mut carry, sound);
+        carry
+    }
+
+    fn decode(carry: &mut Carry, sound: &[i16]) {
+        carry.room()[..sound.len()].copy_from_slice(sound);
+        carry.keep(0, sound.len());
+    }
+
+    fn pulled(carry: &mut Carry, count: usize) -> Vec<i16> {
+        let mut out = vec![0; count];
+        let count = carry.take(&mut out);
+        out.truncate(count);
+        out
+    }
+
+    #[test]
+    fn packets_are_pulled_one_after_another_in_any_cut() {
+        let mut carry = carrying(&[1, 2, 3, 4, 5]);
+        assert_eq!(pulled(&mut carry, 3), [1, 2, 3]);
+        decode(&mut carry, &[6, 7, 8, 9, 10, 11, 12, 13]);
+        assert_eq!(carry.len(), 10);
+        assert_eq!(pulled(&mut carry, 9), [4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        decode(&mut carry, &[14]);
+        assert_eq!(pulled(&mut carry, 9), [13, 14]);
+        assert!(carry.is_empty());
+    }
+
+    #[test]
+    fn the_front_of_a_packet_that_is_not_wanted_is_left_out() {
+        let mut carry = carrying(&[1]);
+        carry.room()[..4].copy_from_slice(&[2, 3, 4, 5]);
+        carry.keep(2, 4);
+        assert_eq!(pulled(&mut carry, 9), [1, 4, 5]);
+    }
+
+    #[test]
+    fn the_past_is_what_was_pulled_without_a_break() {
+        let mut carry = carrying(&[1, 2, 3, 4, 5, 6]);
+        pulled(&mut carry, 5);
+        // Of five, four are kept.
+        decode(&mut carry, &[7]);
+        assert_eq!(carry.with_past(), (&[2, 3, 4, 5, 6, 7][..], 4));
+        carry.break_off();
+        assert_eq!(carry.with_past(), (&[6, 7][..], 0));
+        pulled(&mut carry, 1);
+        assert_eq!(carry.with_past(), (&[6, 7][..], 1));
+    }
+
+    #[test]
+    fn a_dropped_period_is_missing_and_nothing_else() {
+        // Fades shorter than, as long as and longer than the period; a period of a periodic sound cannot be missed.
+        for fade in [1, 2, 3, 5] {
+            let mut carry = carrying(&[10, 20, 30, 10, 20, 30, 10, 20]);
+            carry.drop_period(3, fade);
+            assert_eq!(pulled(&mut carry, 9), [10, 20, 30, 10, 20], "{fade}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_period_is_given_twice_and_nothing_else() {
+        for fade in [1, 2, 3, 5] {
+            let mut carry = carrying(&[10, 20, 30, 10, 20, 30, 10, 20]);
+            assert_eq!(pulled(&mut carry, 3), [10, 20, 30]);
+            carry.repeat_period(3, fade);
+            let rest = [10, 20, 30, 10, 20, 30, 10, 20];
+            assert_eq!(pulled(&mut carry, 9), rest, "{fade}");
+        }
+    }
+
+    #[test]
+    fn a_splice_goes_from_one_sound_to_the_other_in_even_steps() {
+        let mut carry = carrying(&[-100, -100, -100, -100, 100, 100, 100, 100]);
+        carry.drop_period(4, 4);
+        assert_eq!(pulled(&mut carry, 9), [-75, -25, 25, 75]);
+        let mut carry = carrying(&[100, 100, 100, 100, -100, -100, -100, -100]);
+        pulled(&mut carry, 4);
+        carry.repeat_period(4, 4);
+        let rest = [-75, -25, 25, 75, -100, -100, -100, -100];
+        assert_eq!(pulled(&mut carry, 9), rest);
+    }
+
+    #[test]
+    fn what_was_spliced_is_not_the_past_of_a_splice() {
+        let mut carry = carrying(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        pulled(&mut carry, 3);
+        carry.repeat_period(3, 3);
+        assert_eq!(carry.with_past().1, 0);
+        pulled(&mut carry, 2);
+        carry.drop_period(1, 1);
+        assert_eq!(carry.with_past().1, 0);
+    }
+}

@@ -44,6 +44,8 @@ mod store;
 
 pub use buffer::{JitterBuffer, PullOutcome, RETIRED_SSRC_MS};
 pub use concealment::CONCEAL_LIMIT_MS;
-pub use config::{JitterConfig, JitterConfigError, MAX_CAPACITY_PACKETS, MAX_DELAY_MS};
+pub use config::{
+    DelayBounds, JitterConfig, JitterConfigError, MAX_CAPACITY_PACKETS, MAX_DELAY_MS,
+};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet, PushOutcome};
 pub use stats::JitterStats;

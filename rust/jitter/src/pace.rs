@@ -5,11 +5,13 @@
 
 /// Off the target by more than this, in quiet sound, is too much. A spurt begins on a tick, up to 10 ms over the target.
 const QUIET_EXCESS_US: i64 = 10_000;
-const QUIET_LACK_US: i64 = 5_000;
 
-/// And in sound that is not quiet: a packet of 20 ms more than the target does not hurry a word.
-const LOUD_EXCESS_US: i64 = 20_000;
-const LOUD_LACK_US: i64 = 10_000;
+/// And in sound that is not quiet: a word is not hurried for less, its next pause will do.
+const LOUD_EXCESS_US: i64 = 30_000;
+
+/// Under the target any sound is held back: what comes late in the end is heard worse than a period that is repeated. By so
+/// much too much, so that it is not held back at each step of the target, and not so much that it would be hurried again.
+const HEADROOM_US: i64 = 10_000;
 
 /// At most one period in so many frames is dropped or repeated.
 const QUIET_FRAMES: u32 = 2;
@@ -32,8 +34,8 @@ const FLOOR_FRAMES: u32 = 100;
 pub(crate) enum Wish {
     /// A period of at most so many microseconds is to be dropped.
     Drop { at_most_us: i64 },
-    /// One is to be repeated.
-    Repeat,
+    /// One of at most so many microseconds is to be repeated.
+    Repeat { at_most_us: i64 },
 }
 
 /// See the module.
@@ -87,10 +89,10 @@ impl Pace {
 
     /// What is to be done in the frame that was heard last, with sound that is `excess_us` later than it should be.
     pub(crate) fn wish(&self, excess_us: i64) -> Option<Wish> {
-        let (frames, most_us, least_us) = if self.quiet {
-            (QUIET_FRAMES, QUIET_EXCESS_US, QUIET_LACK_US)
+        let (frames, most_us) = if self.quiet {
+            (QUIET_FRAMES, QUIET_EXCESS_US)
         } else {
-            (LOUD_FRAMES, LOUD_EXCESS_US, LOUD_LACK_US)
+            (LOUD_FRAMES, LOUD_EXCESS_US)
         };
         if self.frames < frames {
             None
@@ -98,8 +100,10 @@ impl Pace {
             Some(Wish::Drop {
                 at_most_us: excess_us,
             })
-        } else if excess_us < -least_us {
-            Some(Wish::Repeat)
+        } else if excess_us < 0 {
+            Some(Wish::Repeat {
+                at_most_us: HEADROOM_US.saturating_sub(excess_us),
+            })
         } else {
             None
         }
@@ -113,5 +117,76 @@ impl Pace {
     /// A period was dropped or repeated.
     pub(crate) fn spliced(&mut self) {
         self.frames = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pace, Wish};
+
+    const LOUD: [i16; 160] = [6_000; 160];
+    const ROOM: [i16; 160] = [100; 160];
+
+    fn hearing(frames: &[&[i16]]) -> Pace {
+        let mut pace = Pace::default();
+        frames.iter().for_each(|frame| pace.hear(frame));
+        pace
+    }
+
+    #[test]
+    fn a_word_is_left_alone_where_its_pause_will_do() {
+        let mut pace = hearing(&[&ROOM, &ROOM, &LOUD, &LOUD, &LOUD]);
+        assert_eq!(pace.wish(25_000), None);
+        pace.hear(&ROOM);
+        assert_eq!(pace.wish(25_000), Some(Wish::Drop { at_most_us: 25_000 }));
+        assert_eq!(pace.wish(-6_000), Some(Wish::Repeat { at_most_us: 16_000 }));
+        assert_eq!(pace.wish(9_000), None);
+        assert_eq!(pace.wish(0), None);
+    }
+
+    #[test]
+    fn a_delay_that_is_far_off_is_worked_on_in_words_too() {
+        let mut pace = hearing(&[&ROOM, &LOUD, &LOUD, &LOUD]);
+        assert_eq!(pace.wish(40_000), Some(Wish::Drop { at_most_us: 40_000 }));
+        assert_eq!(pace.wish(-6_000), Some(Wish::Repeat { at_most_us: 16_000 }));
+        pace.spliced();
+        for _ in 0..3 {
+            pace.hear(&LOUD);
+            assert_eq!(pace.wish(40_000), None);
+        }
+        pace.hear(&LOUD);
+        assert!(pace.wish(40_000).is_some());
+    }
+
+    #[test]
+    fn in_quiet_sound_anything_goes_and_in_loud_sound_only_what_repeats_itself() {
+        let mut pace = hearing(&[&ROOM, &LOUD]);
+        pace.spliced();
+        pace.hear(&LOUD);
+        assert!(pace.accepts(0.95) && !pace.accepts(0.9));
+        pace.hear(&ROOM);
+        assert!(pace.accepts(-1.0));
+    }
+
+    #[test]
+    fn no_sound_keeps_its_delay_for_longer_than_a_second() {
+        let mut pace = hearing(&[&ROOM]);
+        pace.spliced();
+        // Rising all the while, it is never within 6 dB of the quietest.
+        for frame in 0..100 {
+            pace.hear(&[1_000 + 100 * frame; 160]);
+        }
+        assert!(pace.accepts(0.0));
+    }
+
+    #[test]
+    fn a_room_that_gets_louder_is_quiet_again_two_seconds_later() {
+        let mut pace = hearing(&[&ROOM]);
+        for _ in 0..199 {
+            pace.hear(&LOUD);
+            assert_eq!(pace.wish(25_000), None);
+        }
+        pace.hear(&LOUD);
+        assert!(pace.wish(25_000).is_some());
     }
 }

@@ -136,3 +136,134 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
         .sum();
     sums.iter().sum::<f32>() + rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Likeness, PeriodSearch};
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+    use std::f64::consts::TAU;
+
+    /// The definition, in doubles: how alike `sound` is at `one` and `other`.
+    fn similarity(sound: &[i16], one: usize, other: usize, window: usize, step: usize) -> f64 {
+        let at = |from: usize| {
+            sound[from..]
+                .iter()
+                .step_by(step)
+                .take(window / step)
+                .map(|&sample| f64::from(sample))
+        };
+        let dot = |a: usize, b: usize| at(a).zip(at(b)).map(|(a, b)| a * b).sum::<f64>();
+        let energies = dot(one, one) * dot(other, other);
+        if energies > 0.0 {
+            dot(one, other) / energies.sqrt()
+        } else {
+            f64::from(u8::from(dot(one, one) == dot(other, other)))
+        }
+    }
+
+    /// `found` is as good as the best lag there is, and says how good it is.
+    fn check(found: Likeness, at: impl Fn(usize) -> f64, lags: impl Iterator<Item = usize>) {
+        let best = lags.map(&at).fold(f64::MIN, f64::max);
+        let found_similarity = f64::from(found.similarity);
+        assert!((found_similarity - at(found.lag)).abs() < 1e-4);
+        assert!(found_similarity > best - 1e-4, "{found:?}, not {best}");
+    }
+
+    fn voice(pitch_hz: f64, rate_hz: f64, samples: usize) -> Vec<i16> {
+        let sample = |n: usize| {
+            let turn = TAU * pitch_hz * n as f64 / rate_hz;
+            (6_000.0 * (turn.sin() + 0.6 * (2.0 * turn).sin() + 0.3 * (5.0 * turn).sin())) as i16
+        };
+        (0..samples).map(sample).collect()
+    }
+
+    #[test]
+    fn the_period_of_a_voice_or_a_multiple_of_it_is_found() {
+        for rate_hz in [8_000_u32, 16_000, 48_000] {
+            let ms = rate_hz as usize / 1_000;
+            let mut search = PeriodSearch::new(rate_hz, 10 * ms, 15 * ms);
+            for pitch_hz in [70.0, 110.0, 180.0, 250.0, 400.0] {
+                let sound = voice(pitch_hz, f64::from(rate_hz), 45 * ms);
+                let after = search.after(&sound, 5 * ms, 15 * ms).unwrap();
+                let before = search.before(&sound, 20 * ms, 5 * ms, 15 * ms).unwrap();
+                for found in [after, before] {
+                    let periods = found.lag as f64 * pitch_hz / f64::from(rate_hz);
+                    assert!(
+                        (periods - periods.round()).abs() < 0.07,
+                        "{pitch_hz}: {found:?}"
+                    );
+                    assert!(found.similarity > 0.9, "{pitch_hz}: {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_like_silence_and_like_nothing_else() {
+        let mut search = PeriodSearch::new(16_000, 160, 240);
+        let silence = search.after(&[0; 400], 80, 240).unwrap();
+        assert_eq!((silence.lag, silence.similarity), (240, 1.0));
+        let mut sound = [0; 400];
+        sound[170..].fill(5_000);
+        let found = search.after(&sound, 80, 240).unwrap();
+        assert_eq!(found.similarity, 0.0);
+    }
+
+    #[test]
+    fn of_too_little_sound_nothing_is_found() {
+        let mut search = PeriodSearch::new(16_000, 160, 240);
+        assert_eq!(search.after(&[1; 159], 80, 240), None);
+        assert_eq!(search.after(&[1; 239], 80, 240), None);
+        assert_eq!(search.after(&[1; 240], 80, 240).unwrap().lag, 80);
+        assert_eq!(search.before(&[1; 300], 141, 80, 240), None);
+        assert_eq!(search.before(&[1; 300], 79, 80, 240), None);
+        assert_eq!(search.before(&[1; 300], 100, 80, 240).unwrap().lag, 100);
+        assert_eq!(search.after(&[], 0, 0), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 200,
+            rng_seed: RngSeed::Fixed(0x5eed),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn the_best_lag_is_the_one_that_is_found_by_the_definition(
+            rate_hz in prop_oneof![Just(8_000_u32), Just(16_000), Just(24_000), Just(48_000), Just(44_100)],
+            sound in prop::collection::vec(prop_oneof![-100_i16..100, any::<i16>()], 0..1_300),
+            from in 0_usize..800,
+            shortest in 0_usize..300,
+            longest in 0_usize..800,
+        ) {
+            let (window, most) = (rate_hz as usize / 100, rate_hz as usize * 15 / 1_000);
+            let step = (rate_hz as usize / 16_000).max(1);
+            let longest = longest.min(most);
+            let mut search = PeriodSearch::new(rate_hz, window, most);
+            let window = search.window();
+            let lags = |room: usize| {
+                (shortest.div_ceil(step).max(1)..=longest.min(room) / step).map(move |lag| lag * step)
+            };
+            let room = sound.len().checked_sub(window);
+            match search.after(&sound, shortest, longest) {
+                Some(found) => check(
+                    found,
+                    |lag| similarity(&sound, 0, lag, window, step),
+                    lags(room.unwrap()),
+                ),
+                None => prop_assert!(room.is_none_or(|room| lags(room).next().is_none())),
+            }
+            let fits = from + window <= sound.len();
+            match search.before(&sound, from, shortest, longest) {
+                Some(found) => check(
+                    found,
+                    |lag| similarity(&sound, from, from - lag, window, step),
+                    lags(from),
+                ),
+                None => prop_assert!(!fits || lags(from).next().is_none()),
+            }
+        }
+    }
+}

@@ -154,13 +154,15 @@ mod tests {
             start,
             samples: 320,
             arrival_us: 0,
+            epoch: 0,
+            comfort: false,
         }
     }
 
     /// At 16 kHz, a packet of 20 ms played from 1,000 to its end.
     fn after_one_packet() -> Cursor {
         let mut cursor = Cursor::at(packet(0, 1_000), 16_000);
-        cursor.take(packet(0, 1_000), 0);
+        cursor.take(packet(0, 1_000), 0, 0);
         cursor.advance(320);
         cursor
     }
@@ -178,7 +180,16 @@ mod tests {
         for (start, skip) in [(1_325, 0), (1_317, 3)] {
             let step = cursor.next_step(Some(packet(1, start)), 0);
             assert_eq!(step, Step::Decode { skip });
+            assert!(cursor.goes_on_in(packet(1, start), 0));
         }
+    }
+
+    #[test]
+    fn what_a_packet_has_given_the_next_one_does_not_give_again() {
+        let cursor = after_one_packet();
+        let step = cursor.next_step(Some(packet(1, 1_200)), 0);
+        assert_eq!(step, Step::Decode { skip: 120 });
+        assert!(!cursor.goes_on_in(packet(1, 1_200), 0));
     }
 
     #[test]
@@ -186,10 +197,25 @@ mod tests {
         let cursor = after_one_packet();
         let lost = cursor.next_step(Some(packet(3, 1_960)), 2);
         assert_eq!(lost, Step::Conceal { samples: 640 });
+        assert!(!cursor.goes_on_in(packet(2, 1_640), 1));
         let paused = cursor.next_step(Some(packet(1, 1_960)), 0);
-        assert_eq!(paused, Step::NewSpurt);
+        assert_eq!(paused, Step::EndSpurt);
         let lost_and_paused = cursor.next_step(Some(packet(3, 9_000)), 2);
-        assert_eq!(lost_and_paused, Step::NewSpurt);
+        assert_eq!(lost_and_paused, Step::EndSpurt);
+    }
+
+    #[test]
+    fn a_packet_without_sound_ends_the_spurt_when_its_turn_has_come() {
+        let comfort = |sequence, start| Held {
+            comfort: true,
+            ..packet(sequence, start)
+        };
+        let cursor = after_one_packet();
+        let at_once = cursor.next_step(Some(comfort(1, 1_320)), 0);
+        assert_eq!(at_once, Step::EndSpurt);
+        assert!(!cursor.goes_on_in(comfort(1, 1_320), 0));
+        let behind_a_loss = cursor.next_step(Some(comfort(2, 1_640)), 1);
+        assert_eq!(behind_a_loss, Step::Conceal { samples: 320 });
     }
 
     #[test]
@@ -197,24 +223,37 @@ mod tests {
         let mut cursor = after_one_packet();
         cursor.advance(800);
         let after_the_pause = packet(1, 1_960);
-        assert!(!cursor.is_late(after_the_pause, 0));
-        assert_eq!(cursor.next_step(Some(after_the_pause), 0), Step::NewSpurt);
+        assert_eq!(cursor.next_step(Some(after_the_pause), 0), Step::EndSpurt);
     }
 
     #[test]
     fn timestamps_that_go_back_begin_a_spurt() {
         let cursor = after_one_packet();
-        assert_eq!(cursor.next_step(Some(packet(1, 600)), 0), Step::NewSpurt);
+        assert_eq!(cursor.next_step(Some(packet(1, 600)), 0), Step::EndSpurt);
     }
 
     #[test]
-    fn only_what_is_left_of_a_late_packet_is_played() {
+    fn a_late_packet_is_played_whole_and_all_that_follows_is_as_late() {
         let mut cursor = after_one_packet();
         cursor.advance(160);
         let late = packet(1, 1_320);
-        assert!(cursor.is_late(late, 0));
-        assert_eq!(cursor.next_step(Some(late), 0), Step::Decode { skip: 160 });
-        cursor.advance(160);
-        assert_eq!(cursor.next_step(Some(late), 0), Step::DropLate);
+        assert_eq!(cursor.lateness(late), 160);
+        assert_eq!(cursor.next_step(Some(late), 0), Step::Decode { skip: 0 });
+        cursor.take(late, 0, 0);
+        assert_eq!(cursor.position, 1_320);
+        cursor.advance(320);
+        let step = cursor.next_step(Some(packet(2, 1_640)), 0);
+        assert_eq!(step, Step::Decode { skip: 0 });
+        assert_eq!(cursor.lateness(packet(2, 1_640)), 0);
+    }
+
+    #[test]
+    fn what_is_decoded_ahead_goes_out_behind_what_is_in_hand() {
+        let mut cursor = Cursor::at(packet(0, 1_000), 16_000);
+        cursor.take(packet(0, 1_000), 0, 0);
+        cursor.advance(100);
+        assert!(cursor.goes_on_in(packet(1, 1_320), 0));
+        cursor.take(packet(1, 1_320), 0, 220);
+        assert_eq!((cursor.position, cursor.taken_to), (1_100, 1_640));
     }
 }

@@ -156,6 +156,8 @@ mod tests {
             start: sequence * 160,
             samples: 160,
             arrival_us: 1_000 - sequence as u64,
+            epoch: 0,
+            comfort: false,
         }
     }
 
@@ -177,6 +179,18 @@ mod tests {
         }
         assert!(store.pop_front().is_none());
         assert_eq!(store.held_samples(), 0);
+    }
+
+    #[test]
+    fn no_packet_came_after_it_was_found() {
+        let mut store = PacketStore::new(2);
+        store.insert(held(1), &[]);
+        store.insert(held(300), &[]);
+        store.believe_no_arrival_after(800);
+        let (first, _) = store.pop_front().unwrap();
+        assert_eq!(first.arrival_us, 800);
+        let (second, _) = store.pop_front().unwrap();
+        assert_eq!(second.arrival_us, 700);
     }
 
     #[test]
