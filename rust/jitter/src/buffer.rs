@@ -60,6 +60,8 @@ pub struct JitterBuffer {
     pace: Pace,
     periods: PeriodSearch,
     playout: Playout,
+    /// The last packet whose turn came said that the sender is silent.
+    in_comfort: bool,
     ssrc: Option<u32>,
     retired: Option<RetiredSsrc>,
     stats: JitterStats,
@@ -110,6 +112,7 @@ impl JitterBuffer {
             pace: Pace::default(),
             periods: PeriodSearch::new(sample_rate_hz, window, longest_period),
             playout: Playout::Waiting,
+            in_comfort: false,
             ssrc: None,
             retired: None,
             stats: JitterStats {
@@ -269,6 +272,7 @@ impl JitterBuffer {
         self.history = History::default();
         self.arrivals.begin_epoch();
         self.playout = Playout::Waiting;
+        self.in_comfort = false;
     }
 
     fn hold(&mut self, packet: Held, payload: &[u8]) -> PushOutcome {
@@ -352,6 +356,11 @@ impl JitterBuffer {
         else {
             return false;
         };
+        if self.in_comfort && self.is_refresh(first, tick_us) {
+            self.take_refresh();
+            return false;
+        }
+        self.in_comfort = false;
         self.stats.spurts += 1;
         self.decode(Cursor::at(first, self.sample_rate_hz), 0);
         true
@@ -373,9 +382,35 @@ impl JitterBuffer {
     fn drop_comfort(&mut self) {
         while let Some(first) = self.store.front().filter(|first| first.comfort) {
             self.store.pop_front();
+            self.in_comfort = true;
             self.stats.comfort_packets += 1;
             self.pass(first.sequence);
         }
+    }
+
+    /// Whether `first`, which lies behind a packet of comfort, is one frame of the room between two: an encoder that is silent
+    /// sends one every 400 ms, for a receiver to make its noise by. Heard by itself it would be a tick, twice a second.
+    fn is_refresh(&self, first: Held, tick_us: u64) -> bool {
+        self.store.second().is_some_and(|second| {
+            second.comfort
+                && second.sequence == first.sequence.wrapping_add(1)
+                && second.start == first.end()
+                && second.arrival_us <= tick_us
+        })
+    }
+
+    /// The decoder hears it, which keeps it in step with the encoder, and nobody else does.
+    fn take_refresh(&mut self) {
+        let Some((packet, payload)) = self.store.pop_front() else {
+            return;
+        };
+        if self.decoder.decode(payload, self.carry.room()).is_err() {
+            self.stats.undecodable_packets += 1;
+        } else {
+            self.stats.comfort_packets += 1;
+        }
+        self.pass(packet.sequence);
+        self.drop_comfort();
     }
 
     /// Decodes the first held packet for a spurt that stands at `cursor`, and keeps its sound from `skip` on, behind what is in

@@ -21,7 +21,7 @@ pub struct JitterStats {
     pub delayed_packets: u64,
     /// Packets that the decoder refused when their sound was needed; each was concealed.
     pub undecodable_packets: u64,
-    /// Packets that said that the sender is silent, and had no sound.
+    /// Packets that said that the sender is silent, and single ones between them with the noise of its room: not heard.
     pub comfort_packets: u64,
     /// Packets that were held when the stream went on elsewhere: another `ssrc`, or sequence numbers from nowhere.
     pub abandoned_packets: u64,

@@ -82,6 +82,11 @@ impl PacketStore {
         self.order.front().map(|&slot| self.slots[slot].held)
     }
 
+    /// The packet whose turn is next but one.
+    pub(crate) fn second(&self) -> Option<Held> {
+        self.order.get(1).map(|&slot| self.slots[slot].held)
+    }
+
     /// The packets came at `now_us` at the latest.
     pub(crate) fn believe_no_arrival_after(&mut self, now_us: u64) {
         for &slot in &self.order {

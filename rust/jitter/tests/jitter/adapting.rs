@@ -234,6 +234,30 @@ fn comfort_packets_are_silence_that_nobody_made_up_and_no_spurt() {
 }
 
 #[test]
+fn the_noise_that_is_sent_between_comfort_packets_is_no_spurt() {
+    // As libwebrtc sends what Opus makes of a silent room: 20 ms of it every 420 ms, and one packet of comfort behind it.
+    let mut sender = Sender::new();
+    let mut sent = sender.speak_often(10, 20);
+    sent.push(sender.speak(20).comfort());
+    for _ in 0..5 {
+        sender.pause(380);
+        sent.push(sender.speak(20));
+        sent.push(sender.speak(20).comfort());
+    }
+    sent.extend(sender.speak_often(10, 20));
+    let mut session = Session::adaptive();
+    session.play(&sent, 2_540);
+    let mut expected = vec![(0, 20)];
+    expected.extend((1..=10).map(|id| (id, 20)));
+    expected.push((0, 20 + 5 * 420));
+    expected.extend((22..=31).map(|id| (id, 20)));
+    assert_eq!(session.runs_ms(), expected);
+    let stats = session.buffer.stats();
+    assert_eq!((stats.spurts, stats.comfort_packets), (2, 11));
+    assert_eq!((stats.concealed_frames, stats.missing_packets), (0, 0));
+}
+
+#[test]
 fn a_lost_packet_is_made_up_for_before_comfort_too() {
     let mut sender = Sender::new();
     let mut sent = sender.speak_often(3, 20);
