@@ -11,19 +11,11 @@ use crate::media_clock::MediaClock;
 use crate::numbering::{Numbering, Place};
 use crate::pace::{Pace, Wish};
 use crate::packet::{MAX_PAYLOAD_BYTES, Packet, PushOutcome};
-use crate::period::PeriodSearch;
+use crate::period::{LONGEST_PERIOD_MS, PeriodSearch, SHORTEST_PERIOD_MS, WINDOW_MS};
 use crate::playout::{Cursor, Playout, Step};
 use crate::sample_axis::SampleAxis;
 use crate::stats::JitterStats;
 use crate::store::{Held, PacketStore};
-
-/// The shortest and the longest piece of sound that is dropped or repeated, in milliseconds. Every voice has a multiple of its
-/// period in between.
-const SHORTEST_PERIOD_MS: usize = 5;
-const LONGEST_PERIOD_MS: usize = 15;
-
-/// What is compared to find one, and how long the cross-fade is, in milliseconds.
-const WINDOW_MS: usize = 10;
 
 /// For how long, in milliseconds, packets of the `ssrc` that was left count as late: they were overtaken on their way, and must
 /// not bring the old stream back.
@@ -496,8 +488,8 @@ impl JitterBuffer {
         let target_us = self.arrivals.target_us() as i64;
         match self.pace.wish(delay_us.saturating_sub(target_us)) {
             None => {}
-            Some(Wish::Drop { at_most_us }) => self.drop_period(at_most_us, target_us),
-            Some(Wish::Repeat { at_most_us }) => self.repeat_period(at_most_us),
+            Some(Wish::Drop) => self.drop_period(target_us),
+            Some(Wish::Repeat) => self.repeat_period(),
         }
     }
 
@@ -520,14 +512,15 @@ impl JitterBuffer {
         }
     }
 
-    fn drop_period(&mut self, at_most_us: i64, target_us: i64) {
-        // Not what is needed to keep the target: the network may be holding the next packets back just now.
-        let level_us = self.media_us(self.level_samples() as i64);
-        let Some((shortest, longest)) = self.lags(at_most_us.min(level_us - target_us)) else {
+    fn drop_period(&mut self, target_us: i64) {
+        let (window, longest) = (self.periods.window(), self.samples(LONGEST_PERIOD_MS));
+        // Not of what is needed to keep the target: the network may be holding the next packets back just now.
+        let left = self.level_samples().saturating_sub(longest) as i64;
+        if self.media_us(left) < target_us {
             return;
-        };
-        let window = self.periods.window();
+        }
         self.decode_ahead(longest + window);
+        let shortest = self.samples(SHORTEST_PERIOD_MS);
         let found = self.periods.after(self.carry.sound(), shortest, longest);
         let Some(found) = found.filter(|found| self.pace.accepts(found.similarity)) else {
             return;
@@ -539,12 +532,11 @@ impl JitterBuffer {
         self.stats.dropped_samples += found.lag as u64;
     }
 
-    fn repeat_period(&mut self, at_most_us: i64) {
-        let Some((shortest, longest)) = self.lags(at_most_us) else {
-            return;
-        };
+    fn repeat_period(&mut self) {
         let window = self.periods.window();
         self.decode_ahead(window);
+        let [shortest, longest] =
+            [SHORTEST_PERIOD_MS, LONGEST_PERIOD_MS].map(|ms| self.samples(ms));
         let (sound, past) = self.carry.with_past();
         let found = self.periods.before(sound, past, shortest, longest);
         let Some(found) = found.filter(|found| self.pace.accepts(found.similarity)) else {
@@ -559,11 +551,7 @@ impl JitterBuffer {
         self.stats.repeated_samples += found.lag as u64;
     }
 
-    /// The shortest and the longest period that may be dropped or repeated, in samples, if it is to be no longer than that.
-    fn lags(&self, at_most_us: i64) -> Option<(usize, usize)> {
-        let at_most_us = at_most_us.clamp(0, LONGEST_PERIOD_MS as i64 * 1_000) as usize;
-        let longest = at_most_us * self.sample_rate_hz as usize / 1_000_000;
-        let shortest = self.frame_samples * SHORTEST_PERIOD_MS / 10;
-        (longest >= shortest).then_some((shortest, longest))
+    fn samples(&self, ms: usize) -> usize {
+        self.frame_samples * ms / 10
     }
 }

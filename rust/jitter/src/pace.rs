@@ -1,29 +1,33 @@
-//! When sound is to be hurried or held back, and when its listener would not notice.
+//! When sound is to be hurried or held back, and where its listener would not notice.
 //!
 //! The delay is set where a spurt begins. Within a spurt it is changed by a period of the sound at a time, dropped or repeated;
 //! that is heard least where the sound is as quiet as it ever is, next where it repeats itself, most where it does not.
 
-/// Off the target by more than this, in quiet sound, is too much. A spurt begins on a tick, up to 10 ms over the target.
-const QUIET_EXCESS_US: i64 = 10_000;
+use crate::period::LONGEST_PERIOD_MS;
 
-/// And in sound that is not quiet: a word is not hurried for less, its next pause will do.
-const LOUD_EXCESS_US: i64 = 30_000;
+/// Over the target by more than the longest period is too much where the sound is quiet or steady: with a period less it is
+/// still not under the target, and with one more that was under it is not over this.
+const STEADY_EXCESS_US: i64 = LONGEST_PERIOD_MS as i64 * 1_000;
 
-/// Under the target any sound is held back: what comes late in the end is heard worse than a period that is repeated. By so
-/// much too much, so that it is not held back at each step of the target, and not so much that it would be hurried again.
-const HEADROOM_US: i64 = 10_000;
+/// In a word more is too much: the next pause will do.
+const WORD_EXCESS_US: i64 = 30_000;
 
 /// At most one period in so many frames is dropped or repeated.
-const QUIET_FRAMES: u32 = 2;
-const LOUD_FRAMES: u32 = 4;
+const STEADY_FRAMES: u32 = 2;
+const WORD_FRAMES: u32 = 4;
 
-/// How alike the two ends of a period must be in sound that is not quiet. Less is asked for with each frame that goes by
-/// without one, so that no sound whatever keeps its delay: after a second anything is good enough.
-const SIMILARITY: f32 = 0.95;
-const LESS_SIMILARITY_PER_FRAME: f32 = 0.01;
+/// How alike the two ends of a period must be, and how much less is asked for with each frame that goes by without a splice:
+/// no sound whatever keeps its delay, in words anything is good enough after a second. Noise is like itself by 0.25 at best.
+const STEADY_SIMILARITY: f32 = 0.6;
+const STEADY_LESS_PER_FRAME: f32 = 0.1;
+const WORD_SIMILARITY: f32 = 0.95;
+const WORD_LESS_PER_FRAME: f32 = 0.01;
 
-/// Sound is quiet up to 6 dB over the quietest frame of the last seconds, and always under -66 dBFS. As mean squares.
-const QUIET_OVER_FLOOR: f32 = 4.0;
+/// Sound is steady up to 6 dB over the quietest frame of the last seconds: a room, or a vowel that is held.
+const OVER_FLOOR: f32 = 4.0;
+
+/// Steady sound is quiet under -35 dBFS, and any sound is under -66 dBFS: there anything goes. As mean squares.
+const QUIET_WHERE_STEADY: f32 = 340_000.0;
 const ALWAYS_QUIET: f32 = 256.0;
 
 /// The quietest frame is looked for in this second and the one before.
@@ -32,10 +36,18 @@ const FLOOR_FRAMES: u32 = 100;
 /// What is to be done about the delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// A period of at most so many microseconds is to be dropped.
-    Drop { at_most_us: i64 },
-    /// One of at most so many microseconds is to be repeated.
-    Repeat { at_most_us: i64 },
+    /// A period is to be dropped.
+    Drop,
+    /// One is to be repeated: what comes late in the end is heard worse.
+    Repeat,
+}
+
+/// What sound is like where a splice is thought of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sound {
+    Quiet,
+    Steady,
+    Word,
 }
 
 /// See the module.
@@ -43,7 +55,7 @@ pub(crate) enum Wish {
 pub(crate) struct Pace {
     /// Since a period was last dropped or repeated.
     frames: u32,
-    quiet: bool,
+    sound: Sound,
     floor: Floor,
 }
 
@@ -58,7 +70,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             frames: 0,
-            quiet: false,
+            sound: Sound::Word,
             floor: Floor {
                 frames: 0,
                 now: f32::INFINITY,
@@ -75,8 +87,14 @@ impl Pace {
         let sum: f32 = sound.iter().map(|&sample| f32::from(sample).powi(2)).sum();
         let level = sum / sound.len().max(1) as f32;
         self.floor.now = self.floor.now.min(level);
-        let floor = self.floor.now.min(self.floor.before);
-        self.quiet = level <= (floor * QUIET_OVER_FLOOR).max(ALWAYS_QUIET);
+        let steady = level <= self.floor.now.min(self.floor.before) * OVER_FLOOR;
+        self.sound = if level <= ALWAYS_QUIET || (steady && level <= QUIET_WHERE_STEADY) {
+            Sound::Quiet
+        } else if steady {
+            Sound::Steady
+        } else {
+            Sound::Word
+        };
         self.floor.frames += 1;
         if self.floor.frames == FLOOR_FRAMES {
             self.floor = Floor {
@@ -89,21 +107,16 @@ impl Pace {
 
     /// What is to be done in the frame that was heard last, with sound that is `excess_us` later than it should be.
     pub(crate) fn wish(&self, excess_us: i64) -> Option<Wish> {
-        let (frames, most_us) = if self.quiet {
-            (QUIET_FRAMES, QUIET_EXCESS_US)
-        } else {
-            (LOUD_FRAMES, LOUD_EXCESS_US)
+        let (frames, most_us) = match self.sound {
+            Sound::Quiet | Sound::Steady => (STEADY_FRAMES, STEADY_EXCESS_US),
+            Sound::Word => (WORD_FRAMES, WORD_EXCESS_US),
         };
         if self.frames < frames {
             None
         } else if excess_us > most_us {
-            Some(Wish::Drop {
-                at_most_us: excess_us,
-            })
+            Some(Wish::Drop)
         } else if excess_us < 0 {
-            Some(Wish::Repeat {
-                at_most_us: HEADROOM_US.saturating_sub(excess_us),
-            })
+            Some(Wish::Repeat)
         } else {
             None
         }
@@ -111,7 +124,12 @@ impl Pace {
 
     /// Whether two ends of a period that are so much alike may be joined here.
     pub(crate) fn accepts(&self, similarity: f32) -> bool {
-        self.quiet || similarity >= SIMILARITY - LESS_SIMILARITY_PER_FRAME * self.frames as f32
+        let (asked, less) = match self.sound {
+            Sound::Quiet => return true,
+            Sound::Steady => (STEADY_SIMILARITY, STEADY_LESS_PER_FRAME),
+            Sound::Word => (WORD_SIMILARITY, WORD_LESS_PER_FRAME),
+        };
+        similarity >= asked - less * self.frames as f32
     }
 
     /// A period was dropped or repeated.
@@ -124,7 +142,7 @@ impl Pace {
 mod tests {
     use super::{Pace, Wish};
 
-    const LOUD: [i16; 160] = [6_000; 160];
+    const WORD: [i16; 160] = [6_000; 160];
     const ROOM: [i16; 160] = [100; 160];
 
     fn hearing(frames: &[&[i16]]) -> Pace {
@@ -135,44 +153,59 @@ mod tests {
 
     #[test]
     fn a_word_is_left_alone_where_its_pause_will_do() {
-        let mut pace = hearing(&[&ROOM, &ROOM, &LOUD, &LOUD, &LOUD]);
+        let mut pace = hearing(&[&ROOM, &ROOM, &WORD, &WORD, &WORD]);
         assert_eq!(pace.wish(25_000), None);
         pace.hear(&ROOM);
-        assert_eq!(pace.wish(25_000), Some(Wish::Drop { at_most_us: 25_000 }));
-        assert_eq!(pace.wish(-6_000), Some(Wish::Repeat { at_most_us: 16_000 }));
-        assert_eq!(pace.wish(9_000), None);
-        assert_eq!(pace.wish(0), None);
+        assert_eq!(pace.wish(25_000), Some(Wish::Drop));
+        assert_eq!(pace.wish(15_000), None);
     }
 
     #[test]
-    fn a_delay_that_is_far_off_is_worked_on_in_words_too() {
-        let mut pace = hearing(&[&ROOM, &LOUD, &LOUD, &LOUD]);
-        assert_eq!(pace.wish(40_000), Some(Wish::Drop { at_most_us: 40_000 }));
-        assert_eq!(pace.wish(-6_000), Some(Wish::Repeat { at_most_us: 16_000 }));
+    fn sound_is_held_back_as_soon_as_it_is_under_the_target() {
+        for sound in [&ROOM, &WORD] {
+            let pace = hearing(&[&ROOM, sound, sound, sound]);
+            assert_eq!(pace.wish(0), None);
+            assert_eq!(pace.wish(-1), Some(Wish::Repeat));
+        }
+    }
+
+    #[test]
+    fn a_delay_that_is_far_off_is_worked_on_in_words_too_once_in_40_ms() {
+        let mut pace = hearing(&[&ROOM, &WORD, &WORD, &WORD]);
+        assert_eq!(pace.wish(40_000), Some(Wish::Drop));
         pace.spliced();
         for _ in 0..3 {
-            pace.hear(&LOUD);
+            pace.hear(&WORD);
             assert_eq!(pace.wish(40_000), None);
         }
-        pace.hear(&LOUD);
-        assert!(pace.wish(40_000).is_some());
+        pace.hear(&WORD);
+        assert_eq!(pace.wish(40_000), Some(Wish::Drop));
     }
 
     #[test]
-    fn in_quiet_sound_anything_goes_and_in_loud_sound_only_what_repeats_itself() {
-        let mut pace = hearing(&[&ROOM, &LOUD]);
+    fn in_a_quiet_room_anything_goes_and_in_a_word_only_what_repeats_itself() {
+        let mut pace = hearing(&[&ROOM, &WORD]);
         pace.spliced();
-        pace.hear(&LOUD);
+        pace.hear(&WORD);
         assert!(pace.accepts(0.95) && !pace.accepts(0.9));
         pace.hear(&ROOM);
         assert!(pace.accepts(-1.0));
     }
 
     #[test]
+    fn a_loud_room_is_no_word_and_a_vowel_that_is_held_is_cut_where_it_repeats_itself() {
+        let mut pace = hearing(&[&WORD, &WORD]);
+        assert_eq!(pace.wish(20_000), Some(Wish::Drop));
+        assert!(pace.accepts(0.45) && !pace.accepts(0.25));
+        (0..2).for_each(|_| pace.hear(&WORD));
+        assert!(pace.accepts(0.25));
+    }
+
+    #[test]
     fn no_sound_keeps_its_delay_for_longer_than_a_second() {
         let mut pace = hearing(&[&ROOM]);
         pace.spliced();
-        // Rising all the while, it is never within 6 dB of the quietest.
+        // Rising all the while, it is never steady.
         for frame in 0..100 {
             pace.hear(&[1_000 + 100 * frame; 160]);
         }
@@ -180,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_gets_louder_is_quiet_again_two_seconds_later() {
+    fn a_room_that_gets_louder_is_steady_two_seconds_later() {
         let mut pace = hearing(&[&ROOM]);
         for _ in 0..199 {
-            pace.hear(&LOUD);
+            pace.hear(&WORD);
             assert_eq!(pace.wish(25_000), None);
         }
-        pace.hear(&LOUD);
-        assert!(pace.wish(25_000).is_some());
+        pace.hear(&WORD);
+        assert_eq!(pace.wish(25_000), Some(Wish::Drop));
     }
 }

@@ -1,5 +1,13 @@
 //! Where sound repeats itself: the lag at which it is most like itself.
 
+/// The shortest and the longest piece of sound that is dropped or repeated, in milliseconds. Every voice has a multiple of its
+/// period in between.
+pub(crate) const SHORTEST_PERIOD_MS: usize = 5;
+pub(crate) const LONGEST_PERIOD_MS: usize = 15;
+
+/// What is compared to find one, and how long the cross-fade is, in milliseconds.
+pub(crate) const WINDOW_MS: usize = 10;
+
 /// Sounds above this rate are looked at in every second, third... sample: a sixteenth of a millisecond is exact enough for
 /// a place to splice.
 const FINEST_HZ: u32 = 16_000;
