@@ -176,6 +176,8 @@ pub struct Session {
     pub resets: Arc<AtomicUsize>,
     pub heard: Vec<i16>,
     pub outcomes: Vec<PullOutcome>,
+    pushes: u64,
+    pulls: u64,
 }
 
 impl Session {
@@ -211,10 +213,13 @@ impl Session {
             resets,
             heard: Vec::new(),
             outcomes: Vec::new(),
+            pushes: 0,
+            pulls: 0,
         }
     }
 
     pub fn push(&mut self, sent: &Sent) -> PushOutcome {
+        self.pushes += 1;
         self.buffer.push(sent.packet())
     }
 
@@ -224,6 +229,7 @@ impl Session {
         assert!(!frame.contains(&i16::MIN), "a pull left samples unwritten");
         self.heard.extend(frame);
         self.outcomes.push(outcome);
+        self.pulls += 1;
         (outcome, frame)
     }
 
@@ -252,6 +258,21 @@ impl Session {
             }
         }
         runs
+    }
+
+    /// Every packet that was pushed and every pull is counted, and once.
+    pub fn check_counts(&self) {
+        let stats = self.buffer.stats();
+        let ended = stats.decoded_packets
+            + stats.undecodable_packets
+            + stats.comfort_packets
+            + stats.abandoned_packets
+            + stats.overflow_packets;
+        assert_eq!(stats.queued_packets, ended + stats.held_packets as u64);
+        let refused = stats.duplicate_packets + stats.late_packets + stats.malformed_packets;
+        assert_eq!(self.pushes, stats.queued_packets + refused);
+        let frames = stats.decoded_frames + stats.concealed_frames + stats.silence_frames;
+        assert_eq!(self.pulls, frames);
     }
 
     /// Whether something was heard of each packet of these names.

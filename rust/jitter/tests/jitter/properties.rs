@@ -68,8 +68,7 @@ fn check_heard(session: &Session, sent: &[Sent]) -> Result<(), TestCaseError> {
         highest = highest.max(sample);
     }
     prop_assert_eq!(session.heard.len() as u64 * 1_000, session.now_us * 16);
-    let frames = stats.decoded_frames + stats.concealed_frames + stats.silence_frames;
-    prop_assert_eq!(frames, session.outcomes.len() as u64);
+    session.check_counts();
     Ok(())
 }
 
@@ -212,6 +211,7 @@ proptest! {
             session.now_us = now_us;
             session.pull();
             prop_assert!(session.buffer.stats().held_packets <= capacity);
+            session.check_counts();
         }
     }
 }
@@ -262,6 +262,7 @@ fn misbehave(
             };
             match draws.below(50) {
                 0 => sent = sent.spoilt(),
+                8..14 => sent = sent.comfort(),
                 1 => sent.payload.truncate(draws.below(4) as usize),
                 2..5 => kept.push(sent.clone()),
                 5..8 => continue,
@@ -284,6 +285,7 @@ fn misbehave(
             _ => session.now_us + TICK_US,
         };
         assert!(session.buffer.stats().held_packets <= capacity);
+        session.check_counts();
     }
 }
 
@@ -295,9 +297,9 @@ proptest! {
         seed in any::<u64>(),
         capacity in 1_usize..100,
     ) {
-        let mut session = Session::with_capacity(60, capacity);
-        let two_hours = 2 * 3_600 * 100;
-        misbehave(&mut session, &mut Sender::new(), &mut Draws(seed), capacity, two_hours);
+        let mut session = Session::with(DelayBounds::default(), capacity);
+        let half_an_hour = 1_800 * 100;
+        misbehave(&mut session, &mut Sender::new(), &mut Draws(seed), capacity, half_an_hour);
         let stats = session.buffer.stats();
         prop_assert!(stats.decoded_frames > 0 && stats.malformed_packets > 0);
     }
@@ -315,7 +317,7 @@ proptest! {
         go_on in any::<bool>(),
     ) {
         let capacity = 50;
-        let mut session = Session::with_capacity(60, capacity);
+        let mut session = Session::with(DelayBounds::default(), capacity);
         let mut wild = Sender::new();
         misbehave(&mut session, &mut wild, &mut Draws(seed), capacity, ticks);
         let mut good = Sender::counting_from(numbers.0, numbers.1);
