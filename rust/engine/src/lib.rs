@@ -28,6 +28,7 @@ mod turn;
 mod voice;
 
 pub use beluga_codec::Effort;
+pub use beluga_jitter::DelayBounds;
 pub use counters::Counters;
 pub use door::{EarFrame, InDoor, OutDoor, SendTime};
 pub use event::{Event, EventKind, InterruptionAction, TurnId, UtteranceId};
