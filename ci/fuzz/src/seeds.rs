@@ -249,10 +249,10 @@ fn decode_all(packets: &[Vec<u8>]) -> Vec<u8> {
     script
 }
 
-/// A script for a jitter buffer: 60 ms of target, every packet in its time, with loss, repetition and a pause.
+/// A script for a jitter buffer: 20 to 200 ms of delay, every packet in its time, with loss, repetition and a pause.
 fn call(packets: &[Vec<u8>]) -> Vec<u8> {
     use jitter_rules::step::{LOSE, SEND, SEND_AGAIN, SEND_LIKE_LAST, TICKS};
-    let mut script = vec![60, 0, 20, 0];
+    let mut script = vec![20, 0, 180, 0, 20, 0];
     for packet in packets {
         script.extend([SEND, packet.len().min(255) as u8]);
         script.extend(&packet[..packet.len().min(255)]);
