@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from support.call import on_call
+from support.call import OUT_HZ, on_call
 
 from beluga_voice.errors import ConfigError, SessionError
 from beluga_voice.events import (
@@ -17,7 +17,7 @@ from beluga_voice.events import (
     PlayoutStarted,
 )
 from beluga_voice.testing import FakeAgent, FakeTextToSpeech
-from beluga_voice.testing.tone_words import noise
+from beluga_voice.testing.tone_words import noise, voiced_runs
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -101,7 +101,7 @@ async def test_words_are_told_when_they_begin_to_be_heard() -> None:
 
 
 async def test_a_voice_that_stalls_between_sentences_is_not_run_ahead_of() -> None:
-    tts = FakeTextToSpeech(delay=1.0)
+    tts = FakeTextToSpeech(delay=2.0)
     async with on_call(repeat, tts=tts) as tried:
         await tried.session.say("Gold hand iron jump kite lamp. Milk nest open pink quiz rose.")
         assert len(tts.asked) == 2
