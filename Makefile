@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PYTHON
 BENCHES := $(shell find benches -mindepth 2 -name 'bench_*.py' 2>/dev/null)
 
-.PHONY: help setup demo test lint wheel prove lock clean
+.PHONY: help setup demo demo-livekit test lint wheel prove lock clean
 
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,10 @@ setup: ## .venv with everything in it, models, the extension in release mode
 
 demo: setup ## a caller talks with an agent on the real recogniser and voice: demo-out/
 	.venv/bin/beluga-voice demo --out demo-out
+
+demo-livekit: setup ## the same in a room of a real livekit-server: demo-livekit-out/
+	@$(PYTHON) ci/prepare.py servers
+	.venv/bin/beluga-voice demo --livekit --out demo-livekit-out
 
 test: ## every short test, Rust and Python
 	@bash ci/test.sh
@@ -45,5 +49,5 @@ lock: ## newest allowed versions into ci/constraints.txt
 	$(PYTHON) ci/lock_dependencies.py
 
 clean: ## what was built in this checkout; the shared cache stays
-	rm -rf .venv dist demo-out simulate-out benches/results python/beluga_voice/_core*.so
+	rm -rf .venv dist demo-out demo-livekit-out simulate-out benches/results python/beluga_voice/_core*.so
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis python/beluga_voice/THIRD-PARTY-LICENSES

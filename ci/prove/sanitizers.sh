@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/../stage.sh"
 
 target=x86_64-unknown-linux-gnu
-crates=(beluga-codec beluga-counting-alloc beluga-vad)
+crates=(beluga-codec beluga-counting-alloc beluga-runtime beluga-vad)
 
 # A directory of its own: everything in it, dependencies too, is built differently.
 CARGO_TARGET_DIR=$("$PYTHON" -c 'import sys; sys.path.insert(0, "ci"); import places; print(places.cargo_target_dir())')-asan

@@ -107,7 +107,8 @@ class Engine:
         input_hz: int,
         output: Literal["pcm", "opus"],
         output_hz: int,
-        jitter_target_ms: int,
+        jitter_min_delay_ms: int,
+        jitter_max_delay_ms: int,
         vad: Literal["silero", "energy"],
         activation_threshold: float,
         deactivation_threshold: float,
@@ -126,7 +127,8 @@ class Engine:
         """A call, served from the next tick on. One with a `room` leaves its doors there (`Call.doors_in_room`), as yet
         without a way to and from them; it has input 'opus' and output 'opus'.
 
-        `input_hz` is read for 'pcm' alone, 8000 to 192000; `jitter_target_ms` for packets alone, 0 to 2000;
+        `input_hz` is read for 'pcm' alone, 8000 to 192000; the jitter delays for packets alone, 0 to 2000:
+        the sound waits for the least on a perfect network, and for more, up to the largest, as packets come unevenly;
         `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
 
         Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
@@ -280,8 +282,13 @@ class Call:
         - `ticks`: served; `vad_windows`: judged.
         - `input_starved_samples`: of silence put in because the caller's side had nothing, at 16 kHz;
           `input_caught_up_samples`: of quiet left out because it had been late and had made up for it.
-        - `packets_refused`: the queue of packets was full; `packets_dropped`: late, duplicate, malformed or too many
-          for the jitter buffer; `frames_concealed`: of 10 ms, made up for lost packets.
+        - `packets_refused`: the queue of packets was full; `packets_dropped`: late, duplicate, malformed, too many
+          for the jitter buffer, or of a stream that ended; `frames_concealed`: of 10 ms, made up for lost packets.
+        - `jitter_dropped_samples`: of the caller, left out to lower the jitter buffer's delay, a period of the sound
+          at a time; `jitter_repeated_samples`: given twice to raise it. At 16 kHz.
+        - `jitter_target_ms`: by how much the caller is to be delayed over the quickest packet; `jitter_delay_ms`: by
+          how much he was, when last something was heard; `jitter_level_ms`: of his sound that the jitter buffer
+          holds. Each as the last tick saw it, and with `_max`.
         - `playout_gaps`: ticks in which an utterance in progress had nothing to play.
         - `frames_skipped`: of 10 ms, owed for over 20 ms and not sent; `audible_frames_skipped`: those with the
           agent's sound; `audible_gaps`: unbroken runs of these.

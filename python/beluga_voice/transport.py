@@ -37,7 +37,8 @@ class CallSettings:
         input_hz: int,
         output_hz: int,
         output_codec: Literal["pcm", "opus"] = "pcm",
-        jitter_target_ms: int = 60,
+        jitter_min_delay_ms: int = 20,
+        jitter_max_delay_ms: int = 200,
         room: _core.Room | None = None,
     ) -> CallLink:
         """A call of the core on the running loop, with the door that the transport needs; a `room` has its doors.
@@ -55,7 +56,8 @@ class CallSettings:
                 input_hz=input_hz,
                 output=output_codec,
                 output_hz=output_hz,
-                jitter_target_ms=jitter_target_ms,
+                jitter_min_delay_ms=jitter_min_delay_ms,
+                jitter_max_delay_ms=jitter_max_delay_ms,
                 vad=self.vad,
                 activation_threshold=self.vad_options.activation_threshold,
                 deactivation_threshold=self.vad_options.release_threshold,

@@ -59,7 +59,7 @@ async def test_the_same_seed_is_the_same_call() -> None:
 
 
 async def test_a_hold_of_more_than_the_queue_takes_is_counted_and_the_call_goes_on() -> None:
-    hold = NetworkConditions(stall_gap=0.5, stall_shortest=0.9, stall_longest=0.95)
+    hold = NetworkConditions(stall_gap=0.5, stall_shortest=1.6, stall_longest=1.7)
     tried, network = await called(hold)
     assert network["refused"] > 0
     assert tried.session.stats()["packets_refused"] == network["refused"]

@@ -48,7 +48,7 @@ async def sent(
 ) -> tuple[NDArray[np.int16], str, dict[str, int]]:
     """What the recogniser was given, what the agent was asked, and the counters."""
     # Half a second: on a busy machine the packets of this test really are late.
-    call = LocalCall(codec=codec, jitter_target=0.5)
+    call = LocalCall(codec=codec, jitter_min_delay=0.5, jitter_max_delay=0.5)
     async with on_call(agent, call=call) as tried:
         begin_s = tried.now_s
         for number, (sequence, timestamp, payload) in enumerate(order):
@@ -97,7 +97,7 @@ async def test_telephone_packets_are_understood(codec: Literal["pcmu", "pcma"]) 
 
 
 async def test_rubbish_costs_nothing_but_itself() -> None:
-    call = LocalCall(codec="opus", jitter_target=0.2)
+    call = LocalCall(codec="opus", jitter_min_delay=0.2)
     async with on_call(agent, call=call) as tried:
         begin_s = tried.now_s
         for number, (sequence, timestamp, payload) in enumerate(packets("opus")):

@@ -5,11 +5,10 @@ use beluga_codec::{OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{
     Age, Counters, EAR_FRAME_SAMPLES, InDoor, OutDoor, SendTime, packet_in, packet_out,
 };
-use beluga_jitter::{JitterBuffer, JitterConfig, Packet};
+use beluga_jitter::{DelayBounds, JitterBuffer, JitterConfig, Packet};
 use criterion::{BatchSize, Criterion};
 use std::hint::black_box;
 
-const TARGET_MS: u32 = 60;
 const RTP_STEP: u32 = 960;
 
 fn encoder() -> OpusEncoder {
@@ -41,7 +40,7 @@ struct Playing {
 impl Playing {
     fn new() -> Self {
         let config = JitterConfig {
-            target_ms: TARGET_MS,
+            delay: DelayBounds::default(),
             capacity_packets: 64,
             rtp_clock_hz: 48_000,
         };
@@ -106,7 +105,7 @@ fn main() {
 fn door(criterion: &mut Criterion) {
     let payloads = opus();
     let (mut writer, mut door) =
-        packet_in(decoder(), 48_000, TARGET_MS).expect("an allowed configuration");
+        packet_in(decoder(), 48_000, DelayBounds::default()).expect("an allowed configuration");
     let counters = Counters::default();
     let mut frame = [0.0; EAR_FRAME_SAMPLES];
     let (mut index, mut now_us) = (0_u32, 0_u64);

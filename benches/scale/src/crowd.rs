@@ -5,7 +5,7 @@ use crate::speech::{CYCLE_MS, PACKET_MS, Speech};
 use crate::stopwatch::{Stopwatch, TimedIn, TimedOut};
 use beluga_codec::OpusDecoder;
 use beluga_engine::{
-    Command, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, LoopWake, PacketWriter,
+    Command, DelayBounds, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, LoopWake, PacketWriter,
     SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake, ear_samples, packet_in,
     pcm_out, session,
 };
@@ -14,7 +14,6 @@ use std::error::Error;
 use std::sync::Arc;
 
 const OPUS_CLOCK_HZ: u32 = 48_000;
-const JITTER_TARGET_MS: u32 = 60;
 const OUT_HZ: u32 = 24_000;
 const TICK: u64 = TICK_MS as u64;
 /// From the caller's last word to the agent's first.
@@ -60,7 +59,7 @@ impl<'a> Crowd<'a> {
         let mut callers = Vec::with_capacity(order.sessions);
         for index in 0..order.sessions {
             let decoder = OpusDecoder::new(EAR_HZ)?;
-            let (writer, door) = packet_in(Box::new(decoder), OPUS_CLOCK_HZ, JITTER_TARGET_MS)?;
+            let (writer, door) = packet_in(Box::new(decoder), OPUS_CLOCK_HZ, DelayBounds::default())?;
             let input = TimedIn {
                 door,
                 watch: watch.clone(),

@@ -2,7 +2,8 @@
 
 use beluga_codec::{Decoder, MAX_PACKET_MS};
 use beluga_jitter::{
-    CONCEAL_LIMIT_MS, JitterBuffer, JitterConfig, MAX_TARGET_MS, Packet, PullOutcome, PushOutcome,
+    CONCEAL_LIMIT_MS, DelayBounds, JitterBuffer, JitterConfig, MAX_DELAY_MS, Packet, PullOutcome,
+    PushOutcome,
 };
 
 use crate::script::Script;
@@ -39,6 +40,9 @@ pub mod step {
 
 const TICK_US: u64 = 10_000;
 
+/// What is decoded ahead to find a period in, and a period that is repeated.
+const SPLICE_MS: u32 = 40;
+
 /// What RTP knows, both limits, and one that fits no decoder's rate.
 const CLOCKS_HZ: [u32; 8] = [48_000, 8_000, 16_000, 24_000, 90_000, 192_000, 100, 44_100];
 
@@ -46,14 +50,21 @@ const CLOCKS_HZ: [u32; 8] = [48_000, 8_000, 16_000, 24_000, 90_000, 192_000, 100
 const SSRC_AFTERWARDS: u32 = 0x1_0000;
 
 /// Plays a script to a buffer over what `decoder` makes; then the buffer must run empty, and serve a new caller, whose first
-/// packet is `good`. The script begins with target_ms u16, capacity u8, and the place of a clock u8.
+/// packet is `good`. The script begins with the least delay in ms u16, how much more the largest is u16, capacity u8, and the
+/// place of a clock u8.
 pub fn check(mut script: Script<'_>, decoder: impl Fn() -> Box<dyn Decoder>, good: &[u8]) {
-    let Some((target_ms, (capacity, clock))) = script.u16().zip(script.byte().zip(script.byte()))
+    let delays = script.u16().zip(script.u16());
+    let Some(((min_ms, more_ms), (capacity, clock))) = delays.zip(script.byte().zip(script.byte()))
     else {
         return;
     };
+    let min_ms = u32::from(min_ms) % (MAX_DELAY_MS + 1);
+    let more_ms = u32::from(more_ms) % (MAX_DELAY_MS - min_ms + 1);
     let config = JitterConfig {
-        target_ms: u32::from(target_ms) % (MAX_TARGET_MS + 1),
+        delay: DelayBounds {
+            min_ms,
+            max_ms: min_ms + more_ms,
+        },
         capacity_packets: usize::from(capacity) % 24 + 1,
         rtp_clock_hz: CLOCKS_HZ[usize::from(clock) % CLOCKS_HZ.len()],
     };
@@ -207,24 +218,35 @@ impl<'script> Session<'script> {
         let stats = self.buffers[0].stats();
         assert_eq!(stats, self.buffers[1].stats());
         assert!(stats.held_packets <= self.config.capacity_packets);
+        // What is held, and a packet and as much as a splice needs that are decoded.
         let packets = self.config.capacity_packets as u32 + 1;
-        assert!(stats.level_ms <= packets * MAX_PACKET_MS);
+        assert!(stats.level_ms <= packets * MAX_PACKET_MS + SPLICE_MS);
+        let DelayBounds { min_ms, max_ms } = self.config.delay;
+        assert!((min_ms..=max_ms).contains(&stats.target_ms));
         let pushed = |outcome: PushOutcome| self.pushes[outcome as usize];
         assert_eq!(stats.malformed_packets, pushed(PushOutcome::Malformed));
         assert_eq!(stats.duplicate_packets, pushed(PushOutcome::Duplicate));
+        assert_eq!(stats.late_packets, pushed(PushOutcome::Late));
         assert_eq!(stats.overflow_packets, pushed(PushOutcome::Overflow));
-        assert!(stats.late_packets >= pushed(PushOutcome::Late));
-        assert!(stats.queued_packets >= pushed(PushOutcome::Queued));
+        let queued = pushed(PushOutcome::Queued) + stats.overflow_packets;
+        assert_eq!(stats.queued_packets, queued);
+        let ended = stats.decoded_packets
+            + stats.undecodable_packets
+            + stats.comfort_packets
+            + stats.abandoned_packets
+            + stats.overflow_packets;
+        assert_eq!(stats.queued_packets, ended + stats.held_packets as u64);
         let frames = stats.decoded_frames + stats.concealed_frames + stats.silence_frames;
         assert_eq!(frames, self.pulls);
     }
 
-    /// Nobody sends any more: each packet may still be a spurt of its own, with its wait, its sound and what is made up after it.
+    /// Nobody sends any more: each packet may still be a spurt of its own, with its wait, its sound, of which periods are
+    /// repeated, and what is made up after it.
     fn run_empty(&mut self) {
         // A clock that has come to its end stands still, and no wait is ever over.
         self.now_us &= u64::MAX >> 1;
-        let spurt_ms = self.config.target_ms + MAX_PACKET_MS + CONCEAL_LIMIT_MS + 30;
-        let spurts = self.buffers[0].stats().held_packets as u32 + 1;
+        let spurt_ms = self.config.delay.max_ms + 2 * MAX_PACKET_MS + CONCEAL_LIMIT_MS + 30;
+        let spurts = self.buffers[0].stats().held_packets as u32 + 2;
         for _ in 0..spurts * spurt_ms / 10 + 1 {
             self.tick();
         }
@@ -233,12 +255,12 @@ impl<'script> Session<'script> {
         assert_eq!((stats.held_packets, stats.level_ms), (0, 0));
     }
 
-    /// The first packet of a new ssrc is heard when the target has passed.
+    /// The first packet of a new ssrc is heard when the target has passed, whatever it is by now.
     fn serve(&mut self, good: &[u8]) {
         self.ssrc = SSRC_AFTERWARDS;
         self.arrival_offset_us = 0;
         assert_eq!(self.push(good), PushOutcome::Queued);
-        let ticks = self.config.target_ms.div_ceil(10) + 1;
+        let ticks = self.buffers[0].stats().target_ms / 10 + 2;
         let heard = (0..ticks).any(|_| self.tick() == PullOutcome::Decoded);
         assert!(heard, "not heard within {ticks} ticks");
     }

@@ -10,4 +10,5 @@ pub mod jitter_rules;
 )]
 mod libopus_coverage;
 pub mod model_file;
+pub mod room_rules;
 pub mod script;

@@ -6,7 +6,10 @@ use std::{env, fs, io};
 use beluga_codec::{Encoder, OpusEncoder, OpusEncoderConfig};
 use beluga_dsp::wav;
 use beluga_fuzz::decoder_rules::{self, OPUS_RATES_HZ};
-use beluga_fuzz::{jitter_rules, model_file};
+use beluga_fuzz::{jitter_rules, model_file, room_rules};
+use livekit_protocol as proto;
+use livekit_protocol::data_packet::Value;
+use prost::Message as _;
 
 fn main() -> io::Result<()> {
     let directory = env::args_os().nth(1).expect("the directory to write to");
@@ -31,7 +34,111 @@ fn main() -> io::Result<()> {
     let in_header = overwrite(40, *b"7777");
     let in_values = overwrite(in_lstm, 1.0_f32.to_le_bytes());
     let not_finite = overwrite(in_lstm, f32::NAN.to_le_bytes());
-    write("silero_damage", vec![in_header, in_values, not_finite])
+    write("silero_damage", vec![in_header, in_values, not_finite])?;
+    write("livekit_room", rooms())
+}
+
+/// Scripts for a room: one that is joined, heard, called and left, and one that is lost and resumed.
+fn rooms() -> Vec<Vec<u8>> {
+    use proto::signal_response::Message;
+    use room_rules::step::{CONNECT, LOSE, OPEN, PASS, REGISTER, RELIABLE, SIGNAL};
+    let sized = |kind: u8, bytes: &[u8]| {
+        let length = (bytes.len() as u16).to_le_bytes();
+        [&[kind], &length[..], bytes].concat()
+    };
+    let say = |message| {
+        let message = Some(message);
+        sized(SIGNAL, &proto::SignalResponse { message }.encode_to_vec())
+    };
+    let packet = |value| {
+        let packet = proto::DataPacket {
+            participant_identity: "caller".to_owned(),
+            participant_sid: "PA_caller".to_owned(),
+            value: Some(value),
+            ..Default::default()
+        };
+        sized(RELIABLE, &packet.encode_to_vec())
+    };
+    let participant = |identity: &str| proto::ParticipantInfo {
+        sid: format!("PA_{identity}"),
+        identity: identity.to_owned(),
+        tracks: vec![proto::TrackInfo {
+            sid: format!("TR_{identity}"),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let answer = |id| {
+        say(Message::Answer(proto::SessionDescription {
+            id,
+            mid_to_track_id: [("0".to_owned(), "TR_caller".to_owned())].into(),
+            ..Default::default()
+        }))
+    };
+    let join = proto::JoinResponse {
+        room: Some(proto::Room::default()),
+        participant: Some(participant("agent")),
+        other_participants: vec![participant("caller")],
+        ..Default::default()
+    };
+    let requirement = proto::MediaSectionsRequirement {
+        num_audios: 1,
+        num_videos: 0,
+    };
+    let joined = [
+        vec![OPEN],
+        say(Message::Join(join)),
+        answer(1),
+        vec![CONNECT, REGISTER],
+        say(Message::MediaSectionsRequirement(requirement)),
+        answer(2),
+    ]
+    .concat();
+    let request = Value::RpcRequest(proto::RpcRequest {
+        id: "1".to_owned(),
+        method: "m".to_owned(),
+        version: 1,
+        ..Default::default()
+    });
+    let header = Value::StreamHeader(proto::data_stream::Header {
+        stream_id: "s".to_owned(),
+        content_header: Some(proto::data_stream::header::ContentHeader::TextHeader(
+            proto::data_stream::TextHeader::default(),
+        )),
+        ..Default::default()
+    });
+    let chunk = Value::StreamChunk(proto::data_stream::Chunk {
+        stream_id: "s".to_owned(),
+        content: b"hello".to_vec(),
+        ..Default::default()
+    });
+    let trailer = Value::StreamTrailer(proto::data_stream::Trailer {
+        stream_id: "s".to_owned(),
+        ..Default::default()
+    });
+    let called = [
+        joined.clone(),
+        packet(request),
+        packet(header),
+        packet(chunk),
+        packet(trailer),
+        vec![PASS, 90],
+    ]
+    .concat();
+    let resumed = [
+        joined,
+        vec![LOSE, OPEN],
+        say(Message::Reconnect(proto::ReconnectResponse::default())),
+        answer(3),
+        vec![PASS, 20],
+        say(Message::Leave(proto::LeaveRequest {
+            action: proto::leave_request::Action::Reconnect as i32,
+            ..Default::default()
+        })),
+        vec![PASS, 20, OPEN],
+    ]
+    .concat();
+    vec![called, resumed]
 }
 
 /// The true header, and one whose first two layers have changed names.
@@ -142,10 +249,10 @@ fn decode_all(packets: &[Vec<u8>]) -> Vec<u8> {
     script
 }
 
-/// A script for a jitter buffer: 60 ms of target, every packet in its time, with loss, repetition and a pause.
+/// A script for a jitter buffer: 20 to 200 ms of delay, every packet in its time, with loss, repetition and a pause.
 fn call(packets: &[Vec<u8>]) -> Vec<u8> {
     use jitter_rules::step::{LOSE, SEND, SEND_AGAIN, SEND_LIKE_LAST, TICKS};
-    let mut script = vec![60, 0, 20, 0];
+    let mut script = vec![20, 0, 180, 0, 20, 0];
     for packet in packets {
         script.extend([SEND, packet.len().min(255) as u8]);
         script.extend(&packet[..packet.len().min(255)]);

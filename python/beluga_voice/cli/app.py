@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Media(StrEnum):
+    """`--media`."""
+
+    NATIVE = "native"
+    SDK = "sdk"
+
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Out = Annotated[Path, typer.Option(help="Folder for call.wav, timeline.png and report.json.")]
@@ -46,14 +55,27 @@ def root(
 
 @app.command()
 def demo(
-    out: Out = Path("demo-out"),
+    livekit: Annotated[
+        bool, typer.Option("--livekit", help="In a room of a livekit-server that is started on this machine.")
+    ] = False,
+    media: Annotated[
+        Media | None,
+        typer.Option(help="Who carries the agent's sound there: ours, or LiveKit's SDK. [default: native]"),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for call.wav, timeline.png and report.json. [default: demo-out, demo-livekit-out]"),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Play a call: a scripted caller rings a small agent, with real recogniser and voice. Half a minute, offline."""
+    if media is not None and not livekit:
+        raise typer.BadParameter("allowed: with --livekit", param_hint="--media")
     with telling(debug=debug):
         from beluga_voice.cli.demo import demo as run
 
-        raise typer.Exit(run(out))
+        folder = out or Path("demo-livekit-out" if livekit else "demo-out")
+        raise typer.Exit(run(folder, room_media=(media or Media.NATIVE).value if livekit else None))
 
 
 @app.command()

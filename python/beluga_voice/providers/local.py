@@ -33,8 +33,9 @@ class LocalCall:
 
     - `sample_rate`: of what is written, 8000 to 192000 Hz.
     - `output_sample_rate`: of what is read, a multiple of 400 from 8000 to 48000 Hz.
-    - `codec`: with "opus", "pcmu" or "pcma" the caller sends RTP packets (`push_packet`) instead, which are played
-      `jitter_target` seconds after they came.
+    - `codec`: with "opus", "pcmu" or "pcma" the caller sends RTP packets (`push_packet`) instead.
+    - `jitter_min_delay`, `jitter_max_delay`: how long his sound is made to wait for packets that come late, in seconds,
+      0 to 2: the least on a perfect network, more as packets come unevenly. Both the same is a delay that stays.
     - `output_codec`: with "opus" the caller receives packets too (`read_packet`), encoded at `output_sample_rate`:
       8000, 12000, 16000, 24000 or 48000 Hz. `read` gives the same sound before it was encoded.
     """
@@ -46,13 +47,15 @@ class LocalCall:
         output_sample_rate: int = 24_000,
         codec: Literal["pcm", "opus", "pcmu", "pcma"] = "pcm",
         output_codec: Literal["pcm", "opus"] = "pcm",
-        jitter_target: float = 0.06,
+        jitter_min_delay: float = 0.02,
+        jitter_max_delay: float = 0.2,
     ) -> None:
         self.sample_rate = sample_rate
         self.output_sample_rate = output_sample_rate
         self._codec: Literal["pcm", "opus", "pcmu", "pcma"] = codec
         self._output_codec: Literal["pcm", "opus"] = output_codec
-        self._jitter_target = jitter_target
+        self._jitter_min_delay = jitter_min_delay
+        self._jitter_max_delay = jitter_max_delay
         self._link: CallLink | None = None
         self._connected = asyncio.Event()
         self._reader: Waiter | None = None
@@ -126,7 +129,8 @@ class LocalCall:
             input_hz=self.sample_rate,
             output_hz=self.output_sample_rate,
             output_codec=self._output_codec,
-            jitter_target_ms=round(self._jitter_target * 1000),
+            jitter_min_delay_ms=round(self._jitter_min_delay * 1000),
+            jitter_max_delay_ms=round(self._jitter_max_delay * 1000),
         )
         self._connected.set()
         return LocalOpenCall(self._link)

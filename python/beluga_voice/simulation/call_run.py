@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from beluga_voice.events import SessionEvent
     from beluga_voice.session import VoiceSession
     from beluga_voice.simulation.call_line import CallLine
+    from beluga_voice.simulation.recorder import Recording
 
 __all__ = ["CallRecord", "CallView", "SimulatedCaller", "run_call"]
 
@@ -42,19 +43,19 @@ class CallRecord:
     """What is left of a call."""
 
     log: CallLog
-    recorder: Recorder
+    recording: Recording
     counters: Mapping[str, int]
 
     @property
     def duration_s(self) -> float:
         """How long the call lasted, in seconds."""
-        return max(self.recorder.caller.duration_s, self.recorder.agent.duration_s)
+        return self.recording.duration_s
 
     def report(self, caller: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """See `call_report`; `caller` is the simulated caller's own account."""
         from beluga_voice.simulation.report import call_report
 
-        counters = {**self.counters, "recording_lost_samples": self.recorder.lost_samples}
+        counters = {**self.counters, "recording_lost_samples": self.recording.lost_samples}
         return call_report(self.log, duration_s=self.duration_s, counters=counters, caller=caller)
 
     def save(self, folder: Path, *, title: str, caller: Mapping[str, Any] | None = None) -> list[Path]:
@@ -63,14 +64,14 @@ class CallRecord:
 
         folder.mkdir(parents=True, exist_ok=True)
         sound, report, picture = (folder / name for name in ("call.wav", "report.json", "timeline.png"))
-        self.recorder.save(sound)
+        self.recording.save(sound)
         text = json.dumps(self.report(caller), indent=2, ensure_ascii=False)
         report.write_text(f"{text}\n", encoding="utf-8")
         if not can_draw():
             # An older call's picture beside this call's sound would be a lie.
             picture.unlink(missing_ok=True)
             return [sound, report]
-        save_timeline(picture, self.log, self.recorder.caller, self.recorder.agent, title=title)
+        save_timeline(picture, self.log, self.recording.caller, self.recording.agent, title=title)
         return [sound, picture, report]
 
 
@@ -83,7 +84,9 @@ async def run_call(
     view: CallView | None = None,
     greeting: str | None = None,
 ) -> CallRecord:
-    """Starts `session` on `call` (a LocalCall), lets the caller talk, closes it.
+    """Starts `session` on `call`, lets the caller talk, closes it.
+
+    - `call`: a LocalCall, or a Room for a caller who has his own way into it and needs no `call`.
 
     Raises what `session.start` raises. What fails in the call itself is in the log.
     """
@@ -100,11 +103,11 @@ async def run_call(
             await caller.talk(call)
         finally:
             await session.aclose()
-            await recorder.finish()
+            recording = await recorder.finish()
         await told
     finally:
         told.cancel()
-    return CallRecord(log, recorder, session.stats())
+    return CallRecord(log, recording, session.stats())
 
 
 async def _tell(session: VoiceSession, log: CallLog, view: CallView | None) -> None:

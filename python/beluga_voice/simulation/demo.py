@@ -6,7 +6,7 @@ import asyncio
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from beluga_voice.simulation.call_log import CallLog
 from beluga_voice.simulation.call_run import CallRecord, CallView, run_call
@@ -20,15 +20,31 @@ if TYPE_CHECKING:
     from beluga_voice.simulation.call_log import TurnLog
     from beluga_voice.simulation.scripted_caller import SpokenLine
 
-__all__ = ["Demo", "run_demo"]
+__all__ = ["GREETING", "Demo", "DemoCaller", "run_demo"]
 
-_GREETING = "Harbour Museum, how can I help you?"
+GREETING = "Harbour Museum, how can I help you?"
 
-# At 16 kHz: a tenth of a second without the caller, at the start of a call or all in all, does no harm.
+# A tenth of a second without the caller, at the start of a call or all in all, does no harm: at 16 kHz, and at the
+# 48 kHz at which a caller in a room counts.
 _STARVED_SAMPLES = 1_600
+_LOST_SAMPLES = 4_800
 
 # A turn counts as heard when this share of its words came out right; half of them carry the sense.
 _HEARD_SHARE = 0.5
+
+
+class DemoCaller(Protocol):
+    """What a demo is told by its caller."""
+
+    @property
+    def spoken(self) -> list[SpokenLine]:
+        """The lines as they were said."""
+        ...
+
+    @property
+    def outcome(self) -> str:
+        """How the call ended for him: "done", "unanswered" or "hung_up_on"."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +52,12 @@ class Demo:
     """A demo that was played."""
 
     record: CallRecord
-    caller: ScriptedCaller
+    caller: DemoCaller
+    title: str = "A call to the Harbour Museum"
 
     def save(self, folder: Path) -> list[Path]:
         """Writes the call's files; see `CallRecord.save`."""
-        return self.record.save(folder, title="A call to the Harbour Museum", caller=self.account())
+        return self.record.save(folder, title=self.title, caller=self.account())
 
     def account(self) -> dict[str, Any]:
         """What the caller meant to say and when: seconds in his own sound, which the session hears a little later."""
@@ -49,7 +66,10 @@ class Demo:
     @property
     def overloaded(self) -> bool:
         """Whether the caller's sound had holes because this machine was too busy to play it in time."""
-        return self.record.counters["input_starved_samples"] > _STARVED_SAMPLES
+        counters = self.record.counters
+        if "caller_lost_samples" in counters:  # a caller in a room counts them himself
+            return counters["caller_lost_samples"] > _LOST_SAMPLES
+        return counters["input_starved_samples"] > _STARVED_SAMPLES
 
     def shortcomings(self, script: CallerScript = DEMO_SCRIPT) -> list[str]:
         """What did not go as it should, in words; nothing when all went well."""
@@ -76,7 +96,7 @@ async def run_demo(*, view: CallView | None = None, script: CallerScript = DEMO_
     session = VoiceSession(agent=MuseumLine, stt="pocketsphinx", tts="piper", vad="silero")
     utterances = await asyncio.to_thread(lambda: CallerVoice().speak(script))
     caller = ScriptedCaller(script, utterances)
-    greeting = _GREETING if script.waits_for_greeting else None
+    greeting = GREETING if script.waits_for_greeting else None
     call = LocalCall(sample_rate=CALLER_HZ, output_sample_rate=24_000)
     record = await run_call(session, call, caller, log=CallLog(), view=view, greeting=greeting)
     return Demo(record, caller)

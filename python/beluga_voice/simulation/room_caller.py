@@ -79,8 +79,11 @@ class RoomCaller:
         """Enters the room and opens his microphone."""
         await self._process.ask("join", url=url, token=token, within=20.0)
 
-    async def talk(self, _call: object = None) -> None:
-        """The whole call: returns when the script is through, the agent has left or patience has ended."""
+    async def talk(self, call: object = None) -> None:
+        """The whole call: returns when the script is through, the agent has left or patience has ended.
+
+        `call`, which callers in this process are handed, is not looked at: he has his own way into the room.
+        """
         with tempfile.TemporaryDirectory(prefix="beluga-voice-") as place:
             sounds = [Path(place) / f"{number}.wav" for number in range(len(self._utterances))]
             for path, utterance in zip(sounds, self._utterances, strict=True):

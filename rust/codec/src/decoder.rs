@@ -16,6 +16,12 @@ pub trait Decoder: Send + std::fmt::Debug {
     /// [`CodecError::MalformedPacket`] if there is none, or more than [`MAX_PACKET_MS`].
     fn packet_samples(&self, payload: &[u8]) -> Result<usize, CodecError>;
 
+    /// Whether a packet says no more than that the sender is silent (discontinuous transmission): it has no sound of its own,
+    /// and does not end the silence.
+    fn is_comfort(&self, _payload: &[u8]) -> bool {
+        false
+    }
+
     /// Decodes a packet to the front of `out`; returns the number of samples, that of [`Decoder::packet_samples`].
     ///
     /// # Errors

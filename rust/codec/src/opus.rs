@@ -52,6 +52,11 @@ impl Decoder for OpusDecoder {
         packet_samples(payload, self.sample_rate_hz)
     }
 
+    /// A packet of one or two bytes: what libopus's encoder gives for a frame that need not be sent (opus_encode in opus.h).
+    fn is_comfort(&self, payload: &[u8]) -> bool {
+        payload.len() <= 2
+    }
+
     fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> Result<usize, CodecError> {
         let length = self.packet_samples(payload)?;
         check_room(length, out.len())?;

@@ -21,9 +21,32 @@ pub fn rms_dbfs(samples: &[f32]) -> f32 {
     ((10.0 * mean.log10()) as f32).max(FLOOR_DBFS)
 }
 
+/// The same of 16-bit samples, full scale at 32,768.
+pub fn rms_dbfs_i16(samples: &[i16]) -> f32 {
+    let energy: i64 = samples
+        .iter()
+        .map(|&sample| i64::from(sample) * i64::from(sample))
+        .sum();
+    if energy == 0 {
+        return FLOOR_DBFS;
+    }
+    let mean = energy as f64 / samples.len() as f64 / f64::from(1 << 15).powi(2);
+    ((10.0 * mean.log10()) as f32).max(FLOOR_DBFS)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FLOOR_DBFS, rms_dbfs};
+    use super::{FLOOR_DBFS, rms_dbfs, rms_dbfs_i16};
+
+    #[test]
+    fn samples_of_16_bits_are_as_loud_as_the_same_in_floating_point() {
+        let sound: Vec<i16> = (0..960).map(|i| (i * i % 9_001 - 4_500) as i16).collect();
+        let same: Vec<f32> = sound.iter().map(|&s| f32::from(s) / 32_768.0).collect();
+        assert!((rms_dbfs_i16(&sound) - rms_dbfs(&same)).abs() < 1e-3);
+        assert_eq!(rms_dbfs_i16(&[0; 160]), FLOOR_DBFS);
+        assert_eq!(rms_dbfs_i16(&[]), FLOOR_DBFS);
+        assert_eq!(rms_dbfs_i16(&[i16::MIN; 160]), 0.0);
+    }
 
     #[test]
     fn a_sine_of_full_scale_is_3_db_under_it() {

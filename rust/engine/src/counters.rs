@@ -32,10 +32,14 @@ counters! {
     input_caught_up_samples: Counter,
     /// Packets refused because the packet queue was full (by the pusher).
     packets_refused: Counter,
-    /// Packets that could not be used: late, duplicate, malformed or overflowing the jitter buffer.
+    /// Packets that could not be used: late, duplicate, malformed, overflowing the jitter buffer, or of a stream that ended.
     packets_dropped: Counter,
     /// Frames of 10 ms made up for lost packets.
     frames_concealed: Counter,
+    /// Samples of the caller that the jitter buffer left out to lower its delay, periods of the sound at a time (at 16 kHz).
+    jitter_dropped_samples: Counter,
+    /// Samples of the caller that the jitter buffer gave twice to raise its delay (at 16 kHz).
+    jitter_repeated_samples: Counter,
     /// Ticks in which an utterance in progress had nothing to play.
     playout_gaps: Counter,
     /// Frames of 10 ms that were owed for over 20 ms and therefore skipped.
@@ -64,6 +68,12 @@ counters! {
     input_waiting_samples: Depth,
     /// Packets of the caller that wait to be taken over by the jitter buffer.
     packets_waiting: Depth,
+    /// By how much the jitter buffer is to delay the caller over the quickest packet, in milliseconds.
+    jitter_target_ms: Depth,
+    /// By how much it did, when last something was heard.
+    jitter_delay_ms: Depth,
+    /// Sound of the caller that it holds, in milliseconds.
+    jitter_level_ms: Depth,
     /// Samples of the agent that wait to be played, at the rate at which they were written.
     mouth_waiting_samples: Depth,
     /// Packets of the agent that wait to be sent.

@@ -32,6 +32,7 @@ mod voice;
 mod wire;
 
 pub use beluga_codec::Effort;
+pub use beluga_jitter::DelayBounds;
 pub use connection::Connection;
 pub use counters::Counters;
 pub use door::{EarFrame, InDoor, OutDoor, SendTime};

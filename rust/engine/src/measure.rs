@@ -53,7 +53,7 @@ impl Peak {
     }
 }
 
-/// How much waits in a queue, looked at once a tick.
+/// How much waits in a queue, or how long something waits, looked at once a tick.
 #[derive(Debug, Default)]
 pub struct Depth {
     now: AtomicU64,

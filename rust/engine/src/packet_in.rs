@@ -7,16 +7,16 @@ use beluga_codec::Decoder;
 use beluga_dsp::pcm::to_f32;
 use beluga_dsp::{Alignment, ResampleError, Resampler};
 use beluga_jitter::{
-    JitterBuffer, JitterConfig, JitterConfigError, MAX_PAYLOAD_BYTES, Packet, PullOutcome,
-    PushOutcome,
+    DelayBounds, JitterBuffer, JitterConfig, JitterConfigError, JitterStats, MAX_PAYLOAD_BYTES,
+    Packet, PullOutcome,
 };
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::fmt;
 
-/// Packets on their way to the shard: 640 ms of 20 ms packets.
-const QUEUE_PACKETS: usize = 32;
 /// Packets held by the jitter buffer: over a second of 20 ms packets.
 const HELD_PACKETS: usize = 64;
+/// Packets on their way to the shard: as many, since what a network has held for a second comes between two ticks.
+const QUEUE_PACKETS: usize = HELD_PACKETS;
 
 /// Why there is no such door.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,8 @@ pub struct PacketWriter(Producer<Queued>);
 pub struct PacketIn {
     queue: Consumer<Queued>,
     jitter: JitterBuffer,
+    /// What of the jitter buffer is in the counters.
+    told: JitterStats,
     resampler: Resampler,
     pcm: Box<[i16]>,
     source: Box<[f32]>,
@@ -74,18 +76,19 @@ impl fmt::Debug for PacketIn {
     }
 }
 
-/// A door for packets of `decoder`'s codec, whose RTP clock runs at `rtp_clock_hz`, played `target_ms` after they came.
+/// A door for packets of `decoder`'s codec, whose RTP clock runs at `rtp_clock_hz`. By how much they are delayed follows the
+/// network, within `delay`.
 ///
 /// # Errors
 /// [`PacketInError`] names what is out of range.
 pub fn packet_in(
     decoder: Box<dyn Decoder>,
     rtp_clock_hz: u32,
-    target_ms: u32,
+    delay: DelayBounds,
 ) -> Result<(PacketWriter, PacketIn), PacketInError> {
     let resampler = Resampler::new(decoder.sample_rate_hz(), EAR_HZ, Alignment::Delayed)?;
     let config = JitterConfig {
-        target_ms,
+        delay,
         capacity_packets: HELD_PACKETS,
         rtp_clock_hz,
     };
@@ -94,6 +97,7 @@ pub fn packet_in(
     let frame = jitter.frame_samples();
     let door = PacketIn {
         queue: queue_out,
+        told: jitter.stats(),
         jitter,
         resampler,
         pcm: vec![0; frame].into(),
@@ -134,27 +138,59 @@ impl PacketWriter {
     }
 }
 
+/// Packets that came and were of no use.
+fn dropped(stats: &JitterStats) -> u64 {
+    stats.late_packets
+        + stats.duplicate_packets
+        + stats.malformed_packets
+        + stats.undecodable_packets
+        + stats.overflow_packets
+        + stats.abandoned_packets
+}
+
+impl PacketIn {
+    /// Adds what the jitter buffer has done since the last tick.
+    fn tell(&mut self, counters: &Counters) {
+        let (stats, told) = (self.jitter.stats(), self.told);
+        self.told = stats;
+        counters
+            .packets_dropped
+            .add(dropped(&stats) - dropped(&told));
+        // Of totals, so that nothing is lost in the rounding.
+        let rate_hz = u64::from(self.jitter.sample_rate_hz());
+        let at_ear = |samples: u64| samples * u64::from(EAR_HZ) / rate_hz;
+        let since = |now: u64, before: u64| at_ear(now) - at_ear(before);
+        counters
+            .jitter_dropped_samples
+            .add(since(stats.dropped_samples, told.dropped_samples));
+        counters
+            .jitter_repeated_samples
+            .add(since(stats.repeated_samples, told.repeated_samples));
+        counters.jitter_target_ms.note(stats.target_ms as usize);
+        counters.jitter_delay_ms.note(stats.delay_ms as usize);
+        counters.jitter_level_ms.note(stats.level_ms as usize);
+    }
+}
+
 impl InDoor for PacketIn {
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
         counters.packets_waiting.note(self.queue.slots());
         while let Ok(packet) = self.queue.pop() {
             counters.frame_age_in_us.note(packet.arrival_us, now_us);
-            let outcome = self.jitter.push(Packet {
+            self.jitter.push(Packet {
                 arrival_us: packet.arrival_us,
                 sequence: packet.sequence,
                 timestamp: packet.timestamp,
                 ssrc: packet.ssrc,
                 payload: &packet.payload[..packet.len],
             });
-            counters
-                .packets_dropped
-                .add(u64::from(outcome != PushOutcome::Queued));
         }
         match self.jitter.pull(now_us, &mut self.pcm) {
             PullOutcome::Decoded => {}
             PullOutcome::Concealed => counters.frames_concealed.add(1),
             PullOutcome::Silence => counters.input_starved_samples.add(frame.len() as u64),
         }
+        self.tell(counters);
         to_f32(&self.pcm, &mut self.source);
         self.resampler.process(&self.source, frame);
         false

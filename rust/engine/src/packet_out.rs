@@ -19,6 +19,7 @@ use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
 use crate::talk_spurts::{Sent, TalkSpurts};
 use crate::time::TICK_MS;
 use beluga_codec::{CodecError, Effort, Encoder};
+use beluga_dsp::level::{FLOOR_DBFS, rms_dbfs_i16};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 pub const PACKET_OUT_CAPACITY: usize = 32;
 /// Room for a packet: speech at 24 kbit/s takes 60 bytes, variable bitrate some times as many at an onset.
 const MAX_PACKET_BYTES: usize = 400;
+/// The level of silence.
+const SILENCE_LEVEL: u8 = 127;
 /// Half a frame.
 const SILENCE: [i16; MAX_OUT_FRAME_SAMPLES] = [0; MAX_OUT_FRAME_SAMPLES];
 
@@ -42,6 +45,8 @@ pub struct EncodedPacket {
     /// The first of a talk spurt: the first of all, the first after silence that was not encoded, and one behind what was
     /// skipped.
     pub marker: bool,
+    /// How loud its sound is, in dB below full scale: 0 to 127, which is silence. RFC 6464, section 3.
+    pub level: u8,
     len: usize,
     payload: [u8; MAX_PACKET_BYTES],
 }
@@ -60,6 +65,7 @@ impl fmt::Debug for EncodedPacket {
             .field("sequence", &self.sequence)
             .field("timestamp", &self.timestamp)
             .field("marker", &self.marker)
+            .field("level", &self.level)
             .field("len", &self.len)
             .finish_non_exhaustive()
     }
@@ -135,6 +141,15 @@ pub fn packet_out(
     (reader, door, ring)
 }
 
+/// As [`EncodedPacket::level`] has it.
+fn level(frame: &[i16]) -> u8 {
+    let dbfs = rms_dbfs_i16(frame);
+    if dbfs <= FLOOR_DBFS {
+        return SILENCE_LEVEL;
+    }
+    (-dbfs).round().clamp(0.0, SILENCE_LEVEL.into()) as u8
+}
+
 impl PacketReader {
     /// The next packet, to be sent at `now_us`; its age goes to `age_us`.
     pub fn pop(&mut self, now_us: u64, age_us: &Age) -> Option<EncodedPacket> {
@@ -185,6 +200,7 @@ impl PacketOut {
 
     fn encode_frame(&mut self, due_us: u64, counters: &Counters) {
         let mut packet = self.number(due_us, self.timestamp);
+        packet.level = level(&self.frame);
         let encoded = self.encoder.encode(&self.frame, &mut packet.payload);
         self.leave_encoded(packet, encoded, counters);
     }
@@ -217,6 +233,7 @@ impl PacketOut {
             sequence,
             timestamp,
             marker: false,
+            level: SILENCE_LEVEL,
             len: 0,
             payload: [0; MAX_PACKET_BYTES],
         }

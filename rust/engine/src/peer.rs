@@ -39,7 +39,8 @@ pub enum Urgency {
 
 /// The end of a connection that is ours. One thread at a time drives it.
 pub trait Peer: Send + Debug {
-    /// A socket of its own was bound to this address: it can be reached there.
+    /// A socket of its own was bound to this address: it can be reached there. Over TCP it cannot: connections are opened from
+    /// there to wherever it sends, which is what port 9 says (RFC 6544, section 4.5); ports of their own are not seen.
     fn bound(&mut self, carrier: Carrier, local: SocketAddr);
 
     /// Takes a datagram that arrived at `arrival_us`.

@@ -81,11 +81,13 @@ pub enum WireOrder {
         /// For the whole of it: name, connection, TLS, handshake.
         timeout_ms: u32,
     },
-    /// Send a binary message.
+    /// Send a binary message. Where no WebSocket is open it is dropped; where the server takes nothing for so long that 256
+    /// messages or 4 MB wait, the connection is given up and [`Wire::ended`] says that it was lost.
     Send(Vec<u8>),
-    /// Close the WebSocket in an orderly way (code 1000). [`Wire::ended`] is not called for it.
+    /// Send what waits and close the WebSocket in an orderly way (code 1000). [`Wire::ended`] is not called for it.
     Close,
-    /// HTTP GET, beside whatever else happens; [`Wire::fetched`] answers. One at a time.
+    /// HTTP GET, beside whatever else happens; [`Wire::fetched`] answers. One at a time: the next takes the place of one that
+    /// was not answered yet. Redirections are not followed.
     Fetch {
         /// `http:` or `https:`.
         url: Secret,
@@ -95,7 +97,8 @@ pub enum WireOrder {
         timeout_ms: u32,
     },
     /// Drive this peer, on sockets of its own from which the server can be reached; hand it to the wire's shard when it is
-    /// settled. A wire may have several for a moment: an old one ends by itself.
+    /// settled. A wire may have several for a moment, at most eight before they are settled: an old one ends by itself. One
+    /// that gets no sockets is told to [`fail`](Peer::fail).
     Drive(Box<dyn Peer>),
 }
 
@@ -104,7 +107,7 @@ pub trait Wire: Send + fmt::Debug {
     /// The WebSocket that was asked for is open.
     fn opened(&mut self, now_us: u64);
 
-    /// A message came: binary ones and text ones alike.
+    /// A message came, of at most 1 MB (a longer one ends the connection): binary ones and text ones alike.
     fn received(&mut self, now_us: u64, message: &[u8]);
 
     /// There is no WebSocket, or none any more.

@@ -5,8 +5,9 @@ mod common;
 use beluga_codec::{Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_counting_alloc::{CountingAllocator, calls_of};
 use beluga_engine::{
-    Age, Command, Connection, Counters, EventKind, InDoor, LoopWake, OutDoor, PacketReader,
-    PacketWriter, PcmWriter, SessionHandles, Shard, Vad, Wake, packet_in, packet_out, pcm_in, pcm_out, session,
+    Age, Command, Connection, Counters, DelayBounds, EventKind, InDoor, LoopWake, OutDoor,
+    PacketReader, PacketWriter, PcmWriter, SessionHandles, Shard, Vad, Wake, packet_in, packet_out,
+    pcm_in, pcm_out, session,
 };
 use common::call::{POLICY, config};
 use common::caller::Caller;
@@ -113,8 +114,12 @@ fn opus_line() -> (Line, Box<dyn InDoor>) {
     })
     .unwrap();
     let packets = encode(&mut encoder, &caller(16_000, 130.0));
-    let (writer, door) =
-        packet_in(Box::new(OpusDecoder::new(16_000).unwrap()), 48_000, 40).unwrap();
+    let (writer, door) = packet_in(
+        Box::new(OpusDecoder::new(16_000).unwrap()),
+        48_000,
+        DelayBounds::default(),
+    )
+    .unwrap();
     (
         Line::Packets {
             writer,
@@ -127,7 +132,7 @@ fn opus_line() -> (Line, Box<dyn InDoor>) {
 
 fn telephone_line() -> (Line, Box<dyn InDoor>) {
     let packets = encode(&mut MuLaw::new(), &caller(8_000, 140.0));
-    let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, 40).unwrap();
+    let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, DelayBounds::default()).unwrap();
     (
         Line::Packets {
             writer,

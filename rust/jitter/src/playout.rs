@@ -1,12 +1,13 @@
 //! Where playout is on the media axis, and what comes next there.
 
+use crate::arrivals::Epoch;
 use crate::store::Held;
 
 /// Playout waits for a spurt, or plays one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Playout {
-    /// Silence until the target has passed since the first packet of the next spurt arrived, if one has.
-    Waiting { since_us: Option<u64> },
+    /// Silence until the next spurt is due.
+    Waiting,
     /// Every sample of the spurt has its time.
     Playing(Cursor),
 }
@@ -16,6 +17,8 @@ pub(crate) enum Playout {
 pub(crate) struct Cursor {
     /// The next sample to be pulled.
     pub position: i64,
+    /// The epoch of the packet that was taken last.
+    pub epoch: Epoch,
     /// The end of the last packet whose turn has come.
     pub taken_to: i64,
     /// The end of a packet that could not be decoded: up to there is loss, whatever the numbers say.
@@ -27,14 +30,12 @@ pub(crate) struct Cursor {
 /// What a spurt needs next, once the sound that was decoded is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The first held packet, without its first `skip` samples, whose time is over.
+    /// The first held packet, without its first `skip` samples, which the one before has given already.
     Decode { skip: usize },
     /// So much sound made up, or less if a packet comes in time.
     Conceal { samples: usize },
-    /// The first held packet is of no use: its time is over.
-    DropLate,
-    /// The sender paused, or its clock jumped: the first held packet begins a spurt.
-    NewSpurt,
+    /// The sender paused, or its clock jumped, or the first held packet says that it is silent: the spurt is over.
+    EndSpurt,
 }
 
 impl Cursor {
@@ -42,21 +43,32 @@ impl Cursor {
     pub(crate) fn at(first: Held, sample_rate_hz: u32) -> Self {
         Self {
             position: first.start,
+            epoch: first.epoch,
             taken_to: first.start,
             conceal_to: first.start,
             tolerance: i64::from(sample_rate_hz / 1_000),
         }
     }
 
-    /// The turn of `packet` has come, and its sound from `skip` on goes out next.
-    pub(crate) fn take(&mut self, packet: Held, skip: usize) {
-        self.position = packet.start.saturating_add(signed(skip));
+    /// The turn of `packet` has come, and its sound from `skip` on goes out when `in_hand` samples have. If it is late, it goes
+    /// out late, and so does what follows: a delay can be worked off, a word that was dropped is lost.
+    pub(crate) fn take(&mut self, packet: Held, skip: usize, in_hand: usize) {
+        self.position = packet
+            .start
+            .saturating_add(signed(skip))
+            .saturating_sub(signed(in_hand));
+        self.epoch = packet.epoch;
         self.taken_to = packet.end();
     }
 
     /// `samples` have been pulled.
     pub(crate) fn advance(&mut self, samples: usize) {
         self.position = self.position.saturating_add(signed(samples));
+    }
+
+    /// `samples` will be pulled again.
+    pub(crate) fn step_back(&mut self, samples: usize) {
+        self.position = self.position.saturating_sub(signed(samples));
     }
 
     /// The media axis from here on begins `samples` later: the time of packets that were dropped.
@@ -76,11 +88,20 @@ impl Cursor {
         gap > lost.saturating_add(self.tolerance) || packet.end() <= self.taken_to
     }
 
-    /// Whether `packet` continues the spurt and some of its time is over.
-    pub(crate) fn is_late(&self, packet: Held, missing: u32) -> bool {
-        packet.start >= self.taken_to
-            && packet.start < self.position
-            && !self.begins_spurt(packet, missing)
+    /// By how many samples `packet` is late, if its turn is now.
+    pub(crate) fn lateness(&self, packet: Held) -> i64 {
+        let late = self
+            .position
+            .saturating_sub(packet.start.max(self.taken_to));
+        if late > self.tolerance { late } else { 0 }
+    }
+
+    /// Whether `packet`, with `missing` numbers before it, can be joined to what is decoded and not yet pulled.
+    pub(crate) fn goes_on_in(&self, packet: Held, missing: u32) -> bool {
+        missing == 0
+            && !packet.comfort
+            && self.conceal_to <= self.taken_to
+            && packet.start.abs_diff(self.taken_to) <= self.tolerance.unsigned_abs()
     }
 
     /// What comes next, when `first` is held and `missing` numbers before it are not.
@@ -95,10 +116,7 @@ impl Cursor {
             };
         };
         if self.begins_spurt(first, missing) {
-            return Step::NewSpurt;
-        }
-        if first.end() <= self.position {
-            return Step::DropLate;
+            return Step::EndSpurt;
         }
         let gap = first.start.saturating_sub(self.position);
         if gap > self.tolerance {
@@ -106,8 +124,11 @@ impl Cursor {
                 samples: unsigned(gap),
             };
         }
+        if first.comfort {
+            return Step::EndSpurt;
+        }
         Step::Decode {
-            skip: unsigned(gap.saturating_neg()),
+            skip: unsigned(self.taken_to.saturating_sub(first.start)),
         }
     }
 }
@@ -133,13 +154,15 @@ mod tests {
             start,
             samples: 320,
             arrival_us: 0,
+            epoch: 0,
+            comfort: false,
         }
     }
 
     /// At 16 kHz, a packet of 20 ms played from 1,000 to its end.
     fn after_one_packet() -> Cursor {
         let mut cursor = Cursor::at(packet(0, 1_000), 16_000);
-        cursor.take(packet(0, 1_000), 0);
+        cursor.take(packet(0, 1_000), 0, 0);
         cursor.advance(320);
         cursor
     }
@@ -157,7 +180,16 @@ mod tests {
         for (start, skip) in [(1_325, 0), (1_317, 3)] {
             let step = cursor.next_step(Some(packet(1, start)), 0);
             assert_eq!(step, Step::Decode { skip });
+            assert!(cursor.goes_on_in(packet(1, start), 0));
         }
+    }
+
+    #[test]
+    fn what_a_packet_has_given_the_next_one_does_not_give_again() {
+        let cursor = after_one_packet();
+        let step = cursor.next_step(Some(packet(1, 1_200)), 0);
+        assert_eq!(step, Step::Decode { skip: 120 });
+        assert!(!cursor.goes_on_in(packet(1, 1_200), 0));
     }
 
     #[test]
@@ -165,10 +197,25 @@ mod tests {
         let cursor = after_one_packet();
         let lost = cursor.next_step(Some(packet(3, 1_960)), 2);
         assert_eq!(lost, Step::Conceal { samples: 640 });
+        assert!(!cursor.goes_on_in(packet(2, 1_640), 1));
         let paused = cursor.next_step(Some(packet(1, 1_960)), 0);
-        assert_eq!(paused, Step::NewSpurt);
+        assert_eq!(paused, Step::EndSpurt);
         let lost_and_paused = cursor.next_step(Some(packet(3, 9_000)), 2);
-        assert_eq!(lost_and_paused, Step::NewSpurt);
+        assert_eq!(lost_and_paused, Step::EndSpurt);
+    }
+
+    #[test]
+    fn a_packet_without_sound_ends_the_spurt_when_its_turn_has_come() {
+        let comfort = |sequence, start| Held {
+            comfort: true,
+            ..packet(sequence, start)
+        };
+        let cursor = after_one_packet();
+        let at_once = cursor.next_step(Some(comfort(1, 1_320)), 0);
+        assert_eq!(at_once, Step::EndSpurt);
+        assert!(!cursor.goes_on_in(comfort(1, 1_320), 0));
+        let behind_a_loss = cursor.next_step(Some(comfort(2, 1_640)), 1);
+        assert_eq!(behind_a_loss, Step::Conceal { samples: 320 });
     }
 
     #[test]
@@ -176,24 +223,37 @@ mod tests {
         let mut cursor = after_one_packet();
         cursor.advance(800);
         let after_the_pause = packet(1, 1_960);
-        assert!(!cursor.is_late(after_the_pause, 0));
-        assert_eq!(cursor.next_step(Some(after_the_pause), 0), Step::NewSpurt);
+        assert_eq!(cursor.next_step(Some(after_the_pause), 0), Step::EndSpurt);
     }
 
     #[test]
     fn timestamps_that_go_back_begin_a_spurt() {
         let cursor = after_one_packet();
-        assert_eq!(cursor.next_step(Some(packet(1, 600)), 0), Step::NewSpurt);
+        assert_eq!(cursor.next_step(Some(packet(1, 600)), 0), Step::EndSpurt);
     }
 
     #[test]
-    fn only_what_is_left_of_a_late_packet_is_played() {
+    fn a_late_packet_is_played_whole_and_all_that_follows_is_as_late() {
         let mut cursor = after_one_packet();
         cursor.advance(160);
         let late = packet(1, 1_320);
-        assert!(cursor.is_late(late, 0));
-        assert_eq!(cursor.next_step(Some(late), 0), Step::Decode { skip: 160 });
-        cursor.advance(160);
-        assert_eq!(cursor.next_step(Some(late), 0), Step::DropLate);
+        assert_eq!(cursor.lateness(late), 160);
+        assert_eq!(cursor.next_step(Some(late), 0), Step::Decode { skip: 0 });
+        cursor.take(late, 0, 0);
+        assert_eq!(cursor.position, 1_320);
+        cursor.advance(320);
+        let step = cursor.next_step(Some(packet(2, 1_640)), 0);
+        assert_eq!(step, Step::Decode { skip: 0 });
+        assert_eq!(cursor.lateness(packet(2, 1_640)), 0);
+    }
+
+    #[test]
+    fn what_is_decoded_ahead_goes_out_behind_what_is_in_hand() {
+        let mut cursor = Cursor::at(packet(0, 1_000), 16_000);
+        cursor.take(packet(0, 1_000), 0, 0);
+        cursor.advance(100);
+        assert!(cursor.goes_on_in(packet(1, 1_320), 0));
+        cursor.take(packet(1, 1_320), 0, 220);
+        assert_eq!((cursor.position, cursor.taken_to), (1_100, 1_640));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use crate::arrivals::Epoch;
 use crate::packet::MAX_PAYLOAD_BYTES;
 
 /// What is known of a held packet besides its payload.
@@ -16,6 +17,10 @@ pub(crate) struct Held {
     pub samples: usize,
     /// When it arrived.
     pub arrival_us: u64,
+    /// Packets of the same one can be compared in time.
+    pub epoch: Epoch,
+    /// It says that the sender is silent, and has no sound of its own.
+    pub comfort: bool,
 }
 
 impl Held {
@@ -75,6 +80,19 @@ impl PacketStore {
     /// The packet whose turn is next.
     pub(crate) fn front(&self) -> Option<Held> {
         self.order.front().map(|&slot| self.slots[slot].held)
+    }
+
+    /// The packet whose turn is next but one.
+    pub(crate) fn second(&self) -> Option<Held> {
+        self.order.get(1).map(|&slot| self.slots[slot].held)
+    }
+
+    /// The packets came at `now_us` at the latest.
+    pub(crate) fn believe_no_arrival_after(&mut self, now_us: u64) {
+        for &slot in &self.order {
+            let arrival_us = &mut self.slots[slot].held.arrival_us;
+            *arrival_us = now_us.min(*arrival_us);
+        }
     }
 
     /// The arrival of the packet that came first.
@@ -143,6 +161,8 @@ mod tests {
             start: sequence * 160,
             samples: 160,
             arrival_us: 1_000 - sequence as u64,
+            epoch: 0,
+            comfort: false,
         }
     }
 
@@ -164,6 +184,18 @@ mod tests {
         }
         assert!(store.pop_front().is_none());
         assert_eq!(store.held_samples(), 0);
+    }
+
+    #[test]
+    fn no_packet_came_after_it_was_found() {
+        let mut store = PacketStore::new(2);
+        store.insert(held(1), &[]);
+        store.insert(held(300), &[]);
+        store.believe_no_arrival_after(800);
+        let (first, _) = store.pop_front().unwrap();
+        assert_eq!(first.arrival_us, 800);
+        let (second, _) = store.pop_front().unwrap();
+        assert_eq!(second.arrival_us, 700);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::command::{Command, CommandId};
 use crate::error::RoomError;
 use crate::event::{Event, Outcome};
 use beluga_engine::{LoopWake, Wake};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Commands that may be under way at the same time; more are refused.
@@ -14,12 +14,14 @@ pub const MAX_EVENTS: usize = 8_192;
 /// From as many on, events about speakers and quality are left out (the next one says it anew), streams are not taken and calls
 /// refused.
 const SKIP_EVENTS_FROM: usize = 4_096;
+/// Bytes of all events that may wait: the same.
+pub const MAX_EVENT_BYTES: usize = 32 << 20;
 /// Bytes of data that may wait.
 pub const MAX_DATA_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) enum Asked {
-    Command(CommandId, Command),
+    Command(CommandId, Box<Command>),
     Cancel(CommandId),
 }
 
@@ -30,6 +32,8 @@ struct Papers {
     last_id: u64,
     events: VecDeque<Event>,
     data_bytes: usize,
+    /// Of all events.
+    bytes: usize,
     overflowed: bool,
     /// Nothing more will be said.
     over: bool,
@@ -74,6 +78,43 @@ fn data_of(event: &Event) -> Option<(usize, bool)> {
     }
 }
 
+/// About how much memory an event takes.
+fn weight(event: &Event) -> usize {
+    let attributes = |map: &BTreeMap<String, String>| -> usize {
+        map.iter()
+            .map(|(key, value)| key.len() + value.len() + 48)
+            .sum()
+    };
+    let participant = |info: &crate::ParticipantInfo| {
+        info.metadata.len()
+            + info.name.len()
+            + attributes(&info.attributes)
+            + info.tracks.len() * 256
+    };
+    let own = match event {
+        Event::ParticipantConnected(info) => participant(info),
+        Event::ParticipantAttributesChanged {
+            changed,
+            attributes: all,
+            ..
+        } => attributes(changed) + attributes(all),
+        Event::ParticipantMetadataChanged { old, new, .. }
+        | Event::ParticipantNameChanged { old, new, .. }
+        | Event::RoomMetadataChanged { old, new } => old.len() + new.len(),
+        Event::RoomUpdated { old, new } => old.metadata.len() + new.metadata.len(),
+        Event::RpcRequest {
+            payload, method, ..
+        } => payload.len() + method.len(),
+        Event::Connected(snapshot) | Event::Moved(snapshot) => {
+            snapshot.remotes.iter().map(participant).sum()
+        }
+        Event::StreamOpened { info, .. } => attributes(&info.attributes) + info.topic.len(),
+        Event::ActiveSpeakersChanged(speakers) => speakers.len() * 64,
+        _ => data_of(event).map_or(0, |(bytes, _)| bytes),
+    };
+    own + size_of::<Event>()
+}
+
 impl Desk {
     pub(crate) fn new(events_wake: Arc<LoopWake>, room_wake: Arc<dyn Wake>) -> Self {
         Self {
@@ -98,17 +139,21 @@ impl Desk {
         if papers.over {
             return refuse(command, RoomError::over());
         }
-        if papers.outstanding.len() >= MAX_COMMANDS {
+        if papers.outstanding.len() >= MAX_COMMANDS || papers.events.len() >= MAX_EVENTS {
             let error = RoomError::new(
                 crate::ErrorCode::RateLimitExceeded,
-                format!("{MAX_COMMANDS} commands are under way in this room: await some of them"),
+                format!(
+                    "{MAX_COMMANDS} commands are under way in this room, or {MAX_EVENTS} events wait: take some of them"
+                ),
             );
             return refuse(command, error);
         }
         papers.last_id += 1;
         let id = CommandId(papers.last_id);
         papers.outstanding.insert(id);
-        papers.asked.push_back(Asked::Command(id, command));
+        papers
+            .asked
+            .push_back(Asked::Command(id, Box::new(command)));
         drop(papers);
         self.room_wake.wake();
         Ok(id)
@@ -129,6 +174,7 @@ impl Desk {
     pub(crate) fn event(&self) -> Option<Event> {
         let mut papers = self.lock();
         let event = papers.events.pop_front()?;
+        papers.bytes -= weight(&event);
         if let Some((bytes, _)) = data_of(&event) {
             papers.data_bytes -= bytes;
         }
@@ -139,7 +185,7 @@ impl Desk {
         let mut papers = self.lock();
         papers.abandoned = true;
         papers.events.clear();
-        papers.data_bytes = 0;
+        (papers.bytes, papers.data_bytes) = (0, 0);
         drop(papers);
         self.room_wake.wake();
     }
@@ -175,7 +221,7 @@ impl Desk {
     pub(crate) fn done(&self, now_us: u64, id: CommandId, result: Result<Outcome, RoomError>) {
         let mut papers = self.lock();
         if papers.outstanding.remove(&id) && !papers.abandoned {
-            papers.events.push_back(Event::Done { id, result });
+            papers.push(Event::Done { id, result });
             drop(papers);
             self.events_wake.notify(now_us);
         }
@@ -206,11 +252,11 @@ impl Desk {
             papers.dropped.skipped += 1;
             return;
         }
-        if papers.events.len() >= MAX_EVENTS {
+        if papers.events.len() >= MAX_EVENTS || papers.bytes >= MAX_EVENT_BYTES {
             papers.overflowed = true;
             return;
         }
-        papers.events.push_back(event);
+        papers.push(event);
         drop(papers);
         self.events_wake.notify(now_us);
     }
@@ -225,13 +271,11 @@ impl Desk {
         papers.asked.clear();
         let failed = std::mem::take(&mut papers.outstanding);
         if !papers.abandoned {
-            papers
-                .events
-                .extend(failed.into_iter().map(|id| Event::Done {
-                    id,
-                    result: Err(error.clone()),
-                }));
-            papers.events.push_back(last);
+            for id in failed {
+                let result = Err(error.clone());
+                papers.push(Event::Done { id, result });
+            }
+            papers.push(last);
         }
         drop(papers);
         self.events_wake.notify(now_us);
@@ -239,6 +283,11 @@ impl Desk {
 }
 
 impl Papers {
+    fn push(&mut self, event: Event) {
+        self.bytes += weight(&event);
+        self.events.push_back(event);
+    }
+
     /// Whether so many bytes of data may wait beside what does: the oldest lossy packets make room.
     fn make_room(&mut self, bytes: usize) -> bool {
         if self.data_bytes + bytes <= MAX_DATA_BYTES {
@@ -256,17 +305,19 @@ impl Papers {
             return false;
         }
         let mut excess = (self.data_bytes + bytes).saturating_sub(MAX_DATA_BYTES);
-        let (mut freed, mut dropped) = (0, 0);
+        let (mut freed, mut weighed, mut dropped) = (0, 0, 0);
         self.events.retain(|event| match data_of(event) {
             Some((bytes, false)) if excess > 0 => {
                 excess = excess.saturating_sub(bytes);
                 freed += bytes;
+                weighed += weight(event);
                 dropped += 1;
                 false
             }
             _ => true,
         });
         self.data_bytes -= freed;
+        self.bytes -= weighed;
         self.dropped.lossy += dropped;
         true
     }

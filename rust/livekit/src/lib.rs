@@ -29,7 +29,7 @@ pub use command::{
     StreamContent, StreamOptions, TrackOptions, TrackPermission, TranscriptionSegment,
 };
 pub use config::{ClientInfo, RoomConfig};
-pub use desk::{MAX_COMMANDS, MAX_DATA_BYTES, MAX_EVENTS, Refused};
+pub use desk::{MAX_COMMANDS, MAX_DATA_BYTES, MAX_EVENT_BYTES, MAX_EVENTS, Refused};
 pub use error::{ErrorCode, RoomError, RpcError};
 pub use event::{ConnectionState, Data, Event, Outcome, RoomCounters, RoomStats, Snapshot};
 pub use handle::RoomHandle;

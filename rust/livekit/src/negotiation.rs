@@ -3,11 +3,11 @@
 use crate::command::LocalTrackId;
 use beluga_webrtc::{Mid, OfferMade, OfferRequest, PeerCommand, SendSection};
 use livekit_protocol::SessionDescription;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// Sections to receive on, all in all: as many voices as one could hear at once, and some.
 const MAX_RECEIVE: usize = 256;
-/// Candidates of the server's that wait for its answer.
+/// Candidates of the server's with one answer of its.
 const MAX_CANDIDATES: usize = 64;
 
 /// What the next offer is for.
@@ -77,8 +77,14 @@ pub(crate) struct Negotiation {
     last_id: u32,
     outstanding: Option<Outstanding>,
     wanted: Wanted,
-    receiving: usize,
+    /// Sections to receive on that an answer has made live, or that are in the offer under way.
+    receiving: BTreeSet<String>,
     candidates: VecDeque<String>,
+    /// Candidates handed to the peer since its last answer.
+    candidates_given: usize,
+    /// Of the sections that are wanted: so many the server will ask for again, if it still needs them. It counts anew with each
+    /// answer.
+    asked_before: usize,
     /// The last offer and the last answer that hold.
     settled: Option<(SessionDescription, SessionDescription)>,
 }
@@ -101,8 +107,10 @@ impl Negotiation {
 
     /// More sections, or just another offer.
     pub(crate) fn want_receive(&mut self, more: usize) {
-        let room = MAX_RECEIVE.saturating_sub(self.receiving + self.wanted.receive);
-        self.wanted.receive += more.min(room);
+        let again = self.asked_before.min(more);
+        self.asked_before -= again;
+        let room = MAX_RECEIVE.saturating_sub(self.receiving.len() + self.wanted.receive);
+        self.wanted.receive += (more - again).min(room);
         self.wanted.again = true;
     }
 
@@ -156,6 +164,8 @@ impl Negotiation {
         outstanding.step = Step::Answering {
             offer: offer.clone(),
         };
+        self.receiving
+            .extend(made.receive.into_iter().map(|mid| mid.0));
         let tracks = outstanding.wanted.send.iter().map(|(track, _)| *track);
         Some((offer, tracks.zip(made.send).collect()))
     }
@@ -177,6 +187,8 @@ impl Negotiation {
             offer: std::mem::take(offer),
             answer,
         };
+        self.asked_before = self.wanted.receive;
+        self.candidates_given = 0;
         Some(command)
     }
 
@@ -188,7 +200,8 @@ impl Negotiation {
         let Step::Applying { offer, answer } = outstanding.step else {
             return None;
         };
-        self.receiving += outstanding.wanted.receive;
+        let mut tracks = answer.mid_to_track_id.clone();
+        tracks.retain(|mid, _| self.receiving.contains(mid));
         let live = Live {
             send: outstanding
                 .wanted
@@ -196,7 +209,7 @@ impl Negotiation {
                 .iter()
                 .map(|(track, _)| *track)
                 .collect(),
-            tracks: answer.mid_to_track_id.clone(),
+            tracks,
             restarted: outstanding.wanted.ice_restart,
         };
         self.settled = Some((offer, answer));
@@ -223,7 +236,11 @@ impl Negotiation {
 
     /// A candidate of the server's: for the peer now, or when it has the answer that the candidate belongs to.
     pub(crate) fn candidate(&mut self, candidate: String) -> Option<PeerCommand> {
+        if self.candidates_given >= MAX_CANDIDATES {
+            return None;
+        }
         if self.outstanding.is_none() && self.settled.is_some() {
+            self.candidates_given += 1;
             return Some(PeerCommand::RemoteCandidate(candidate));
         }
         if self.candidates.len() < MAX_CANDIDATES {
@@ -247,6 +264,13 @@ impl Negotiation {
         match &self.outstanding.as_ref()?.step {
             Step::Answering { offer } => Some(offer),
             _ => None,
+        }
+    }
+
+    /// Another session is offered the same.
+    pub(crate) fn offer_again(&mut self, now_us: u64) {
+        if let Some(outstanding) = &mut self.outstanding {
+            outstanding.since_us = now_us;
         }
     }
 

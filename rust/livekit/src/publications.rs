@@ -119,6 +119,15 @@ impl Publications {
         Some(publication.to_add())
     }
 
+    /// Those that were part of a join may take so long from now on.
+    pub(crate) fn expect(&mut self, now_us: u64) {
+        for publication in self.0.values_mut() {
+            if publication.mid.is_some() && publication.info.is_none() {
+                publication.due_us = Some(now_us + u64::from(PUBLISH_TIMEOUT_MS) * 1_000);
+            }
+        }
+    }
+
     /// What the peer is asked for.
     pub(crate) fn section(&self, track: LocalTrackId) -> Option<SendSection> {
         let publication = self.0.get(&track)?;

@@ -198,6 +198,12 @@ impl Roster {
             identity: identity.clone(),
             info,
         }));
+        if info.state == ParticipantState::Active {
+            // Seen so late that there was no change to see.
+            events.push(Event::ParticipantActive {
+                identity: identity.clone(),
+            });
+        }
         let member = Member {
             info,
             version,

@@ -3,9 +3,10 @@
 use crate::error::invalid_config;
 use beluga_codec::{ALaw, Decoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{
-    EAR_HZ, InDoor, OutDoor, PacketReader, PacketWriter, PcmWriter, SoundRing, packet_in,
-    packet_out, pcm_in, pcm_out,
+    DelayBounds, EAR_HZ, InDoor, OutDoor, PacketInError, PacketReader, PacketWriter, PcmWriter,
+    SoundRing, packet_in, packet_out, pcm_in, pcm_out,
 };
+use beluga_jitter::JitterConfigError;
 use pyo3::prelude::*;
 use std::sync::Arc;
 
@@ -33,11 +34,11 @@ pub(crate) enum InputWriter {
     Room,
 }
 
-/// The door named `kind`: samples at `sample_rate_hz`, or packets of a codec held back by `jitter_target_ms`.
+/// The door named `kind`: samples at `sample_rate_hz`, or packets of a codec, delayed within `delay`.
 pub(crate) fn input_door(
     kind: &str,
     sample_rate_hz: u32,
-    jitter_target_ms: u32,
+    delay: DelayBounds,
 ) -> PyResult<InputDoor> {
     let (decoder, clock_hz): (Box<dyn Decoder>, u32) = match kind {
         "pcm" => {
@@ -61,12 +62,20 @@ pub(crate) fn input_door(
             return Err(invalid_config("input", message));
         }
     };
-    let (writer, door) = packet_in(decoder, clock_hz, jitter_target_ms)
-        .map_err(|door| invalid_config("jitter_target_ms", door))?;
+    let (writer, door) = packet_in(decoder, clock_hz, delay)
+        .map_err(|door| invalid_config(delay_field(&door), door))?;
     Ok(InputDoor {
         door: Box::new(door),
         writer: InputWriter::Packets(writer),
     })
+}
+
+/// The option that a door for packets was refused for.
+fn delay_field(refused: &PacketInError) -> &'static str {
+    match refused {
+        PacketInError::Jitter(JitterConfigError::LargestDelay(_)) => "jitter_max_delay_ms",
+        _ => "jitter_min_delay_ms",
+    }
 }
 
 /// A door for the session, the ring of what it was handed, and what takes its packets.

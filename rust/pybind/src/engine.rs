@@ -8,13 +8,13 @@ use crate::host::{Clock, Host, Stepped};
 use crate::room::Room;
 use crate::wakeup::Wakeup;
 use beluga_engine::{
-    AgentState, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, Secret, SessionConfig,
-    SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
+    AgentState, DelayBounds, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, Secret,
+    SessionConfig, SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
 };
 use beluga_livekit::RoomConfig;
 use beluga_runtime::{OpenError, Runtime, throttling};
-use beluga_webrtc::{SoundInput, SoundOutput};
 use beluga_vad::{Silero, SpeechConfig, WINDOW_SAMPLES};
+use beluga_webrtc::{SoundInput, SoundOutput};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -84,10 +84,10 @@ impl Engine {
 
     /// Opens a call; see the stub.
     #[pyo3(signature = (
-        wakeup, *, input, input_hz, output, output_hz, jitter_target_ms, vad, activation_threshold, deactivation_threshold,
-        min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms, discard_audio_if_uninterruptible,
-        false_interruption_timeout_ms, user_away_timeout_ms, interruptible_while_thinking, min_interruption_ms,
-        duck_gain_db, room=None
+        wakeup, *, input, input_hz, output, output_hz, jitter_min_delay_ms, jitter_max_delay_ms, vad,
+        activation_threshold, deactivation_threshold, min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms,
+        discard_audio_if_uninterruptible, false_interruption_timeout_ms, user_away_timeout_ms,
+        interruptible_while_thinking, min_interruption_ms, duck_gain_db, room=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -100,7 +100,8 @@ impl Engine {
         input_hz: u32,
         output: &str,
         output_hz: u32,
-        jitter_target_ms: u32,
+        jitter_min_delay_ms: u32,
+        jitter_max_delay_ms: u32,
         vad: &str,
         activation_threshold: f32,
         deactivation_threshold: f32,
@@ -165,7 +166,11 @@ impl Engine {
             },
             vad_phase_samples: opened * 160 % WINDOW_SAMPLES,
         };
-        let InputDoor { door, writer } = input_door(input, input_hz, jitter_target_ms)?;
+        let delay = DelayBounds {
+            min_ms: jitter_min_delay_ms,
+            max_ms: jitter_max_delay_ms,
+        };
+        let InputDoor { door, writer } = input_door(input, input_hz, delay)?;
         let OutputDoor {
             door: out_door,
             ring,
@@ -206,7 +211,13 @@ impl Engine {
             },
             SoundOutput { reader, shared },
         )?;
-        Ok(Call::new(handles, InputWriter::Room, None, Some(doors), clock))
+        Ok(Call::new(
+            handles,
+            InputWriter::Room,
+            None,
+            Some(doors),
+            clock,
+        ))
     }
 
     /// Joins a room; see the stub.

@@ -8,8 +8,8 @@ use beluga_runtime::{DriveError, OpenError, Place, Reach, Runtime, Trust};
 use beluga_vad::Silero;
 use beluga_webrtc::{ClockEpoch, Identity};
 use pyo3::prelude::*;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 const TICK_US: u64 = TICK_MS as u64 * 1_000;
 

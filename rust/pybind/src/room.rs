@@ -50,7 +50,11 @@ impl Room {
             if self.handle.is_over() {
                 error("disconnected", "the room is over", "")
             } else {
-                error("rate_limit_exceeded", "too many commands are under way in this room", "")
+                error(
+                    "rate_limit_exceeded",
+                    "too many commands are under way in this room",
+                    "",
+                )
             }
         })
     }

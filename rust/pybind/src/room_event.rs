@@ -2,8 +2,8 @@
 
 use crate::stream_reader::StreamReader;
 use beluga_livekit::{
-    ChatMessage, Data, Event, Outcome, ParticipantInfo, Permissions, RoomError, RoomInfo, RoomStats,
-    Snapshot, StreamContent, StreamInfo, TrackInfo, TranscriptionSegment,
+    ChatMessage, Data, Event, Outcome, ParticipantInfo, Permissions, RoomError, RoomInfo,
+    RoomStats, Snapshot, StreamContent, StreamInfo, TrackInfo, TranscriptionSegment,
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
@@ -180,9 +180,7 @@ pub(crate) fn shown(py: Python<'_>, event: Event) -> PyResult<ShownEvent<'_>> {
                 dict!(py, identity: identity, info: info, reader: reader),
             )
         }
-        Event::StreamReadable { stream_id } => {
-            ("stream_readable", dict!(py, stream_id: stream_id))
-        }
+        Event::StreamReadable { stream_id } => ("stream_readable", dict!(py, stream_id: stream_id)),
         Event::RoomUpdated { old, new } => (
             "room_updated",
             dict!(py, old: room_of(py, &old)?, new: room_of(py, &new)?),
@@ -216,8 +214,10 @@ pub(crate) fn error_of<'py>(py: Python<'py>, error: &RoomError) -> PyResult<Boun
         .rpc
         .as_ref()
         .map(|rpc| (rpc.code, rpc.message.as_str(), rpc.data.as_str()));
-    Ok(dict!(py, code: error.code.as_str(), message: error.message.as_str(),
-        wants_sdk: error.code.wants_sdk(), rpc: rpc))
+    Ok(
+        dict!(py, code: error.code.as_str(), message: error.message.as_str(),
+        wants_sdk: error.code.wants_sdk(), rpc: rpc),
+    )
 }
 
 fn connection_state(state: beluga_livekit::ConnectionState) -> &'static str {
@@ -269,43 +269,43 @@ fn room_of<'py>(py: Python<'py>, room: &RoomInfo) -> PyResult<Bound<'py, PyDict>
         departure_timeout_s: room.departure_timeout_s, max_participants: room.max_participants))
 }
 
-fn participant_of<'py>(
-    py: Python<'py>,
-    info: &ParticipantInfo,
-) -> PyResult<Bound<'py, PyDict>> {
+fn participant_of<'py>(py: Python<'py>, info: &ParticipantInfo) -> PyResult<Bound<'py, PyDict>> {
     let details: Vec<_> = info
         .kind_details
         .iter()
         .map(|detail| detail.as_str_name())
         .collect();
-    Ok(dict!(py, sid: info.sid.as_str(), identity: info.identity.as_str(),
+    Ok(
+        dict!(py, sid: info.sid.as_str(), identity: info.identity.as_str(),
         name: info.name.as_str(), metadata: info.metadata.as_str(),
         attributes: info.attributes.clone(), kind: info.kind.as_str_name(), kind_details: details,
         state: info.state.as_str_name(), joined_ms: info.joined_ms,
         permissions: permissions_of(py, &info.permissions)?,
-        client_protocol: info.client_protocol, tracks: list(py, &info.tracks, track_of)?))
+        client_protocol: info.client_protocol, tracks: list(py, &info.tracks, track_of)?),
+    )
 }
 
-fn permissions_of<'py>(
-    py: Python<'py>,
-    permissions: &Permissions,
-) -> PyResult<Bound<'py, PyDict>> {
+fn permissions_of<'py>(py: Python<'py>, permissions: &Permissions) -> PyResult<Bound<'py, PyDict>> {
     let sources: Vec<_> = permissions
         .can_publish_sources
         .iter()
         .map(|source| source.as_str_name())
         .collect();
-    Ok(dict!(py, can_subscribe: permissions.can_subscribe, can_publish: permissions.can_publish,
+    Ok(
+        dict!(py, can_subscribe: permissions.can_subscribe, can_publish: permissions.can_publish,
         can_publish_data: permissions.can_publish_data, can_publish_sources: sources,
         hidden: permissions.hidden, can_update_metadata: permissions.can_update_metadata,
-        can_subscribe_metrics: permissions.can_subscribe_metrics))
+        can_subscribe_metrics: permissions.can_subscribe_metrics),
+    )
 }
 
 fn track_of<'py>(py: Python<'py>, info: &TrackInfo) -> PyResult<Bound<'py, PyDict>> {
-    Ok(dict!(py, sid: info.sid.as_str(), kind: info.kind.as_str_name(), name: info.name.as_str(),
+    Ok(
+        dict!(py, sid: info.sid.as_str(), kind: info.kind.as_str_name(), name: info.name.as_str(),
         source: info.source.as_str_name(), muted: info.muted, mime_type: info.mime_type.as_str(),
         stereo: info.stereo, encrypted: info.encrypted, stream: info.stream.as_str(),
-        width: info.width, height: info.height))
+        width: info.width, height: info.height),
+    )
 }
 
 fn stream_of<'py>(py: Python<'py>, info: &StreamInfo) -> PyResult<Bound<'py, PyDict>> {
@@ -332,8 +332,10 @@ fn stream_of<'py>(py: Python<'py>, info: &StreamInfo) -> PyResult<Bound<'py, PyD
 }
 
 fn data_of<'py>(py: Python<'py>, data: &Data) -> PyResult<Bound<'py, PyDict>> {
-    Ok(dict!(py, payload: PyBytes::new(py, &data.payload), topic: data.topic.as_deref(),
-        reliable: data.reliable, identity: data.identity.as_deref()))
+    Ok(
+        dict!(py, payload: PyBytes::new(py, &data.payload), topic: data.topic.as_deref(),
+        reliable: data.reliable, identity: data.identity.as_deref()),
+    )
 }
 
 fn segments_of<'py>(
@@ -341,16 +343,20 @@ fn segments_of<'py>(
     segments: &[TranscriptionSegment],
 ) -> PyResult<Bound<'py, PyList>> {
     list(py, segments, |py, segment| {
-        Ok(dict!(py, id: segment.id.as_str(), text: segment.text.as_str(),
+        Ok(
+            dict!(py, id: segment.id.as_str(), text: segment.text.as_str(),
             start_time: segment.start_time, end_time: segment.end_time,
-            is_final: segment.is_final, language: segment.language.as_str()))
+            is_final: segment.is_final, language: segment.language.as_str()),
+        )
     })
 }
 
 fn chat_of<'py>(py: Python<'py>, message: &ChatMessage) -> PyResult<Bound<'py, PyDict>> {
-    Ok(dict!(py, id: message.id.as_str(), timestamp_ms: message.timestamp_ms,
+    Ok(
+        dict!(py, id: message.id.as_str(), timestamp_ms: message.timestamp_ms,
         edited_ms: message.edited_ms, message: message.message.as_str(),
-        deleted: message.deleted, generated: message.generated))
+        deleted: message.deleted, generated: message.generated),
+    )
 }
 
 fn stats_of<'py>(py: Python<'py>, stats: &RoomStats) -> PyResult<Bound<'py, PyDict>> {
@@ -358,7 +364,8 @@ fn stats_of<'py>(py: Python<'py>, stats: &RoomStats) -> PyResult<Bound<'py, PyDi
     let pair = peer
         .pair
         .map(|(local, remote, tcp)| (local.to_string(), remote.to_string(), tcp));
-    Ok(dict!(py, round_trip_ms: peer.round_trip_ms, bytes_received: peer.bytes_received,
+    Ok(
+        dict!(py, round_trip_ms: peer.round_trip_ms, bytes_received: peer.bytes_received,
         bytes_sent: peer.bytes_sent, packets_received: peer.packets_received,
         packets_sent: peer.packets_sent, packets_lost_there: peer.packets_lost_there,
         pair: pair, signal_round_trip_ms: stats.signal_round_trip_ms,
@@ -368,7 +375,8 @@ fn stats_of<'py>(py: Python<'py>, stats: &RoomStats) -> PyResult<Bound<'py, PyDi
         packets_encrypted: counters.packets_encrypted, lossy_dropped: counters.lossy_dropped,
         reliable_dropped: counters.reliable_dropped, lossy_unsent: counters.lossy_unsent,
         peer_dropped: counters.peer_dropped, events_skipped: counters.events_skipped,
-        ignored: counters.ignored, resumes: counters.resumes, rejoins: counters.rejoins))
+        ignored: counters.ignored, resumes: counters.resumes, rejoins: counters.rejoins),
+    )
 }
 
 fn list<'py, T>(

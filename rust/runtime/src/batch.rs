@@ -133,8 +133,11 @@ mod tests {
         socket
     }
 
+    /// From whom, and what.
+    type Came = Vec<(SocketAddr, Option<Vec<u8>>)>;
+
     /// All that is there, by that way: how many each call took, and what came.
-    fn all(way: Way, socket: &UdpSocket) -> (Vec<usize>, Vec<(SocketAddr, Option<Vec<u8>>)>) {
+    fn all(way: Way, socket: &UdpSocket) -> (Vec<usize>, Came) {
         let mut buffers = Box::new([[0; MAX_DATAGRAM_BYTES + 1]; BATCH]);
         let (mut calls, mut came) = (Vec::new(), Vec::new());
         loop {

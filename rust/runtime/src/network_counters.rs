@@ -1,6 +1,6 @@
 //! What the signalling thread and the sockets did, readable from any thread.
 
-use beluga_engine::{Counter, Depth};
+use beluga_engine::{Age, Counter, Depth};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident: $measure:ident,)+) => {
@@ -10,7 +10,7 @@ macro_rules! counters {
 
         impl NetworkCounters {
             /// Name and value of each reading, in a fixed order. A depth gives two: what is now, and under `_max` the most that
-            /// ever was.
+            /// ever was. An age gives three: `_count`, `_sum` and `_max`.
             #[must_use]
             pub fn snapshot(&self) -> Vec<(String, u64)> {
                 let mut readings = Vec::new();
@@ -27,6 +27,12 @@ macro_rules! counters {
         $readings.push(($name.to_owned(), now));
         $readings.push((format!("{}_max", $name), max));
     };
+    (@read Age, $name:expr, $measure:expr, $readings:ident) => {
+        let (count, sum, max) = $measure.get();
+        $readings.push((format!("{}_count", $name), count));
+        $readings.push((format!("{}_sum", $name), sum));
+        $readings.push((format!("{}_max", $name), max));
+    };
 }
 
 counters! {
@@ -34,6 +40,9 @@ counters! {
     wires: Depth,
     /// Wires ended because their own code failed.
     wires_failed: Counter,
+    /// How long after their time timers of wires and of unsettled peers were served, in microseconds: what the signalling
+    /// thread is behind.
+    timer_late_us: Age,
     /// WebSockets that were opened.
     websockets_opened: Counter,
     /// Those of them that were not the first of their wire.

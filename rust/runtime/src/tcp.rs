@@ -257,6 +257,18 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_bytes_make_more_of_them_than_there_are(
+            bytes in prop::collection::vec(prop_oneof![3 => 0u8..4, 1 => any::<u8>()], 0..20_000),
+            sizes in prop::collection::vec(1usize..5_000, 1..10)
+        ) {
+            let mut pieces = Pieces { bytes: &bytes, sizes: sizes.iter().cycle() };
+            let (mut frames, mut came) = (Frames::default(), 0);
+            let mut count = |frame: Option<&[u8]>| came += LENGTH_BYTES + frame.map_or(0, <[u8]>::len);
+            while frames.read(&mut pieces, &mut count).expect("a read") > 0 {}
+            prop_assert!(came <= bytes.len());
+        }
+
+        #[test]
         fn a_stream_in_any_pieces_gives_the_frames_that_were_put_in(
             lengths in prop::collection::vec(prop_oneof![
                 1 => Just(0usize), 6 => 1usize..1_500, 1 => 2_040usize..2_056, 1 => 2_057usize..65_536

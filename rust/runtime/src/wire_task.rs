@@ -39,7 +39,9 @@ enum Happened {
     Opened(Result<Box<WebSocket>, WireEnd>),
     Incoming(Incoming),
     Fetched(Fetched),
-    /// A timer, a wake-up, or a datagram.
+    /// A timer that was set for this time.
+    Due(u64),
+    /// A wake-up, or a datagram.
     Look,
 }
 
@@ -64,6 +66,7 @@ pub(crate) struct WireTask {
     server: Option<IpAddr>,
     stop: watch::Receiver<bool>,
     leaving: bool,
+    looked_us: u64,
     /// There are more orders than are obeyed at one time.
     behind: bool,
     _tally: Tally,
@@ -89,6 +92,7 @@ impl WireTask {
             server: None,
             stop: signal.stopped(),
             leaving: false,
+            looked_us: 0,
             behind: false,
             _tally: signal.one_wire(),
             signal,
@@ -155,7 +159,7 @@ impl WireTask {
             fetched = answer(fetching) => Happened::Fetched(fetched),
             () = poll_fn(|cx| poll_peers(peers, cx)) => Happened::Look,
             () = woken.0.notified() => Happened::Look,
-            () = sleep(wait) => Happened::Look,
+            () = sleep(wait) => Happened::Due(due_us),
         }
     }
 
@@ -164,6 +168,11 @@ impl WireTask {
         let counters = &self.signal.counters;
         match happened {
             Happened::Look => {}
+            // Of one that is always due nothing can be learnt, nor of one that waits for its turn.
+            Happened::Due(due_us) if due_us > self.looked_us && !self.behind => {
+                counters.timer_late_us.note(due_us, now_us);
+            }
+            Happened::Due(_) => {}
             Happened::Stop => {
                 self.leaving = true;
                 self.wire.leave(now_us);
@@ -197,7 +206,8 @@ impl WireTask {
 
     /// Timers, queues, orders, peers.
     fn look(&mut self) {
-        self.wire.advance(now_us());
+        self.looked_us = now_us();
+        self.wire.advance(self.looked_us);
         self.behind = true;
         for _ in 0..MAX_ORDERS {
             let Some(order) = self.wire.order() else {

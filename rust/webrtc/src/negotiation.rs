@@ -231,8 +231,9 @@ impl Negotiation {
 
     pub(crate) fn remote_candidate(&mut self, rtc: &mut Rtc, line: &str) {
         let line = line.trim();
-        let Ok(candidate) = Candidate::from_sdp_string(line.strip_prefix("a=").unwrap_or(line))
-        else {
+        let read = Candidate::from_sdp_string(line.strip_prefix("a=").unwrap_or(line));
+        // One that would open connections itself cannot be reached: that is what we do (RFC 6544, section 5.2).
+        let Some(candidate) = read.ok().filter(|_| !line.contains("tcptype active")) else {
             self.candidates_ignored += 1;
             return;
         };

@@ -110,6 +110,10 @@ impl RtcPeer {
                 }
             }
         }
+        if !self.rtc.is_alive() && !self.closing {
+            let why = "the other side did not say whose certificate to expect";
+            self.end(Some(PeerFault::Negotiation(why.into())));
+        }
         self.note_connection();
     }
 

@@ -8,12 +8,8 @@ use str0m::Rtc;
 use str0m::media::{ExtensionValues, Mid as RtcMid};
 use str0m::rtp::RtpWrite;
 
-/// Packets up to this size are silence: Opus has nothing to say in them.
-const SILENT_BYTES: usize = 3;
-/// What is said of the rest, in dB below full scale (RFC 6464). A server takes 35 and less for somebody who speaks.
-const SPEECH_LEVEL: i8 = 25;
-/// Silence.
-const SILENCE_LEVEL: i8 = 127;
+/// The level of silence. RFC 6464, section 3.
+const SILENCE_LEVEL: u8 = 127;
 
 #[derive(Debug)]
 struct Output {
@@ -114,11 +110,10 @@ fn write(
         return false;
     };
     let (number, timestamp) = sending.numbering.place(output, packet);
-    let speaks = packet.payload().len() > SILENT_BYTES;
-    let level = if speaks { SPEECH_LEVEL } else { SILENCE_LEVEL };
     let extensions = ExtensionValues {
-        audio_level: Some(-level),
-        voice_activity: Some(speaks),
+        // str0m counts up to full scale.
+        audio_level: Some(-(packet.level.min(SILENCE_LEVEL) as i8)),
+        voice_activity: Some(packet.level < SILENCE_LEVEL),
         ..ExtensionValues::default()
     };
     let due = epoch.instant(packet.due_us);

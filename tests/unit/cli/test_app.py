@@ -49,6 +49,12 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "--debug" in result.stdout
 
 
+def test_who_carries_the_sound_is_asked_of_a_room_alone() -> None:
+    result = run("demo", "--media", "sdk")
+    assert result.exit_code == 2
+    assert "--livekit" in result.stderr
+
+
 def test_an_error_is_two_lines_and_a_code(tmp_path: Path) -> None:
     result = run("simulate", str(tmp_path / "none.wav"), "--agent", "json:dumps")
     what, do = result.stderr.splitlines()

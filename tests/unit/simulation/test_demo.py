@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,13 @@ def test_a_caller_who_gave_up_or_was_hung_up_on_is_told(call_of: CallOf) -> None
 def test_a_caller_with_holes_in_his_sound_means_a_busy_machine(call_of: CallOf) -> None:
     assert demo(call_of(), starved=16_000).overloaded
     assert not demo(call_of(), starved=320).overloaded
+
+
+@pytest.mark.parametrize(("lost", "busy"), [(48_000, True), (960, False)])
+def test_a_caller_in_a_room_counts_his_holes_himself(call_of: CallOf, lost: int, busy: bool) -> None:
+    played = demo(call_of(), starved=16_000)
+    counters = {**played.record.counters, "caller_lost_samples": lost}
+    assert replace(played, record=replace(played.record, counters=counters)).overloaded is busy
 
 
 def test_the_script_has_what_a_demo_needs() -> None:

@@ -12,6 +12,7 @@ import pytest
 from beluga_voice.simulation import timeline
 from beluga_voice.simulation.call_log import CallLog
 from beluga_voice.simulation.call_run import CallRecord
+from beluga_voice.simulation.recorder import Recording
 from beluga_voice.simulation.track import Track
 
 CallOf = Callable[..., CallLog]
@@ -73,15 +74,9 @@ def test_no_word_runs_into_the_next_turn(call_of: CallOf) -> None:
 def test_without_matplotlib_no_old_picture_stays_beside_a_new_call(
     tmp_path: Path, call_of: CallOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class FakeRecorder:
-        caller, agent, lost_samples = track(16_000, 1.0), track(24_000, 1.0), 0
-
-        def save(self, path: Path) -> None:
-            path.write_bytes(b"RIFF")
-
-    recorder: Any = FakeRecorder()
+    recording = Recording(track(16_000, 1.0), track(24_000, 1.0), lost_samples=0)
     (tmp_path / "timeline.png").write_bytes(b"an older call's")
     monkeypatch.setattr(timeline, "can_draw", lambda: False)
-    written = CallRecord(call_of(*TURNS), recorder, {}).save(tmp_path, title="A call")
+    written = CallRecord(call_of(*TURNS), recording, {}).save(tmp_path, title="A call")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["call.wav", "report.json"]
     assert [path.name for path in written] == ["call.wav", "report.json"]

@@ -1,7 +1,9 @@
 //! The buffer with the codecs that calls use.
 
 use beluga_codec::{Decoder, Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
-use beluga_jitter::{JitterBuffer, JitterConfig, MAX_PAYLOAD_BYTES, Packet, PullOutcome};
+use beluga_jitter::{
+    DelayBounds, JitterBuffer, JitterConfig, MAX_PAYLOAD_BYTES, Packet, PullOutcome,
+};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -39,6 +41,13 @@ fn encode(mut encoder: Box<dyn Encoder>) -> Vec<Vec<u8>> {
     (0..PACKETS).map(encode_one).collect()
 }
 
+fn fixed(ms: u32) -> DelayBounds {
+    DelayBounds {
+        min_ms: ms,
+        max_ms: ms,
+    }
+}
+
 struct Codec {
     payloads: Vec<Vec<u8>>,
     packet_ms: usize,
@@ -69,7 +78,7 @@ fn codecs() -> [Codec; 2] {
 /// Plays what is not lost, sent in time: what was heard after the target, and what each pull was.
 fn play(codec: &Codec, lost: impl Fn(usize) -> bool) -> (Vec<i16>, Vec<PullOutcome>) {
     let config = JitterConfig {
-        target_ms: TARGET_TICKS as u32 * 10,
+        delay: fixed(TARGET_TICKS as u32 * 10),
         capacity_packets: 50,
         rtp_clock_hz: codec.rtp_clock_hz,
     };
@@ -152,7 +161,7 @@ proptest! {
             (opus_decoder(), 48_000),
             (Box::new(MuLaw::new()) as Box<dyn Decoder>, 8_000),
         ] {
-            let config = JitterConfig { target_ms: 20, capacity_packets: 10, rtp_clock_hz };
+            let config = JitterConfig { delay: fixed(20), capacity_packets: 10, rtp_clock_hz };
             let mut buffer = JitterBuffer::new(config, decoder).unwrap();
             let mut frame = vec![0; buffer.frame_samples()];
             for (now_us, (sequence, timestamp, payload)) in (0..).step_by(10_000).zip(&packets) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use beluga_codec::{CodecError, Decoder};
-use beluga_jitter::{JitterBuffer, JitterConfig, Packet, PullOutcome, PushOutcome};
+use beluga_jitter::{DelayBounds, JitterBuffer, JitterConfig, Packet, PullOutcome, PushOutcome};
 
 pub const RATE_HZ: u32 = 16_000;
 pub const CLOCK_HZ: u32 = 48_000;
@@ -23,6 +23,7 @@ pub struct NamingDecoder {
 
 const SOUND: u8 = 0;
 const SPOILT: u8 = 1;
+const COMFORT: u8 = 2;
 
 fn refused() -> CodecError {
     CodecError::MalformedPacket
@@ -38,6 +39,10 @@ impl Decoder for NamingDecoder {
             [_, _, _, ms, ..] => Ok(usize::from(*ms) * FRAME / 10),
             _ => Err(refused()),
         }
+    }
+
+    fn is_comfort(&self, payload: &[u8]) -> bool {
+        payload[0] == COMFORT
     }
 
     fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> Result<usize, CodecError> {
@@ -88,6 +93,12 @@ impl Sent {
 
     pub fn spoilt(mut self) -> Self {
         self.payload[0] = SPOILT;
+        self
+    }
+
+    /// A packet that says that its sender is silent.
+    pub fn comfort(mut self) -> Self {
+        self.payload[0] = COMFORT;
         self
     }
 
@@ -165,6 +176,8 @@ pub struct Session {
     pub resets: Arc<AtomicUsize>,
     pub heard: Vec<i16>,
     pub outcomes: Vec<PullOutcome>,
+    pushes: u64,
+    pulls: u64,
 }
 
 impl Session {
@@ -173,10 +186,23 @@ impl Session {
     }
 
     pub fn with_capacity(target_ms: u32, capacity_packets: usize) -> Self {
+        let delay = DelayBounds {
+            min_ms: target_ms,
+            max_ms: target_ms,
+        };
+        Self::with(delay, capacity_packets)
+    }
+
+    /// A session whose delay is adapted.
+    pub fn adaptive() -> Self {
+        Self::with(DelayBounds::default(), 64)
+    }
+
+    pub fn with(delay: DelayBounds, capacity_packets: usize) -> Self {
         let decoder = NamingDecoder::default();
         let (decoded, resets) = (decoder.decoded.clone(), decoder.resets.clone());
         let config = JitterConfig {
-            target_ms,
+            delay,
             capacity_packets,
             rtp_clock_hz: CLOCK_HZ,
         };
@@ -187,10 +213,13 @@ impl Session {
             resets,
             heard: Vec::new(),
             outcomes: Vec::new(),
+            pushes: 0,
+            pulls: 0,
         }
     }
 
     pub fn push(&mut self, sent: &Sent) -> PushOutcome {
+        self.pushes += 1;
         self.buffer.push(sent.packet())
     }
 
@@ -200,6 +229,7 @@ impl Session {
         assert!(!frame.contains(&i16::MIN), "a pull left samples unwritten");
         self.heard.extend(frame);
         self.outcomes.push(outcome);
+        self.pulls += 1;
         (outcome, frame)
     }
 
@@ -228,6 +258,26 @@ impl Session {
             }
         }
         runs
+    }
+
+    /// Every packet that was pushed and every pull is counted, and once.
+    pub fn check_counts(&self) {
+        let stats = self.buffer.stats();
+        let ended = stats.decoded_packets
+            + stats.undecodable_packets
+            + stats.comfort_packets
+            + stats.abandoned_packets
+            + stats.overflow_packets;
+        assert_eq!(stats.queued_packets, ended + stats.held_packets as u64);
+        let refused = stats.duplicate_packets + stats.late_packets + stats.malformed_packets;
+        assert_eq!(self.pushes, stats.queued_packets + refused);
+        let frames = stats.decoded_frames + stats.concealed_frames + stats.silence_frames;
+        assert_eq!(self.pulls, frames);
+    }
+
+    /// Whether something was heard of each packet of these names.
+    pub fn heard_all(&self, mut names: impl Iterator<Item = i16>) -> bool {
+        names.all(|name| self.heard.contains(&name))
     }
 
     /// `runs` in milliseconds, of which each is a whole number.

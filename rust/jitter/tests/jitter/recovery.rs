@@ -110,7 +110,7 @@ fn timestamps_that_jump_lose_nothing_and_wait_no_longer_than_the_target() {
         13 * hour,
         1 << 31,
         u32::MAX - hour,
-        u32::MAX - 3_000,
+        u32::MAX - 48_000,
     ] {
         let mut sender = Sender::new();
         let mut sent = sender.speak_often(5, 20);
@@ -125,6 +125,18 @@ fn timestamps_that_jump_lose_nothing_and_wait_no_longer_than_the_target() {
 }
 
 #[test]
+fn timestamps_that_step_back_by_less_than_a_hold_of_the_network_lose_nothing_either() {
+    let mut sender = Sender::new();
+    let mut sent = sender.speak_often(5, 20);
+    sender.timestamp -= 60 * 48;
+    sent.extend(sender.speak_often(50, 20));
+    let mut session = Session::new(60);
+    session.play(&sent, 1_100);
+    assert!(session.heard_all(1..=50));
+    assert_eq!(session.buffer.stats().concealed_frames, 0);
+}
+
+#[test]
 fn one_packet_with_a_wild_timestamp_disturbs_no_other() {
     let mut sent = Sender::new().speak_often(10, 20);
     sent[4].timestamp = sent[4].timestamp.wrapping_add(1_000_000_000);
@@ -135,80 +147,22 @@ fn one_packet_with_a_wild_timestamp_disturbs_no_other() {
     assert_eq!(session.runs_ms(), expected);
 }
 
-/// The network is so much slower from the 11th packet on.
-fn slower_from_then_on(extra_ms: u64) -> (Vec<(i16, usize)>, Session) {
-    let mut sent = Sender::new().speak_often(60, 20);
-    for packet in &mut sent[10..] {
-        packet.arrival_us += extra_ms * 1_000;
-    }
-    let mut session = Session::new(60);
-    session.play(&sent, 1_800);
-    (session.runs_ms(), session)
-}
-
 #[test]
-fn a_network_that_gets_slower_for_good_is_heard_again_whole() {
-    for extra_ms in [70, 80, 100, 140, 180, 400] {
-        let (runs, session) = slower_from_then_on(extra_ms);
-        let after_the_step = |&(name, _): &(i16, usize)| name > 10;
-        let first = runs.iter().position(after_the_step).unwrap();
-        let whole = runs[first..]
-            .iter()
-            .position(|&run| run.0 > 10 && run.1 == 20)
-            .unwrap();
-        // Few are torn or lost before, and none after.
-        let id = runs[first + whole].0;
-        assert!(id <= 19, "whole from packet {id} on after {extra_ms} ms");
-        let expected: Vec<(i16, usize)> = (20..=60).map(|id| (id, 20)).collect();
-        let from_20 = runs.iter().position(|&run| run == (20, 20)).unwrap();
-        assert_eq!(runs[from_20..from_20 + 41], expected, "after {extra_ms} ms");
-        assert!(session.buffer.stats().spurts == 2);
+fn a_network_that_gets_slower_for_good_loses_nothing() {
+    for extra_ms in [10, 70, 80, 100, 140, 180, 400] {
+        let mut sent = Sender::new().speak_often(60, 20);
+        for packet in &mut sent[10..] {
+            packet.arrival_us += extra_ms * 1_000;
+        }
+        let mut session = Session::new(60);
+        session.play(&sent, 1_200 + extra_ms);
+        assert!(session.heard_all(1..=54), "after {extra_ms} ms");
+        let stats = session.buffer.stats();
+        assert_eq!((stats.late_packets, stats.missing_packets), (0, 0));
+        // Made up is what the target did not cover, as far as anything is made up.
+        let longest_ms = extra_ms.saturating_sub(60).min(120);
+        assert!(stats.concealed_frames * 10 <= longest_ms + 10, "{stats:?}");
     }
-}
-
-#[test]
-fn a_stall_that_ends_in_a_burst_does_not_move_the_delay() {
-    let mut sent = Sender::new().speak_often(30, 20);
-    for packet in &mut sent[5..12] {
-        packet.arrival_us = 240_000;
-    }
-    let mut session = Session::new(60);
-    session.play(&sent, 660);
-    let runs = session.runs_ms();
-    let mut expected = vec![(0, 60)];
-    expected.extend((1..=5).map(|id| (id, 20)));
-    expected.push((-1, 80));
-    expected.extend((10..=30).map(|id| (id, 20)));
-    assert_eq!(runs, expected);
-}
-
-#[test]
-fn a_sender_whose_clock_is_slow_is_torn_for_no_more_than_100_ms_at_a_time() {
-    // 500 ppm: 10 us per packet. In 10 minutes the target of 60 ms is used up five times.
-    let mut sent = Sender::new().speak_often(30_000, 20);
-    for (count, packet) in (0..).zip(&mut sent) {
-        packet.arrival_us += count * 10;
-    }
-    let mut session = Session::new(60);
-    session.play(&sent, 600_000);
-    let stats = session.buffer.stats();
-    assert!((4..=6).contains(&stats.late_restarts), "{stats:?}");
-    assert!(stats.concealed_frames < 6 * 12, "{stats:?}");
-}
-
-#[test]
-fn a_sender_whose_clock_is_fast_fills_the_buffer_and_no_more() {
-    // 20 ms of sound in 19.5: 600 packets bring 300 ms too much for 4 slots.
-    let mut sent = Sender::new().speak_often(600, 20);
-    for (count, packet) in (0..).zip(&mut sent) {
-        packet.arrival_us -= count * 500;
-    }
-    let mut session = Session::with_capacity(40, 4);
-    session.play(&sent, 11_700);
-    let stats = session.buffer.stats();
-    assert_eq!((stats.concealed_frames, stats.spurts), (0, 1));
-    assert!((10..=15).contains(&stats.overflow_packets), "{stats:?}");
-    assert!(stats.level_ms <= 80);
 }
 
 #[test]
@@ -220,6 +174,7 @@ fn an_arrival_in_the_future_does_not_hold_the_spurt_for_ever() {
         packet.arrival_us = u64::MAX;
         session.push(&packet);
     }
-    session.play(&[], 120);
-    assert_eq!(session.runs_ms(), [(0, 60), (1, 20), (2, 20), (3, 20)]);
+    session.play(&[], 80);
+    // All are taken as of the first pull, which makes the first 40 ms later than the last.
+    assert_eq!(session.runs_ms(), [(0, 20), (1, 20), (2, 20), (3, 20)]);
 }

@@ -1,7 +1,8 @@
 //! Packets and configurations that cannot be worked with.
 
 use beluga_jitter::{
-    JitterBuffer, JitterConfig, JitterConfigError, MAX_PAYLOAD_BYTES, PullOutcome, PushOutcome,
+    DelayBounds, JitterBuffer, JitterConfig, JitterConfigError, MAX_PAYLOAD_BYTES, PullOutcome,
+    PushOutcome,
 };
 
 use crate::harness::{CLOCK_HZ, FRAME, NamingDecoder, Sender, Session};
@@ -93,7 +94,10 @@ fn a_packet_with_less_sound_than_it_said_is_concealed_to_its_end() {
         }
     }
     let config = JitterConfig {
-        target_ms: 0,
+        delay: DelayBounds {
+            min_ms: 0,
+            max_ms: 0,
+        },
         capacity_packets: 4,
         rtp_clock_hz: CLOCK_HZ,
     };
@@ -116,7 +120,7 @@ fn a_pull_of_another_length_than_10_ms_panics() {
 #[test]
 fn every_field_out_of_range_is_named_with_what_is_allowed() {
     let good = JitterConfig {
-        target_ms: 60,
+        delay: DelayBounds::default(),
         capacity_packets: 50,
         rtp_clock_hz: CLOCK_HZ,
     };
@@ -125,10 +129,17 @@ fn every_field_out_of_range_is_named_with_what_is_allowed() {
             .map(drop)
             .unwrap_err()
     };
-    let target_ms = 2_001;
-    let error = refusal(JitterConfig { target_ms, ..good });
-    assert_eq!(error, JitterConfigError::Target(2_001));
-    assert_eq!(error.to_string(), "target_ms is 2001; allowed: 0 to 2000");
+    let with_delay = |min_ms, max_ms| JitterConfig {
+        delay: DelayBounds { min_ms, max_ms },
+        ..good
+    };
+    let error = refusal(with_delay(20, 2_001));
+    assert_eq!(error, JitterConfigError::LargestDelay(2_001));
+    let named = "the largest delay is 2001 ms; allowed: 0 to 2000 ms";
+    assert_eq!(error.to_string(), named);
+    let error = refusal(with_delay(201, 200));
+    let named = "the least delay is 201 ms; allowed: 0 to the largest, 200 ms";
+    assert_eq!(error.to_string(), named);
     for capacity_packets in [0, 1_025] {
         let config = JitterConfig {
             capacity_packets,

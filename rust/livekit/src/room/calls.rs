@@ -13,6 +13,7 @@ use crate::event::{Event, Outcome};
 use crate::stream::{MAX_UNREAD_BYTES, StreamError};
 use livekit_protocol as proto;
 use livekit_protocol::data_packet::Value;
+use livekit_protocol::data_stream::header::ContentHeader;
 use livekit_protocol::rpc_response::Value as Answer;
 
 /// Clients that take calls as streams.
@@ -163,6 +164,10 @@ impl Room {
         sender: &str,
         header: &proto::data_stream::Header,
     ) -> Result<Option<RpcStream>, ()> {
+        let is_text = matches!(header.content_header, Some(ContentHeader::TextHeader(_)));
+        if !is_text {
+            return Ok(None);
+        }
         let of = |key: &str| header.attributes.get(key).cloned().unwrap_or_default();
         let request_id = of(ID_KEY);
         match header.topic.as_str() {

@@ -1,6 +1,7 @@
 //! What is asked of a room.
 
 use super::Room;
+use super::course::Phase;
 use crate::command::{
     ChatMessage, Command, CommandId, LeaveReason, LocalTrackId, Scenario, TrackOptions,
 };
@@ -9,7 +10,7 @@ use crate::desk::Asked;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::Outcome;
 use crate::info::{DisconnectReason, TrackType};
-use beluga_engine::{WireEnd, WireOrder};
+use beluga_engine::WireEnd;
 use beluga_webrtc::{PeerCommand, PeerStats};
 use livekit_protocol as proto;
 use livekit_protocol::data_packet::Value;
@@ -22,6 +23,20 @@ const UPDATE_MS: u32 = 5_000;
 /// What LiveKit takes of each.
 const MAX_NAME_BYTES: usize = 256;
 const MAX_METADATA_BYTES: usize = 64_000;
+
+/// Messages that wait for the connection to come back.
+const MAX_SIGNALS: usize = 1_024;
+
+/// Whether a command becomes a message to the server.
+fn is_signalled(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Publish { .. }
+            | Command::Mute { .. }
+            | Command::Subscribe { .. }
+            | Command::UpdateSelf { .. }
+    )
+}
 
 /// What a command comes to: an answer now, or later.
 type Now = Option<Result<Outcome, RoomError>>;
@@ -51,7 +66,7 @@ impl Room {
             };
             match asked {
                 Asked::Command(id, command) => {
-                    if let Some(result) = self.command(id, command) {
+                    if let Some(result) = self.command(id, *command) {
                         self.out.done(id, result);
                     }
                 }
@@ -61,6 +76,12 @@ impl Room {
     }
 
     fn command(&mut self, id: CommandId, command: Command) -> Now {
+        if self.out.signals.len() >= MAX_SIGNALS && is_signalled(&command) {
+            return wrong(
+                ErrorCode::RateLimitExceeded,
+                "too much waits for the connection to come back",
+            );
+        }
         match command {
             Command::Publish { track, options } => self.publish(id, track, options),
             Command::Unpublish { track } => {
@@ -416,7 +437,7 @@ impl Room {
     fn simulate(&mut self, scenario: Scenario) -> Now {
         let simulated = match scenario {
             Scenario::SignalLost => {
-                self.orders.push_back(WireOrder::Close);
+                self.hang_up();
                 self.signalling_ended(WireEnd::Lost { code: None });
                 return DONE;
             }
@@ -452,7 +473,11 @@ impl Room {
     /// Commands and tracks whose answer did not come.
     pub(super) fn answers_overdue(&mut self) {
         let now_us = self.now_us();
-        for track in self.publications.overdue(now_us) {
+        let overdue = match self.phase {
+            Phase::Joined => self.publications.overdue(now_us),
+            _ => Vec::new(),
+        };
+        for track in overdue {
             let why = "the server did not publish the track in time";
             self.take_back(track, Some(RoomError::new(ErrorCode::Timeout, why)));
         }

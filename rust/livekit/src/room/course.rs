@@ -87,7 +87,7 @@ impl Room {
 
     /// Whether requests reach the server that are no part of bringing a connection back.
     pub(super) fn has_signalling(&self) -> bool {
-        matches!(self.phase, Phase::Joined | Phase::Settling(_))
+        self.socket && matches!(self.phase, Phase::Joined | Phase::Settling(_))
     }
 
     // Attempts.
@@ -109,6 +109,9 @@ impl Room {
                 // An offer that nobody has answered is as good as a new one.
                 let offer = slot.and_then(|slot| slot.negotiation.unanswered().cloned());
                 if let Some(offer) = offer.filter(|_| slot.is_some_and(|slot| slot.is_new())) {
+                    if let Some(slot) = &mut self.peers.current {
+                        slot.negotiation.offer_again(self.out.now_us);
+                    }
                     self.open_join(offer);
                 } else {
                     self.replace_peer();
@@ -125,6 +128,8 @@ impl Room {
 
     fn open(&mut self, manner: Manner, request: &proto::JoinRequest) {
         self.validation = Some(self.address.validation(&self.token, request));
+        self.socket = true;
+        self.dialled += 1;
         self.orders.push_back(WireOrder::Open {
             url: self.address.signalling(&self.token, request),
             timeout_ms: OPEN_MS,
@@ -135,11 +140,21 @@ impl Room {
     pub(super) fn signalling_opened(&mut self) {
         if let Phase::Opening(manner) = self.phase {
             self.pulse.heard_us = self.now_us();
+            self.pulse.pinged_us = None;
             self.enter(Phase::Greeting(manner), GREETING_MS);
         }
     }
 
+    /// Closes what may be open of signalling.
+    pub(super) fn hang_up(&mut self) {
+        if std::mem::take(&mut self.socket) {
+            self.dialled += 1;
+            self.orders.push_back(WireOrder::Close);
+        }
+    }
+
     pub(super) fn signalling_ended(&mut self, end: WireEnd) {
+        self.socket = false;
         match self.phase {
             Phase::Opening(manner) => match end {
                 WireEnd::Refused { status } => {
@@ -171,9 +186,12 @@ impl Room {
         match self.phase {
             Phase::Asking(manner, status) => {
                 let (error, is_final) = refusal(status, fetched);
+                // What stands before a server that is being started answers like one that is too old.
+                let is_final =
+                    is_final && (error.code != ErrorCode::ServerTooOld || !self.out.announced);
                 let expired = error.code == ErrorCode::AuthenticationFailed;
                 let may_ask = self.config.renews_token && !self.asked_token;
-                if expired && may_ask && self.reconnecting.is_some() {
+                if expired && may_ask && self.reconnecting {
                     self.asked_token = true;
                     self.enter(Phase::Tokenless, TOKEN_MS);
                     self.out.say(Event::TokenNeeded);
@@ -214,19 +232,19 @@ impl Room {
 
     fn attempt_failed(&mut self, manner: Manner, error: RoomError) {
         let limit = match self.reconnecting {
-            Some(_) => ATTEMPTS,
-            None => self.config.join_retries + 1,
+            true => ATTEMPTS,
+            false => self.config.join_retries + 1,
         };
         let worth_it = matches!(
             error.code,
             ErrorCode::ConnectionFailed | ErrorCode::ConnectionTimeout | ErrorCode::ProtocolError
         );
-        if self.attempts >= limit || self.reconnecting.is_none() && !worth_it {
+        if self.attempts >= limit || !self.reconnecting && !worth_it {
             self.finish(DisconnectReason::JoinFailure, Some(error));
             return;
         }
         // What may still be open of it is of no use.
-        self.orders.push_back(WireOrder::Close);
+        self.hang_up();
         if manner == Manner::Join && self.address.has_regions() && !self.asked_regions {
             self.asked_regions = true;
             self.orders.push_back(WireOrder::Fetch {
@@ -282,6 +300,7 @@ impl Room {
             return;
         }
         self.server.learn(&join);
+        self.publications.expect(self.out.now_us);
         let events = self.roster.joined(join);
         self.tell(events);
         // Joining for the first time has its own limits.
@@ -329,6 +348,8 @@ impl Room {
         match self.phase {
             Phase::Leaving => self.finish(self.leave_reason, None),
             _ if leave.action() == Action::Disconnect => {
+                // It knows that we are gone.
+                self.phase = Phase::Leaving;
                 let failed = (!self.out.announced).then_some(error);
                 self.finish(reason, failed);
             }
@@ -378,17 +399,29 @@ impl Room {
 
     /// All of it stands.
     fn joined(&mut self) {
+        let resumed = self.is_resuming();
         self.phase = Phase::Joined;
+        self.reconnecting = false;
         self.attempts = 0;
         self.asked_token = false;
         self.asked_regions = false;
         self.subscriptions.hold_for(self.out.in_ms(HOLD_MS));
         if self.out.announced {
-            if matches!(self.reconnecting.take(), Some(Manner::Resume(_))) {
+            if resumed {
                 self.out.counters.resumes += 1;
                 self.outgoing.resumed(self.received_there);
             } else {
                 self.out.counters.rejoins += 1;
+                let sids = self.subscriptions.unlike_default();
+                if !sids.is_empty() {
+                    let subscribe = !self.subscriptions.auto();
+                    self.out
+                        .signal(Request::Subscription(proto::UpdateSubscription {
+                            track_sids: sids,
+                            subscribe,
+                            ..Default::default()
+                        }));
+                }
             }
             self.permit();
             self.out
@@ -396,17 +429,10 @@ impl Room {
             self.out.say(Event::Reconnected);
             return;
         }
-        let Some(local) = self.roster.local().cloned() else {
+        let Some(snapshot) = self.snapshot() else {
             return;
         };
         self.out.announced = true;
-        let snapshot = Snapshot {
-            room: self.roster.room.clone(),
-            local,
-            remotes: self.roster.remotes().cloned().collect(),
-            server_version: self.server.version.clone(),
-            server_region: self.server.region.clone(),
-        };
         let published = self.publications.announced();
         let heard = self.heard_so_far();
         self.out
@@ -415,6 +441,17 @@ impl Room {
         for event in published.into_iter().chain(heard) {
             self.out.say(event);
         }
+    }
+
+    /// All that is known of the room.
+    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+        Some(Snapshot {
+            room: self.roster.room.clone(),
+            local: self.roster.local()?.clone(),
+            remotes: self.roster.remotes().cloned().collect(),
+            server_version: self.server.version.clone(),
+            server_region: self.server.region.clone(),
+        })
     }
 
     /// It stood and does not any more.
@@ -428,12 +465,12 @@ impl Room {
         }
         let resumable = !self.server.never_resume && self.peers.current.is_some();
         let manner = if resumable { manner } else { Manner::Join };
-        self.reconnecting = Some(manner);
+        self.reconnecting = true;
         self.attempts = 1;
         self.out
             .say(Event::ConnectionStateChanged(ConnectionState::Reconnecting));
         self.out.say(Event::Reconnecting);
-        self.orders.push_back(WireOrder::Close);
+        self.hang_up();
         self.attempt(manner);
     }
 
@@ -470,7 +507,7 @@ impl Room {
         }
         self.out
             .say(Event::ConnectionStateChanged(ConnectionState::Disconnected));
-        self.orders.push_back(WireOrder::Close);
+        self.hang_up();
         self.peers.drop_all();
         self.incoming.room_over();
         self.phase = Phase::Over;
@@ -490,6 +527,13 @@ impl Room {
         self.pulse();
         self.answers_overdue();
         self.calls_overdue();
+        if self
+            .subscriptions
+            .due_us()
+            .is_some_and(|due| due <= self.now_us())
+        {
+            self.hear();
+        }
     }
 
     fn phase_time_passed(&mut self) {
@@ -554,14 +598,20 @@ impl Room {
         }
         let now_us = self.now_us();
         if now_us >= self.pulse.heard_us + self.server.ping_timeout_us {
+            self.hang_up();
             self.signalling_ended(WireEnd::Lost { code: None });
-        } else if now_us >= self.pulse.pinged_us + self.server.ping_interval_us {
-            self.pulse.pinged_us = now_us;
+        } else if now_us >= self.ping_due_us() {
+            self.pulse.pinged_us = Some(now_us);
             self.send_now(Request::PingReq(proto::Ping {
                 timestamp: (now_us / 1_000) as i64,
                 rtt: i64::from(self.pulse.round_trip_ms.unwrap_or(0)),
             }));
         }
+    }
+
+    fn ping_due_us(&self) -> u64 {
+        let last_us = self.pulse.pinged_us;
+        last_us.map_or(0, |us| us + self.server.ping_interval_us)
     }
 
     pub(super) fn next_due_us(&self) -> u64 {
@@ -574,21 +624,23 @@ impl Room {
             Phase::Begin => return 0,
             _ => due.push(self.until_us),
         }
-        if !self.out.announced {
+        if !self.out.announced && self.phase != Phase::Leaving {
             due.push(self.join_by_us);
             due.extend(self.media_due_us());
         }
         if self.has_signalling() {
             due.push(self.pulse.heard_us + self.server.ping_timeout_us);
-            due.push(self.pulse.pinged_us + self.server.ping_interval_us);
+            due.push(self.ping_due_us());
         }
-        if let Some(slot) = &self.peers.current
-            && matches!(self.phase, Phase::Settling(Manner::Resume(_)))
+        if let Some(slot) = self.peers.current.as_ref().filter(|slot| slot.connected)
+            && self.is_resuming()
         {
             due.extend(slot.restarted_us.map(|us| us + ms(RESTART_MS)));
         }
-        due.extend(self.peers.due_us());
-        due.extend(self.publications.due_us());
+        due.extend(self.peers.due_us(self.has_signalling()));
+        if self.phase == Phase::Joined {
+            due.extend(self.publications.due_us());
+        }
         due.extend(self.subscriptions.due_us());
         due.extend(self.rpc.due_us());
         due.extend(self.updates.values().map(|(_, us)| *us).min());

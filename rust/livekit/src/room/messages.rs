@@ -133,8 +133,26 @@ impl Room {
                 }
             }
             Message::RequestResponse(response) => self.answered(response),
+            Message::RoomMoved(moved) => self.moved(moved),
             // Server offers belong to two peer connections, the rest to video and to tracks of data.
             _ => {}
+        }
+    }
+
+    /// We are in another room now, on the same connection.
+    fn moved(&mut self, moved: proto::RoomMovedResponse) {
+        if !moved.token.is_empty() {
+            self.token = Secret::new(moved.token);
+        }
+        let events = self.roster.joined(proto::JoinResponse {
+            room: moved.room,
+            participant: moved.participant,
+            other_participants: moved.other_participants,
+            ..Default::default()
+        });
+        self.tell(events);
+        if let Some(snapshot) = self.snapshot() {
+            self.out.say(Event::Moved(Box::new(snapshot)));
         }
     }
 

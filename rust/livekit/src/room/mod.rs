@@ -74,7 +74,8 @@ impl Server {
 struct Pulse {
     /// When the server was last heard.
     heard_us: u64,
-    pinged_us: u64,
+    /// When it was asked last, in this session.
+    pinged_us: Option<u64>,
     round_trip_ms: Option<u32>,
 }
 
@@ -92,12 +93,16 @@ pub struct Room {
     until_us: u64,
     /// Where to ask why signalling was refused.
     validation: Option<Secret>,
+    /// Signalling was opened and has not ended since.
+    socket: bool,
+    /// How often signalling was opened or closed.
+    dialled: u32,
     /// The last number of ours that the server had received when we resumed.
     received_there: u32,
     /// Attempts since the connection stood last, or since the beginning.
     attempts: u32,
-    /// How the connection was lost, for as long as it is being brought back.
-    reconnecting: Option<Manner>,
+    /// The connection was lost and is being brought back.
+    reconnecting: bool,
     /// When joining must be done.
     join_by_us: u64,
     /// Other addresses of the same server, best first.
@@ -155,9 +160,11 @@ pub fn room(
         phase: Phase::Begin,
         until_us: 0,
         validation: None,
+        socket: false,
+        dialled: 0,
         received_there: 0,
         attempts: 0,
-        reconnecting: None,
+        reconnecting: false,
         join_by_us: 0,
         regions: VecDeque::new(),
         asked_regions: false,
@@ -187,6 +194,17 @@ pub fn room(
 impl Room {
     fn clock(&mut self, now_us: u64) {
         self.out.now_us = self.out.now_us.max(now_us);
+    }
+
+    /// Takes the time, and what the peers said until then: it happened before what is told now of signalling. False if that
+    /// signalling was given up on account of it.
+    fn is_current(&mut self, now_us: u64) -> bool {
+        self.clock(now_us);
+        let dialled = self.dialled;
+        if !self.is_finished() {
+            self.peers_said();
+        }
+        dialled == self.dialled
     }
 
     fn is_finished(&self) -> bool {
@@ -253,12 +271,15 @@ impl Room {
 
 impl Wire for Room {
     fn opened(&mut self, now_us: u64) {
-        self.clock(now_us);
-        self.signalling_opened();
+        if self.is_current(now_us) {
+            self.signalling_opened();
+        }
     }
 
     fn received(&mut self, now_us: u64, message: &[u8]) {
-        self.clock(now_us);
+        if !self.is_current(now_us) {
+            return;
+        }
         self.pulse.heard_us = self.now_us();
         match proto::SignalResponse::decode(message) {
             Ok(proto::SignalResponse {
@@ -271,13 +292,15 @@ impl Wire for Room {
     }
 
     fn ended(&mut self, now_us: u64, end: WireEnd) {
-        self.clock(now_us);
-        self.signalling_ended(end);
+        if self.is_current(now_us) {
+            self.signalling_ended(end);
+        }
     }
 
     fn fetched(&mut self, now_us: u64, fetched: Fetched) {
-        self.clock(now_us);
-        self.was_fetched(&fetched);
+        if self.is_current(now_us) {
+            self.was_fetched(&fetched);
+        }
     }
 
     fn advance(&mut self, now_us: u64) {
@@ -324,6 +347,7 @@ impl Wire for Room {
     }
 
     fn fail(&mut self, now_us: u64) {
+        // Whatever else is in it may be half done: nothing is looked at that is not needed for the last word.
         self.clock(now_us);
         let error = RoomError::new(ErrorCode::InternalError, "a defect in the room's code");
         self.finish(DisconnectReason::UnknownReason, Some(error));

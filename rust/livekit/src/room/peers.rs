@@ -128,13 +128,15 @@ impl Peers {
         self.retired.clear();
     }
 
-    pub(super) fn due_us(&self) -> Option<u64> {
+    /// `signalling`: whether the server can answer.
+    pub(super) fn due_us(&self, signalling: bool) -> Option<u64> {
         let retired = self.retired.iter().map(|retired| retired.until_us);
         let slot = self.current.as_ref().and_then(|slot| {
             let lost = slot.lost_us.map(|us| us + u64::from(PAIR_LOST_MS) * 1_000);
             let answer = slot
                 .negotiation
                 .outstanding_since_us()
+                .filter(|_| signalling)
                 .map(|us| us + u64::from(ANSWER_MS) * 1_000);
             lost.into_iter().chain(answer).min()
         });
@@ -247,9 +249,10 @@ impl Room {
                 }
                 if self.phase == Phase::Offering {
                     self.open_join(offer);
-                } else {
+                } else if self.has_signalling() {
                     self.send_now(Request::Offer(offer));
                 }
+                // Otherwise signalling was lost meanwhile, and another offer takes its place when it is back.
             }
             PeerEvent::NegotiationFailed { id, fault } => {
                 if slot.negotiation.failed(id) {
@@ -383,7 +386,7 @@ impl Room {
 
     /// Data goes when sound has had its turn, and only as much as the peer takes.
     pub(super) fn send_data(&mut self) {
-        if self.reconnecting.is_some() {
+        if self.reconnecting {
             for receipt in self.outgoing.drop_lossy() {
                 self.out.counters.lossy_unsent += 1;
                 if let Some(receipt) = receipt {
@@ -410,6 +413,7 @@ impl Room {
     /// Timers of the current peer.
     pub(super) fn peer_time_passed(&mut self) {
         let now_us = self.out.now_us;
+        let signalling = self.has_signalling();
         let Some(slot) = &mut self.peers.current else {
             return;
         };
@@ -420,7 +424,7 @@ impl Room {
             .negotiation
             .outstanding_since_us()
             .is_some_and(|us| now_us >= us + u64::from(ANSWER_MS) * 1_000);
-        if unanswered {
+        if unanswered && signalling {
             let command = slot.negotiation.give_up();
             slot.queue.extend(command);
             let why = "the server did not answer an offer in time";

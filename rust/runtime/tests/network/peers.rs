@@ -4,7 +4,7 @@ use super::support::{Behaviour, Script, ScriptedPeer, Seen, Server, reach, runti
 use beluga_engine::Carrier;
 use beluga_runtime::{Runtime, now_us};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,6 +33,14 @@ fn far() -> (UdpSocket, SocketAddr) {
         .expect("a timeout");
     let address = far.local_addr().expect("an address");
     (far, address)
+}
+
+/// The other end of a connection that a peer opens.
+fn accept(listener: &TcpListener) -> TcpStream {
+    let (far, _) = listener.accept().expect("a connection");
+    far.set_read_timeout(Some(super::support::HANG))
+        .expect("a timeout");
+    far
 }
 
 fn wait_until_freed(peer: &ScriptedPeer) {
@@ -119,8 +127,109 @@ fn what_arrives_while_a_peer_moves_is_not_lost() {
         let came: Vec<u8> = peer.taken().iter().map(|taken| taken.payload[0]).collect();
         assert_eq!(came, (0..100).collect::<Vec<u8>>());
         wait_for("it has moved", || peer.was_driven_on("beluga-shard"));
-        peer.end();
-        wait_until_freed(&peer);
+    }
+}
+
+/// Waits until it sleeps.
+fn driven_patiently(wire: &Script) -> ScriptedPeer {
+    let peer = ScriptedPeer::default();
+    peer.0.patient.store(true, Ordering::Release);
+    wire.peer(peer.peer());
+    wait_for("it is driven", || {
+        peer.0.advanced.load(Ordering::Acquire) > 0
+    });
+    peer
+}
+
+#[test]
+fn what_arrives_wakes_a_peer_that_is_not_settled() {
+    let runtime = runtime();
+    let (wire, _server) = connected(&runtime);
+    let peer = driven_patiently(&wire);
+    let (far, remote) = far();
+    peer.send(Carrier::Udp, remote, b"hello");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let tcp = listener.local_addr().expect("an address");
+    peer.send(Carrier::Tcp, tcp, b"hello");
+    // From here on nobody but the sockets wakes it.
+    wire.wake();
+    let mut stream = accept(&listener);
+    let (_, from) = far.recv_from(&mut [0; 10]).expect("a datagram");
+    let mut hello = [0; 7];
+    stream
+        .read_exact(&mut hello)
+        .expect("sent when it was open");
+    assert_eq!(hello, *b"\0\x05hello");
+    for _ in 0..50 {
+        far.send_to(b"ping", from).expect("a send");
+        assert_eq!(far.recv(&mut [0; 10]).expect("an answer"), 4);
+        stream.write_all(b"\0\x04ping").expect("a write");
+        let mut pong = [0; 6];
+        stream.read_exact(&mut pong).expect("an answer");
+    }
+    assert_eq!(peer.taken().len(), 100);
+}
+
+#[test]
+fn room_in_a_connection_wakes_a_peer_that_is_not_settled() {
+    let runtime = runtime();
+    let (wire, _server) = connected(&runtime);
+    let peer = driven_patiently(&wire);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let tcp = listener.local_addr().expect("an address");
+    // More than the buffers of the system, and up to what we let wait.
+    let network = runtime.network();
+    let mut accepted = None;
+    while network.tcp_dropped.get() == 0 {
+        for _ in 0..50 {
+            peer.send(Carrier::Tcp, tcp, &[7; 1_000]);
+        }
+        let before = peer.0.advanced.load(Ordering::Acquire);
+        wire.wake();
+        wait_for("it has sent", || {
+            peer.0.advanced.load(Ordering::Acquire) > before
+        });
+        accepted.get_or_insert_with(|| accept(&listener));
+    }
+    let mut stream = accepted.expect("a connection");
+    // The last of it leaves when the far side has made room.
+    let mut left = network.datagrams_out.get() * 1_002;
+    let mut buffer = [0; 65_536];
+    while left > 0 {
+        left -= stream.read(&mut buffer).expect("what was sent") as u64;
+    }
+}
+
+#[test]
+fn a_peer_that_waits_costs_no_more_than_its_timer() {
+    let runtime = runtime();
+    let (wire, _server) = connected(&runtime);
+    let peer = driven(&wire);
+    let (far, remote) = far();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    peer.send(Carrier::Udp, remote, b"hello");
+    peer.send(
+        Carrier::Tcp,
+        listener.local_addr().expect("an address"),
+        b"hello",
+    );
+    let stream = accept(&listener);
+    let (_, from) = far.recv_from(&mut [0; 10]).expect("a datagram");
+    far.send_to(b"ping", from).expect("a send");
+    far.recv(&mut [0; 10]).expect("an answer");
+    for hung_up in [false, true] {
+        if hung_up {
+            stream.shutdown(std::net::Shutdown::Both).expect("an end");
+            wait_for("it is noticed", || runtime.network().tcp_failed.get() == 1);
+        }
+        let (before, began_us) = (peer.0.advanced.load(Ordering::Acquire), now_us());
+        std::thread::sleep(Duration::from_millis(300));
+        let driven = peer.0.advanced.load(Ordering::Acquire) - before;
+        let elapsed_ms = (now_us() - began_us) / 1_000;
+        assert!(
+            driven <= elapsed_ms + 50,
+            "{driven} times in {elapsed_ms} ms"
+        );
     }
 }
 
@@ -159,7 +268,7 @@ fn a_connection_over_tcp_moves_with_its_peer() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let remote = listener.local_addr().expect("an address");
     assert!(peer.send(Carrier::Tcp, remote, b"hello"));
-    let (mut far, _) = listener.accept().expect("a connection");
+    let mut far = accept(&listener);
     let mut talk = |say: &[u8], hear: &[u8]| {
         if !say.is_empty() {
             let length = (say.len() as u16).to_be_bytes();

@@ -47,11 +47,11 @@ fn a_websocket_that_a_wire_closes_is_closed_in_an_orderly_way_and_nothing_is_tol
     let (wire, _) = Script::drive(&runtime, reach());
     wire.open(&server.ws());
     assert_eq!(wire.next(), Seen::Opened);
-    wire.send(b"text:last words");
-    wire.order(WireOrder::Close);
+    let last_words = WireOrder::Send(b"last words".to_vec());
+    wire.order_all([last_words, WireOrder::Close]);
     wait_for("the server has heard it", || server.heard().len() == 2);
     let heard = server.heard();
-    assert_eq!(heard[0], Heard::Message(b"text:last words".to_vec()));
+    assert_eq!(heard[0], Heard::Message(b"last words".to_vec()));
     assert_eq!(heard[1], Heard::Close(Some(1_000)));
     wire.open(&server.ws());
     assert_eq!(wire.next(), Seen::Opened, "and of nothing else");
@@ -278,11 +278,27 @@ fn a_wire_is_advanced_when_its_time_has_come_and_when_it_is_woken() {
     wait_for("its time comes", || {
         wire.advanced_us.load(Ordering::Acquire) >= due_us
     });
+    assert!(runtime.network().timer_late_us.get().0 >= 1);
     wire.due_at(u64::MAX);
     wire.end();
     wait_for("it is put away", || runtime.wires() == 0);
     // Whoever still holds what wakes it may go on.
     wire.wake();
+}
+
+#[test]
+fn a_wire_that_is_always_due_is_advanced_a_thousand_times_a_second_at_most() {
+    let runtime = runtime();
+    let (wire, _) = Script::drive(&runtime, reach());
+    wire.due_at(0);
+    let (before, began_us) = (wire.advanced.load(Ordering::Acquire), now_us());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let advanced = wire.advanced.load(Ordering::Acquire) - before;
+    let elapsed_ms = (now_us() - began_us) / 1_000;
+    assert!(
+        advanced <= elapsed_ms + 50,
+        "{advanced} times in {elapsed_ms} ms"
+    );
 }
 
 #[test]

@@ -322,6 +322,25 @@ fn a_reader_who_does_not_read_loses_the_oldest_lossy_and_the_newest_reliable() {
 }
 
 #[test]
+fn of_lossy_messages_alone_the_newest_are_kept() {
+    let (mut call, _, _) = Call::connected(Options::default());
+    call.listens = false;
+    for n in 0..150 {
+        let now = call.instant(call.now_us);
+        assert!(call.far.write(now, "_lossy", &chunk(n)));
+        call.run_ms(20);
+    }
+    call.listens = true;
+    call.run_ms(100);
+    let came: Vec<Vec<u8>> = messages(&call).into_iter().map(|came| came.1).collect();
+    assert_eq!(dropped(&call, LOSSY), 150 - came.len() as u64);
+    assert!((60..75).contains(&came.len()), "{}", came.len());
+    // The first ones had gone to the reader's queue.
+    assert!(came[0] == chunk(0) && came[came.len() - 1] == chunk(149));
+    assert!(came.is_sorted());
+}
+
+#[test]
 fn a_reader_who_is_slow_but_reads_in_time_loses_nothing() {
     let (mut call, _, _) = Call::connected(Options::default());
     call.listens = false;

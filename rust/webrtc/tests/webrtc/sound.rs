@@ -53,12 +53,41 @@ fn what_the_agent_says_arrives_to_the_byte_numbered_and_timed_without_a_gap() {
         let elapsed = packet.header.timestamp.wrapping_sub(first.header.timestamp);
         assert_eq!(elapsed, n as u32 * 960);
         assert_eq!(packet.header.marker, n == 0);
-        assert_eq!(packet.header.ext_vals.audio_level, Some(-25));
+        assert_eq!(packet.header.ext_vals.audio_level, Some(-20));
         assert_eq!(packet.header.ext_vals.voice_activity, Some(true));
     }
     let (count, sum_us, _) = microphone.shared.counters.frame_age_out_us.get();
     // Due in the tick in which it was sent.
     assert_eq!((count, sum_us), (100, 100 * 10_000));
+}
+
+#[test]
+fn how_loud_the_agent_is_stands_on_each_packet() {
+    let (mut call, send, _) = Call::connected(Options::default());
+    let mut microphone = call.microphone(1, &send);
+    for sample in [i16::MIN, 328, 0, 3_277] {
+        microphone.sample = sample;
+        for _ in 0..4 {
+            microphone.tick(call.now_us);
+            call.run_ms(10);
+        }
+    }
+    call.run_ms(20);
+    let levels: Vec<i8> = call
+        .far
+        .packets
+        .iter()
+        .filter_map(|packet| packet.header.ext_vals.audio_level)
+        .collect();
+    let speaks: Vec<bool> = call
+        .far
+        .packets
+        .iter()
+        .filter_map(|packet| packet.header.ext_vals.voice_activity)
+        .collect();
+    assert_eq!(levels, [0, 0, -40, -40, -127, -127, -20, -20]);
+    let heard = |level: &i8| *level > -127;
+    assert_eq!(speaks, levels.iter().map(heard).collect::<Vec<_>>());
 }
 
 #[test]

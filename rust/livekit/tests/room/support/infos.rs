@@ -1,6 +1,6 @@
 //! Words of a server, and events in short.
 
-use beluga_livekit::Event;
+use beluga_livekit::{Command, Event, TrackOptions, TrackSource};
 use livekit_protocol as proto;
 use proto::participant_info::State;
 
@@ -142,5 +142,23 @@ pub fn shown(event: &Event) -> String {
                 .map_or(String::new(), |error| format!(" {:?}", error.code))
         ),
         other => format!("{other:?}"),
+    }
+}
+
+pub fn microphone(name: &str) -> TrackOptions {
+    TrackOptions {
+        name: name.to_owned(),
+        source: TrackSource::Microphone,
+        stream: String::new(),
+        muted: false,
+    }
+}
+
+pub fn hello() -> Command {
+    Command::SendData {
+        payload: b"hello".to_vec(),
+        reliable: true,
+        topic: None,
+        destinations: Vec::new(),
     }
 }

@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use beluga_engine::{Fetched, LoopWake, Secret, Wake, Wire, WireEnd, WireOrder};
 use beluga_livekit::{
-    Command, CommandId, Event, Outcome, Room, RoomConfig, RoomError, RoomHandle, room,
+    Command, CommandId, Event, LocalTrackId, Outcome, Room, RoomConfig, RoomCounters, RoomError,
+    RoomHandle, room,
 };
 use beluga_webrtc::Channel;
 use livekit_protocol as proto;
@@ -46,6 +47,7 @@ pub struct World {
     pub urls: Vec<String>,
     /// Requests that arrived at the server since they were taken last.
     pub requests: Vec<Request>,
+    pub pings: Vec<proto::Ping>,
     /// All offers that the server has, answered or not.
     pub offers: Vec<u32>,
     pub fetches: Vec<String>,
@@ -77,6 +79,7 @@ impl World {
             joins: Vec::new(),
             urls: Vec::new(),
             requests: Vec::new(),
+            pings: Vec::new(),
             offers: Vec::new(),
             fetches: Vec::new(),
             closed: 0,
@@ -85,6 +88,13 @@ impl World {
             asked: BTreeSet::new(),
             unanswered: None,
         }
+    }
+
+    /// Why there is no such room.
+    pub fn refused(config: RoomConfig) -> RoomError {
+        let events = Arc::new(LoopWake::new(Box::new(Nobody)));
+        room(config, Box::new(Peers::default()), events, Arc::new(Nobody))
+            .expect_err("a configuration that is wrong")
     }
 
     /// A room that was joined, in which nobody else is.
@@ -148,6 +158,21 @@ impl World {
         self.turn();
     }
 
+    /// Lets time pass on a server that answers.
+    pub fn keep_alive_ms(&mut self, ms: u64) {
+        let mut left = ms;
+        while left > 0 {
+            let step = left.min(1_000);
+            self.pass_ms(step);
+            self.say(Response::PongResp(proto::Pong::default()));
+            left -= step;
+        }
+    }
+
+    pub fn room_is_over(&self) -> bool {
+        self.room.is_over()
+    }
+
     fn obey(&mut self) {
         while let Some(order) = self.room.order() {
             match order {
@@ -173,7 +198,10 @@ impl World {
                         self.unanswered = Some(offer.id);
                         self.offers.push(offer.id);
                     }
-                    self.requests.push(request);
+                    match request {
+                        Request::PingReq(ping) => self.pings.push(ping),
+                        request => self.requests.push(request),
+                    }
                 }
                 WireOrder::Close => {
                     self.socket = Socket::None;
@@ -299,6 +327,32 @@ impl World {
         }));
     }
 
+    /// The same, while nobody takes events.
+    pub fn update_unheard(&mut self, participants: &[proto::ParticipantInfo]) {
+        let update = proto::SignalResponse {
+            message: Some(Response::Update(proto::ParticipantUpdate {
+                participants: participants.to_vec(),
+            })),
+        };
+        self.room.received(self.now_us, &update.encode_to_vec());
+        self.room.advance(self.now_us);
+    }
+
+    /// Publishes a microphone and lets the server agree.
+    pub fn publish_voice(&mut self, track: LocalTrackId) {
+        self.take_requests();
+        self.ask(Command::Publish {
+            track,
+            options: infos::microphone("voice"),
+        });
+        for request in self.take_requests() {
+            if let Request::AddTrack(add) = request {
+                self.publish(&add, "TR_");
+            }
+        }
+        self.answer(&[]);
+    }
+
     pub fn take_requests(&mut self) -> Vec<Request> {
         self.turn();
         std::mem::take(&mut self.requests)
@@ -324,6 +378,15 @@ impl World {
         self.turn();
     }
 
+    /// The same, while nobody takes events.
+    pub fn packet_unheard(&mut self, channel: Channel, packet: &proto::DataPacket) {
+        self.peer().get().say(beluga_webrtc::PeerEvent::Message {
+            channel,
+            message: packet.encode_to_vec(),
+        });
+        self.room.advance(self.now_us);
+    }
+
     /// Data packets that were handed to the peer since they were taken last.
     pub fn take_packets(&mut self) -> Vec<(Channel, proto::DataPacket)> {
         self.turn();
@@ -345,6 +408,19 @@ impl World {
         self.asked.insert(id);
         self.turn();
         id
+    }
+
+    pub fn cancel(&mut self, id: CommandId) {
+        self.handle.as_ref().expect("a handle").cancel(id);
+        self.turn();
+    }
+
+    pub fn counters(&mut self) -> RoomCounters {
+        let id = self.ask(Command::Stats);
+        match self.result(id) {
+            Some(Ok(Outcome::Stats(stats))) => stats.counters,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// What a command came to, if it is done.

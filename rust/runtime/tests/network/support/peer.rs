@@ -18,16 +18,21 @@ pub struct Taken {
     pub thread: String,
 }
 
+/// Carrier, our address, theirs, bytes.
+type Outgoing = (Carrier, SocketAddr, SocketAddr, Vec<u8>);
+
 #[derive(Debug, Default)]
 pub struct PeerState {
     pub bound: Mutex<Vec<(Carrier, SocketAddr)>>,
     pub taken: Mutex<Vec<Taken>>,
-    outgoing: Mutex<VecDeque<(Carrier, SocketAddr, SocketAddr, Vec<u8>)>>,
+    outgoing: Mutex<VecDeque<Outgoing>>,
     pub settled: AtomicBool,
     pub over: AtomicBool,
     pub failed: AtomicBool,
     pub panics: AtomicBool,
     pub advanced: AtomicU64,
+    /// Wants to be driven when something arrives and never else.
+    pub patient: AtomicBool,
     /// Counts the times that it was dropped: one.
     pub freed: AtomicU64,
     pub threads: Mutex<Vec<String>>,
@@ -148,6 +153,9 @@ impl Peer for Driven {
     }
 
     fn due_us(&self) -> u64 {
+        if self.0.patient.load(Ordering::Acquire) {
+            return u64::MAX;
+        }
         // Soon: tests change its state without waking anybody.
         beluga_runtime::now_us() + 2_000
     }

@@ -59,7 +59,12 @@ impl Script {
     }
 
     pub fn order(&self, order: WireOrder) {
-        self.orders.lock().expect("orders").push_back(order);
+        self.order_all([order]);
+    }
+
+    /// All of them at once: nothing happens between them.
+    pub fn order_all(&self, orders: impl IntoIterator<Item = WireOrder>) {
+        self.orders.lock().expect("orders").extend(orders);
         self.wake();
     }
 

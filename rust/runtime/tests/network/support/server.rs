@@ -226,6 +226,7 @@ async fn behave<S: AsyncRead + AsyncWrite + Unpin>(
             let _ = stream.read(&mut [0; 1]).await;
         }
         behaviour => {
+            #[expect(clippy::result_large_err, reason = "the library's type")]
             let note = |request: &Request, response: Response| {
                 let head = format!("{} {:?}", request.uri(), request.headers());
                 log.requests.lock().expect("requests").push(head);

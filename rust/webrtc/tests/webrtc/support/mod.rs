@@ -1,4 +1,9 @@
 //! A peer of ours and one made of plain str0m, joined by a network in memory, on a clock that only the test moves.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part"
+)]
 
 mod call;
 mod doors;

@@ -1,4 +1,4 @@
-//! Sound in order and in time, with a fixed delay.
+//! Sound in order and in time, with a delay that need not change.
 
 use std::sync::atomic::Ordering;
 
@@ -26,17 +26,17 @@ fn with_no_target_sound_comes_in_the_tick_of_its_packet() {
 
 #[test]
 fn a_packet_is_decoded_only_when_its_sound_is_needed() {
-    let mut session = Session::new(0);
-    for packet in Sender::new().speak_often(3, 20) {
-        session.push(&packet.at_ms(0));
-    }
+    let sent = Sender::new().speak_often(3, 20);
+    let mut session = Session::new(40);
     let mut decoded = Vec::new();
-    for _ in 0..6 {
-        session.pull();
+    for tick in 0..10 {
+        session.play(
+            &sent[(tick / 2).min(2)..(tick / 2 + 1).min(3)],
+            (tick as u64 + 1) * 10,
+        );
         decoded.push(session.decoded.load(Ordering::Relaxed));
-        session.now_us += 10_000;
     }
-    assert_eq!(decoded, [1, 1, 2, 2, 3, 3]);
+    assert_eq!(decoded, [0, 0, 0, 0, 1, 1, 2, 2, 3, 3]);
 }
 
 #[test]
@@ -131,21 +131,33 @@ fn a_pause_of_the_sender_is_silence_and_not_loss() {
 }
 
 #[test]
-fn a_spurt_after_a_pause_measures_its_delay_anew() {
+fn a_spurt_whose_first_packet_is_late_waits_the_less() {
     let mut sender = Sender::new();
     let mut sent = vec![sender.speak(20).at_ms(0)];
     sender.pause(480);
-    // The network is 40 ms slower by now.
-    sent.extend([540, 560].map(|ms| sender.speak(20).at_ms(ms)));
+    // Spoken at 500 ms and 40 ms late: it is heard at 560 as if it had been in time.
+    sent.extend([540, 545].map(|ms| sender.speak(20).at_ms(ms)));
     let mut session = Session::new(60);
-    session.play(&sent, 640);
-    let expected = [(0, 60), (1, 20), (-1, 120), (0, 400), (2, 20), (3, 20)];
+    session.play(&sent, 600);
+    let expected = [(0, 60), (1, 20), (-1, 120), (0, 360), (2, 20), (3, 20)];
     assert_eq!(session.runs_ms(), expected);
     assert_eq!(session.buffer.stats().missing_packets, 0);
 }
 
 #[test]
-fn a_packet_that_comes_after_its_time_is_dropped() {
+fn a_spurt_whose_first_packet_is_later_than_the_target_does_not_wait() {
+    let mut sender = Sender::new();
+    let mut sent = vec![sender.speak(20).at_ms(0)];
+    sender.pause(480);
+    sent.extend([590, 592].map(|ms| sender.speak(20).at_ms(ms)));
+    let mut session = Session::new(60);
+    session.play(&sent, 640);
+    let expected = [(0, 60), (1, 20), (-1, 120), (0, 390), (2, 20), (3, 20)];
+    assert_eq!(session.runs_ms()[..6], expected);
+}
+
+#[test]
+fn a_packet_that_comes_when_the_next_one_was_played_is_dropped() {
     let mut sent = Sender::new().speak_often(4, 20);
     sent[1].arrival_us = 101_000;
     let mut session = Session::new(60);
@@ -157,13 +169,15 @@ fn a_packet_that_comes_after_its_time_is_dropped() {
 }
 
 #[test]
-fn the_rest_of_a_packet_that_comes_within_its_time_is_played() {
+fn a_packet_that_comes_after_its_time_and_before_the_next_one_is_heard_whole() {
     let mut sent = Sender::new().speak_often(4, 20);
     sent[1].arrival_us = 90_000;
     let mut session = Session::new(60);
-    session.play(&sent, 140);
-    let expected = [(0, 60), (1, 20), (-1, 10), (2, 10), (3, 20), (4, 20)];
+    session.play(&sent, 150);
+    let expected = [(0, 60), (1, 20), (-1, 10), (2, 20), (3, 20), (4, 20)];
     assert_eq!(session.runs_ms(), expected);
+    let stats = session.buffer.stats();
+    assert_eq!((stats.delayed_packets, stats.late_packets), (1, 0));
 }
 
 #[test]
@@ -199,9 +213,12 @@ fn a_full_buffer_drops_the_oldest_and_its_time() {
     // Packet 2 is being played; 3 and 4 are held, so that 6 pushes 3 out.
     assert_eq!(session.push(&sent.next().unwrap()), PushOutcome::Queued);
     assert_eq!(session.push(&sent.next().unwrap()), PushOutcome::Overflow);
-    assert_eq!(session.buffer.stats().held_packets, 3);
-    session.play(&[], 70);
-    assert_eq!(session.runs_ms(), [(2, 20), (4, 20), (5, 20), (6, 20)]);
+    let stats = session.buffer.stats();
+    assert_eq!((stats.held_packets, stats.queued_packets), (3, 6));
+    session.play(&[], 60);
+    assert!(session.heard_all([2, 4, 5, 6].into_iter()));
+    let stats = session.buffer.stats();
+    assert_eq!((stats.decoded_packets, stats.missing_packets), (4, 0));
 }
 
 #[test]
@@ -213,7 +230,9 @@ fn what_is_older_than_all_that_a_full_buffer_holds_is_dropped_itself() {
     }
     assert_eq!(session.push(&sent[0]), PushOutcome::Overflow);
     session.play(&[], 60);
-    assert_eq!(session.runs_ms(), [(0, 20), (2, 20), (3, 20)]);
+    assert!(session.heard_all([2, 3].into_iter()));
+    let stats = session.buffer.stats();
+    assert_eq!((stats.queued_packets, stats.overflow_packets), (3, 1));
 }
 
 #[test]
