@@ -41,6 +41,10 @@ class ForeignCalls:
         finally:
             if not task.done():
                 await self.give_up(task)
+            else:
+                self._forget(task)  # it may have failed in the very moment in which its caller is cancelled
+            if task.done():
+                work.close()  # never begun where it was cancelled at once: nobody is to be warned of that
         if task.cancelled():
             raise RuntimeError("it cancelled itself")
         task.result()
@@ -58,7 +62,7 @@ class ForeignCalls:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._left.discard(task)
-        # What it raises after it was given up is nobody's concern.
+        # What it raises after it was given up is nobody's concern, and what it raised before is its caller's.
         with suppress(asyncio.CancelledError):
             task.exception()
 

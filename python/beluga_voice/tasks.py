@@ -58,6 +58,9 @@ class Tasks:
         except asyncio.CancelledError:
             # Asked for, so that the task forgets it: by its traceback it holds all that the task knew.
             return
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            # A signal's handler was called while this task was at work: asyncio raises it where the loop was run.
+            return
         on_failure = self._on_failure()
         if error is not None and on_failure is not None:
             on_failure(error)

@@ -1,0 +1,135 @@
+"""Programs with a call in a room, that a test runs in a process of their own and ends in the middle of a word.
+
+`python -m support.room_program NAME URL TOKEN MEDIA` says "speaking" when the caller can hear it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from beluga_voice import VoiceSession, livekit
+from beluga_voice.errors import BelugaVoiceError
+from beluga_voice.events import PlayoutStarted
+from beluga_voice.testing import FakeTextToSpeech
+from support.call import turn_handling
+from support.components import OneWordForAll
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from beluga_voice import Turn
+
+LONG = " ".join(["gold hand iron jump kite lamp milk nest open pink quiz rose salt tree unit vase wind yard"] * 6) + "."
+# What a program may take for what it waits for, in seconds.
+PATIENCE_S = 20.0
+
+
+async def agent(turn: Turn) -> str:
+    return "gold hand."
+
+
+async def speaking(url: str, token: str, media: Any, text: str = LONG) -> tuple[livekit.Room, VoiceSession]:
+    """A session in the middle of a word."""
+    room = await livekit.connect(url, token, options=livekit.RoomOptions(media=media))
+    session = VoiceSession(
+        agent=agent,
+        stt=OneWordForAll(),
+        tts=FakeTextToSpeech(),
+        vad="energy",
+        turn_handling=turn_handling(min_delay=0.6),
+    )
+    began = asyncio.Event()
+
+    @session.on("playout_started")
+    def note(_: PlayoutStarted) -> None:
+        began.set()
+
+    await session.start(room)
+    session.say(text, allow_interruptions=False)
+    async with asyncio.timeout(PATIENCE_S):
+        await began.wait()
+    print("speaking", flush=True)
+    return room, session
+
+
+async def disconnect(*joining: Any) -> None:
+    """The room is left in the middle of a word, and the session is told so."""
+    room, session = await speaking(*joining)
+    await room.disconnect()
+    async with asyncio.timeout(PATIENCE_S):
+        await session.wait_closed()
+    print(session.state, flush=True)
+
+
+async def leave(*joining: Any) -> None:
+    """`asyncio.run` returns, and the interpreter exits, in the middle of a call."""
+    await speaking(*joining)
+
+
+async def exit_in_the_middle(*joining: Any) -> None:
+    """`sys.exit` in the middle of a call."""
+    await speaking(*joining)
+    sys.exit(7)
+
+
+async def terminated(*joining: Any) -> None:
+    """SIGTERM in the middle of a call, in a program that ends by it as programs do."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    kept = await speaking(*joining)
+    await asyncio.Event().wait()
+    del kept
+
+
+def close_the_loop(*joining: Any) -> None:
+    """A loop that is closed without a word to anyone."""
+    loop = asyncio.new_event_loop()
+    kept = loop.run_until_complete(speaking(*joining))
+    loop.close()
+    del loop, kept
+    gc.collect()
+    print("closed", flush=True)
+    sys.stdin.read()
+
+
+async def fork(*joining: Any) -> None:
+    """The child of a process in a call tries to join a room by itself, and ends; the call goes on."""
+    room, session = await speaking(*joining, "gold")
+    child = os.fork()
+    if child == 0:
+        try:
+            # asyncio forgets the running loop in a child: this is one of its own.
+            asyncio.run(_join_again(*joining))
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    await asyncio.to_thread(os.waitpid, child, 0)
+    print("forked", flush=True)
+    await session.wait_closed()
+    await room.disconnect()
+
+
+async def _join_again(url: str, token: str, media: Any) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await livekit.connect(url, token, options=livekit.RoomOptions(media=media))
+    except BelugaVoiceError as error:
+        print(error.code)
+
+
+PROGRAMS = {each.__name__: each for each in (disconnect, leave, exit_in_the_middle, terminated, close_the_loop, fork)}
+
+if __name__ == "__main__":
+    chosen = PROGRAMS[sys.argv[1]]
+    if asyncio.iscoroutinefunction(chosen):
+        asyncio.run(chosen(*sys.argv[2:]))
+    else:
+        chosen(*sys.argv[2:])
