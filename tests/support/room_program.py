@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -89,17 +88,6 @@ async def terminated(*joining: Any) -> None:
     del kept
 
 
-def close_the_loop(*joining: Any) -> None:
-    """A loop that is closed without a word to anyone."""
-    loop = asyncio.new_event_loop()
-    kept = loop.run_until_complete(speaking(*joining))
-    loop.close()
-    del loop, kept
-    gc.collect()
-    print("closed", flush=True)
-    sys.stdin.read()
-
-
 async def fork(*joining: Any) -> None:
     """The child of a process in a call tries to join a room by itself, and ends; the call goes on."""
     room, session = await speaking(*joining, "gold")
@@ -125,11 +113,7 @@ async def _join_again(url: str, token: str, media: Any) -> None:
         print(error.code)
 
 
-PROGRAMS = {each.__name__: each for each in (disconnect, leave, exit_in_the_middle, terminated, close_the_loop, fork)}
+PROGRAMS = {each.__name__: each for each in (disconnect, leave, exit_in_the_middle, terminated, fork)}
 
 if __name__ == "__main__":
-    chosen = PROGRAMS[sys.argv[1]]
-    if asyncio.iscoroutinefunction(chosen):
-        asyncio.run(chosen(*sys.argv[2:]))
-    else:
-        chosen(*sys.argv[2:])
+    asyncio.run(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
