@@ -319,14 +319,8 @@ impl Engine {
             .ok_or_else(|| invalid_state("the engine was stopped"))
     }
 
-    /// Threads do not survive a fork: a child that called on would wait for ever.
     fn check_process(&self) -> PyResult<()> {
-        if std::process::id() == self.process {
-            return Ok(());
-        }
-        Err(invalid_state(
-            "this process was forked from one that runs the engine; start children with 'spawn'",
-        ))
+        check_process(self.process)
     }
 }
 
@@ -337,6 +331,16 @@ impl Drop for Engine {
             std::mem::forget(self.lock().take());
         }
     }
+}
+
+/// Threads do not survive a fork: a child that called on would wait for ever.
+pub(crate) fn check_process(process: u32) -> PyResult<()> {
+    if std::process::id() == process {
+        return Ok(());
+    }
+    Err(invalid_state(
+        "this process was forked from one that runs the engine; start children with 'spawn'",
+    ))
 }
 
 fn check_max_sessions(field: &str, max_sessions: usize) -> PyResult<()> {

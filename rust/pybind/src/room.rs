@@ -1,5 +1,6 @@
 //! A LiveKit room: what is asked of it, and what it has to say.
 
+use crate::engine::check_process;
 use crate::error::{error, invalid_config};
 use crate::room_event::{ShownEvent, shown};
 use beluga_engine::Secret;
@@ -22,11 +23,18 @@ pub(crate) struct Room {
     handle: RoomHandle,
     /// The shard of its peers: its calls are served there.
     pub(crate) place: Place,
+    /// Where its threads are: a child of a fork has none of them.
+    process: u32,
 }
 
 impl Room {
     pub(crate) fn new(handle: RoomHandle, place: Place) -> Self {
-        Self { handle, place }
+        let process = std::process::id();
+        Self {
+            handle,
+            place,
+            process,
+        }
     }
 
     /// Gives a call's doors to the room, as yet without a way to and from them.
@@ -46,6 +54,7 @@ impl Room {
     }
 
     fn ask(&self, command: Command) -> PyResult<u64> {
+        check_process(self.process)?;
         self.handle.command(command).map(|id| id.0).map_err(|_| {
             if self.handle.is_over() {
                 error("disconnected", "the room is over", "")

@@ -13,7 +13,13 @@ from beluga_voice import _core
 from beluga_voice._engine import engine
 from beluga_voice._loop import loop_link
 from beluga_voice.core_errors import translated
-from beluga_voice.errors import AuthError, BelugaVoiceError, SessionError, TransportError
+from beluga_voice.errors import (
+    AuthError,
+    BelugaVoiceError,
+    InvalidStateError,
+    SessionError,
+    TransportError,
+)
 from beluga_voice.livekit import room_events as told
 from beluga_voice.livekit.enums import DisconnectReason, SimulateScenarioKind
 from beluga_voice.livekit.native import translation
@@ -243,9 +249,10 @@ class NativeDriver:
             command = ask(room)
         except _core.CoreError as error:
             code, message, _ = error.args
-            raise TransportError(
-                message, code=code if code == "disconnected" else "protocol_error", provider="livekit"
-            ) from None
+            if code == "invalid_state":
+                raise InvalidStateError(message) from None
+            code = code if code == "disconnected" else "protocol_error"
+            raise TransportError(message, code=code, provider="livekit") from None
         waiting = self._commands[command] = asyncio.get_running_loop().create_future()
         try:
             return await waiting
