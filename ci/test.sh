@@ -13,4 +13,4 @@ stage set-up "$PYTHON" ci/prepare.py venv models extension servers
 stage rust rust_tests
 stage wheel .venv/bin/python ci/wheel.py
 echo "== pytest ($SECONDS s so far)"
-exec .venv/bin/python -m pytest "$@"
+exec .venv/bin/python -m pytest -m "not quiet_machine" "$@"

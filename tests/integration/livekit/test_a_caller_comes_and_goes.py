@@ -16,7 +16,7 @@ from beluga_voice.events import CloseEvent, SipDtmfReceived, UserInputTranscribe
 if TYPE_CHECKING:
     from beluga_voice.testing import LiveKitServer
 
-pytestmark = pytest.mark.parametrize("media", MEDIA)
+pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
 
 
 async def repeat(turn: Turn) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from beluga_voice.handles import Mouth
     from beluga_voice.testing import LiveKitServer
 
+pytestmark = pytest.mark.quiet_machine
+
 HELD_S = 2.0
 SPEECH_S = 4.0
 HZ = 24_000

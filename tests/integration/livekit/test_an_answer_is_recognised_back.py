@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from beluga_voice.testing import LiveKitServer
 
-pytestmark = pytest.mark.parametrize("media", MEDIA)
+pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
 
 ANSWER = "rice is often served in round bowls. the boy was there when the sun rose."
 

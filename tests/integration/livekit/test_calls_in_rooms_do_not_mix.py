@@ -18,7 +18,7 @@ from beluga_voice.testing.tone_words import WORDS
 if TYPE_CHECKING:
     from beluga_voice.testing import LiveKitServer
 
-pytestmark = pytest.mark.parametrize("media", MEDIA)
+pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
 
 
 def tone_hz(word: str) -> float:

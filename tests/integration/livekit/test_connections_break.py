@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from beluga_voice.testing import LiveKitServer
 
+pytestmark = pytest.mark.quiet_machine
+
 LONG = "gold hand iron jump kite lamp milk nest open pink quiz rose"
 
 

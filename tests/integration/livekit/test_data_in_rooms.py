@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from beluga_voice.livekit import ByteStreamReader, DataPacket, RpcInvocationData, SipDTMF, TextStreamReader
     from beluga_voice.testing import LiveKitServer
 
-pytestmark = pytest.mark.parametrize("media", MEDIA)
+pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
 
 PATIENCE_S = 20.0
 LONG = "gold hand iron jump kite lamp milk nest open pink quiz rose salt tree unit vase wind yard "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from beluga_voice.testing import LiveKitServer
 
+pytestmark = pytest.mark.quiet_machine
+
 # A program that takes longer for what is waited for has failed.
 PATIENCE_S = 45.0
 # Who goes without a word is missed by the server after some 15 s.

@@ -17,6 +17,8 @@ from rivals.raw_sdk import RawSdkAgent
 if TYPE_CHECKING:
     from beluga_voice.testing import LiveKitServer
 
+pytestmark = pytest.mark.quiet_machine
+
 RECORDED_HZ = 24_000
 HUM_HZ, ANSWER_HZ = 300.0, 700.0
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+pytestmark = pytest.mark.quiet_machine
+
 
 HZ = 24_000
 MIN_SPEECH_S = 0.5  # turn_handling.interruption.min_duration, as the demo leaves it

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from beluga_voice.providers.livekit.backend import LiveKitBackend
     from beluga_voice.testing import LiveKitServer
 
+pytestmark = pytest.mark.quiet_machine
+
 
 async def repeat(turn: Turn) -> str:
     return f"{turn.text}."
