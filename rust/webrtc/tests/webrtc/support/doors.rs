@@ -2,9 +2,9 @@
 
 use beluga_codec::{CodecError, Decoder, Encoder};
 use beluga_engine::{
-    InDoor, InterruptionAction, InterruptionPolicy, LoopWake, OutDoor, PacketIn, PacketOut,
-    SendTime, SessionConfig, Shared, TurnConfig, Vad, Wake, packet_in, packet_out, pcm_in, pcm_out,
-    session,
+    DelayBounds, InDoor, InterruptionAction, InterruptionPolicy, LoopWake, OutDoor, PacketIn,
+    PacketOut, SendTime, SessionConfig, Shared, TurnConfig, Vad, Wake, packet_in, packet_out,
+    pcm_in, pcm_out, session,
 };
 use beluga_vad::SpeechConfig;
 use beluga_webrtc::{SoundInput, SoundOutput};
@@ -145,11 +145,17 @@ pub struct Speaker {
     pub shared: Arc<Shared>,
 }
 
+/// What a test hears is where it was sent to be.
+const FIXED: DelayBounds = DelayBounds {
+    min_ms: 60,
+    max_ms: 60,
+};
+
 /// A loudspeaker and the end of it that a peer fills.
 pub fn loudspeaker() -> (Speaker, Box<SoundInput>) {
     let heard = Arc::default();
     let decoder = Keeping(Arc::clone(&heard));
-    let (writer, door) = packet_in(Box::new(decoder), 48_000, 60).expect("a configuration");
+    let (writer, door) = packet_in(Box::new(decoder), 48_000, FIXED).expect("a configuration");
     let shared = shared();
     let input = SoundInput {
         writer,
