@@ -194,7 +194,7 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
     }
     // A peer that brings packets and sends some, of a call of its own.
     let peer = Arc::new(RelayState::default());
-    let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, 20).unwrap();
+    let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, DelayBounds::default()).unwrap();
     let (reader, output, ring) = packet_out(Box::new(MuLaw::new()), 8_000, 0);
     let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
     let (relayed, relayed_handles) =

@@ -4,8 +4,8 @@ use crate::common::call::{UNINTERRUPTIBLE, config};
 use crate::common::relay::{Broken, Relay, RelayLink, RelayState};
 use beluga_codec::MuLaw;
 use beluga_engine::{
-    Connection, LoopWake, OverloadStep, Retired, SessionHandles, Shard, Urgency, Vad, Wake,
-    packet_in, packet_out, session,
+    Connection, DelayBounds, LoopWake, OverloadStep, Retired, SessionHandles, Shard, Urgency, Vad,
+    Wake, packet_in, packet_out, session,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,8 @@ fn relay() -> Relay {
 
 /// A call whose packets come from and go to a peer.
 fn call(shard: &mut Shard) -> (Arc<RelayState>, SessionHandles) {
-    let (writer, input) = packet_in(Box::new(MuLaw::new()), 8_000, 20).expect("a codec");
+    let (writer, input) =
+        packet_in(Box::new(MuLaw::new()), 8_000, DelayBounds::default()).expect("a codec");
     let (reader, output, ring) = packet_out(Box::new(MuLaw::new()), 8_000, 0);
     let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
     let (session, handles) = session(

@@ -2,8 +2,8 @@
 
 use beluga_codec::MuLaw;
 use beluga_engine::{
-    InterruptionAction, InterruptionPolicy, LoopWake, SessionConfig, Shared, TurnConfig, Vad,
-    packet_in, packet_out, pcm_in, pcm_out, session,
+    DelayBounds, InterruptionAction, InterruptionPolicy, LoopWake, SessionConfig, Shared,
+    TurnConfig, Vad, packet_in, packet_out, pcm_in, pcm_out, session,
 };
 use beluga_vad::SpeechConfig;
 use beluga_webrtc::{SoundInput, SoundOutput};
@@ -38,7 +38,8 @@ fn shared() -> Arc<Shared> {
 
 /// A door that packets go to.
 pub fn loudspeaker() -> Box<SoundInput> {
-    let (writer, _) = packet_in(Box::new(MuLaw::new()), 8_000, 60).expect("a configuration");
+    let (writer, _) =
+        packet_in(Box::new(MuLaw::new()), 8_000, DelayBounds::default()).expect("a configuration");
     let shared = shared();
     Box::new(SoundInput { writer, shared })
 }
