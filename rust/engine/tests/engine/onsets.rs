@@ -4,7 +4,7 @@
 use crate::common::caller::Caller;
 use beluga_codec::{CodecError, Encoder, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{Age, Counters, EncodedPacket, OutDoor, SendTime, packet_out};
-use beluga_jitter::{JitterBuffer, JitterConfig, Packet};
+use beluga_jitter::{DelayBounds, JitterBuffer, JitterConfig, Packet};
 use beluga_sim::{Conditions, GilbertElliott, Network, RTP_HEADERS_BYTES};
 use std::f64::consts::TAU;
 
@@ -153,7 +153,10 @@ impl Talk {
         };
         let mut network = Network::new(conditions, 5).expect("a network");
         let config = JitterConfig {
-            target_ms: TARGET_MS,
+            delay: DelayBounds {
+                min_ms: TARGET_MS,
+                max_ms: TARGET_MS,
+            },
             capacity_packets: 64,
             rtp_clock_hz: 48_000,
         };
