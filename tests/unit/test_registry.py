@@ -256,7 +256,7 @@ class FakeProvider:
 def test_a_backend_is_made_by_name() -> None:
     registry = BackendRegistry()
     registry.register("fake", FakeProvider)
-    assert registry.list_providers() == ["fake", "local"]
+    assert registry.list_providers() == ["fake", "livekit", "local"]
     assert registry.is_registered("local")
     assert not registry.is_registered("moon")
     _, config = registry.create("fake", {"max_concurrent_sessions": 3})

@@ -176,9 +176,9 @@ fn padding_and_empty_packets_are_nobodys_sound() {
 fn a_door_that_nobody_empties_refuses_and_counts() {
     let (mut call, _, receive) = Call::connected(Options::default());
     let speaker = call.loudspeaker(1, &receive);
-    say(&mut call, &receive, 0, 50, |_| {});
-    // 32 wait.
-    assert_eq!(speaker.shared.counters.packets_refused.get(), 18);
+    say(&mut call, &receive, 0, 80, |_| {});
+    // 64 wait.
+    assert_eq!(speaker.shared.counters.packets_refused.get(), 16);
 }
 
 #[test]
