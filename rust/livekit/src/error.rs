@@ -33,7 +33,7 @@ pub enum ErrorCode {
     Timeout,
     /// Whoever asked for it does not want it any more.
     ContextCanceled,
-    /// A remote procedure call failed; [`RoomError::rpc`] says how.
+    /// A remote procedure call failed; [`RoomError`] says how.
     RpcFailed,
     /// A defect of ours.
     InternalError,

@@ -1,6 +1,6 @@
 //! A participant of a LiveKit room, as a state machine over one peer.
 //!
-//! [`room`] makes both sides: a [`Room`] that the signalling thread drives as a [`Wire`](beluga_engine::Wire), and a [`RoomHandle`] for
+//! [`room()`] makes both sides: a [`Room`] that the signalling thread drives as a [`Wire`](beluga_engine::Wire), and a [`RoomHandle`] for
 //! whoever is in it. Nothing here reads a clock, opens a socket or starts a thread: time and seed are arguments, and any
 //! bytes of the server's give events or nothing.
 
