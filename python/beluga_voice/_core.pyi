@@ -372,7 +372,7 @@ class Room:
     ) -> int: ...
     def register_method(self, method: str) -> int: ...
     def unregister_method(self, method: str) -> int: ...
-    def reply(self, request: int, *, payload: str = "", error: tuple[int, str, str] | None = None) -> int:
+    def reply(self, request: int, *, payload: str = ..., error: tuple[int, str, str] | None = None) -> int:
         """Answers an `rpc_request`; `error` has code, message and data."""
 
     def open_stream(
@@ -385,11 +385,11 @@ class Room:
         destinations: list[str],
         sender_identity: str | None = None,
         total_bytes: int | None = None,
-        reply_to: str = "",
+        reply_to: str = ...,
         attached: list[str] = ...,
         generated: bool = False,
-        name: str = "",
-        mime_type: str = "",
+        name: str = ...,
+        mime_type: str = ...,
         whole: bytes | None = None,
     ) -> int:
         """Opens a stream, or with `whole` sends all of it."""
