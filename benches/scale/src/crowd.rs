@@ -5,9 +5,9 @@ use crate::speech::{CYCLE_MS, PACKET_MS, Speech};
 use crate::stopwatch::{Stopwatch, TimedIn, TimedOut};
 use beluga_codec::OpusDecoder;
 use beluga_engine::{
-    Command, DelayBounds, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, LoopWake, PacketWriter,
-    SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake, ear_samples, packet_in,
-    pcm_out, session,
+    Command, DelayBounds, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, LoopWake,
+    PacketWriter, SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake,
+    ear_samples, packet_in, pcm_out, session,
 };
 use beluga_vad::{SpeechConfig, WINDOW_SAMPLES};
 use std::error::Error;
@@ -59,7 +59,8 @@ impl<'a> Crowd<'a> {
         let mut callers = Vec::with_capacity(order.sessions);
         for index in 0..order.sessions {
             let decoder = OpusDecoder::new(EAR_HZ)?;
-            let (writer, door) = packet_in(Box::new(decoder), OPUS_CLOCK_HZ, DelayBounds::default())?;
+            let (writer, door) =
+                packet_in(Box::new(decoder), OPUS_CLOCK_HZ, DelayBounds::default())?;
             let input = TimedIn {
                 door,
                 watch: watch.clone(),

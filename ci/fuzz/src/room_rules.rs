@@ -279,7 +279,9 @@ pub fn check(mut script: Script<'_>) {
                 world.peer_says(PeerEvent::ChannelOpen(LOSSY));
             }
             step::REGISTER => {
-                let _ = world.handle.command(Command::RegisterMethod("m".to_owned()));
+                let _ = world
+                    .handle
+                    .command(Command::RegisterMethod("m".to_owned()));
             }
             _ => {}
         }
