@@ -311,18 +311,17 @@ fn who_never_pauses_is_heard_in_time_though_the_network_holds_him_up_again_and_a
 fn a_sender_whose_clock_is_off_is_heard_whole_and_at_the_same_delay() {
     let caller = caller();
     let packets = packets(&caller.pcm());
-    for drift_ppm in [300.0, -300.0, 2_000.0, -2_000.0, 10_000.0, -10_000.0] {
+    // Ten times as far off as sound cards are.
+    for drift_ppm in [300.0, -300.0, 2_000.0, -2_000.0] {
         let way = Way {
             drift_ppm,
             ..Way::of(Profile::Lan)
         };
         let heard = heard(&packets, &way);
-        // The end of the last packet falls where it may in a tick. A clock that is a hundredth too slow, as none is, runs
-        // the buffer dry now and then.
+        // The end of the last packet falls where it may in a tick.
         let made_up = heard.counter("frames_concealed");
-        let dry = if drift_ppm < -5_000.0 { 15 } else { 3 };
         assert!(
-            (END_FRAMES..=END_FRAMES + dry).contains(&made_up),
+            (END_FRAMES..=END_FRAMES + 3).contains(&made_up),
             "{drift_ppm}: {made_up}"
         );
         assert_eq!(heard.counter("packets_dropped"), 0);
