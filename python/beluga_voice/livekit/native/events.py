@@ -28,8 +28,6 @@ class EventTranslator:
     def __init__(self) -> None:
         self._local = ""
         self._participants: dict[str, ParticipantInfo] = {}
-        self._sids: dict[int, str] = {}
-        """What our tracks are called by the server now, by the core's number of them."""
 
     def joined(self, snapshot: Fields) -> Joined:
         """The room was joined."""
@@ -37,19 +35,6 @@ class EventTranslator:
         self._local = state.local.identity
         self._participants = {each.identity: each for each in (state.local, *(info for info, _ in state.remote))}
         return state
-
-    def track_of(self, sid: str) -> int | None:
-        """The core's number of a track of ours."""
-        return next((track for track, known in self._sids.items() if known == sid), None)
-
-    def sid_of(self, track: int) -> str:
-        """What a track of ours is called now."""
-        return self._sids.get(track, "")
-
-    def permission_of_us(self) -> Any:
-        """What the server lets us do."""
-        local = self._participants.get(self._local)
-        return local.permission if local is not None else None
 
     def translate(self, name: str, fields: Fields) -> RoomEvent | None:
         """What the event is for a driver."""
@@ -68,13 +53,10 @@ class EventTranslator:
                 self._participants.pop(fields["identity"], None)
                 return told.ParticipantDisconnected(fields["identity"], translation.reason(fields["reason"]))
             case "local_track_published":
-                self._sids[fields["track"]] = fields["info"]["sid"]
                 return told.LocalTrackPublished(translation.track_info(fields["info"]))
             case "local_track_republished":
-                self._sids[fields["track"]] = fields["info"]["sid"]
                 return told.LocalTrackRepublished(translation.track_info(fields["info"]), fields["old_sid"])
             case "local_track_unpublished":
-                self._sids.pop(fields["track"], None)
                 return told.LocalTrackUnpublished(fields["track_sid"])
             case _:
                 return None
