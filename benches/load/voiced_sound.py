@@ -18,7 +18,7 @@ from beluga_voice import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CALLER_HZ", "FRAME_S", "SENTENCE_S", "STRETCHES_S", "Saying", "saying"]
+__all__ = ["CALLER_HZ", "FRAME_S", "SENTENCE_S", "STRETCHES_S", "Saying", "saying", "sentence"]
 
 CALLER_HZ = 16_000
 FRAME_S = 0.01
@@ -29,6 +29,7 @@ SENTENCE_S = (0.53, 2.28)
 """All of it: "What will the weather be tomorrow in Paris?"."""
 STRETCHES_S = ((0.55, 0.97), (0.66, 1.08), (1.36, 1.73), (1.56, 2.0))
 """Loud at both ends: about 0.4 s each."""
+_LOUD_FROM_S = STRETCHES_S[0][0]
 # Attack and release at a cut.
 _EDGE_S = 0.006
 # As in the recording.
@@ -58,6 +59,11 @@ def saying(stretch_s: tuple[float, float], *, period_s: float, before_s: float, 
     pcm = np.rint(room).clip(-32_768, 32_767).astype("<i2").tobytes()
     frames = tuple(pcm[at : at + 2 * FRAME_SAMPLES] for at in range(0, len(pcm), 2 * FRAME_SAMPLES))
     return Saying(frames, first / CALLER_HZ, (first + len(voice) - 1) / CALLER_HZ)
+
+
+def sentence(seconds: float) -> NDArray[np.int16]:
+    """So much of the recorded sentence, from its first loud sample on: int16, (n,), at `CALLER_HZ`."""
+    return np.rint(_cut(_LOUD_FROM_S, _LOUD_FROM_S + seconds)).astype(np.int16)
 
 
 def _cut(start_s: float, end_s: float) -> NDArray[np.float64]:
