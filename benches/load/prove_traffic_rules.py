@@ -1,12 +1,13 @@
 """What is sent while an agent is silent, judged by what listeners hear: `make prove-traffic-rules`.
 
-Three agents speak in one room of a real livekit-server, with pauses of 0.4 to 8 s: one by the native participant, which encodes no
-silence; one by it that is never silent (its pauses are noise of one bit, so that every frame is encoded); one over the SDK,
-which is fed zeros for ever. A caller on the plain SDK and one in Chromium hear all three, for ten minutes, and for five with
-2 % of their packets lost.
+Three agents speak in one room of a real livekit-server, with pauses of 0.4 to 8 s: one by the native participant, which
+encodes no silence; one by it that is never silent (its pauses are noise of one bit: every frame is encoded); one over
+the SDK, which is fed zeros for ever. A caller on the plain SDK and one in Chromium hear all three: for ten minutes, and
+for five with 2 % of their packets lost.
 
-An utterance is speech that begins loud, then a tone that is cut off. Where it lies in what was heard is found by correlation with
-its inside, so that its front and its tail are looked for where they should be and not where something sounds.
+An utterance is speech that begins loud, then a tone that is cut off. Where it lies in what was heard is found by
+correlation with its inside, so that its front and its tail are looked for where they should be and not where something
+sounds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from support.chromium_caller import ChromiumCaller
-from support.heard import Heard
 from support.media_relay import MediaRelay
 from support.sdk_caller import SdkCaller
 
@@ -38,6 +38,7 @@ from load.voiced_sound import CALLER_HZ, sentence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from support.heard import Heard
 
     from beluga_voice.handles import Mouth
 
@@ -117,7 +118,7 @@ def utterance() -> NDArray[np.int16]:
     return np.concatenate([at_voice_hz, tone.astype(np.int16)])
 
 
-# -- what was heard ------------------------------------------------------------------------------------------------------
+# -- what was heard ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _db(sound: NDArray[np.float64]) -> float:
     return 10 * float(np.log10(max(1e-3, float(np.mean(sound**2)) if len(sound) else 0.0)))
 
 
-# -- the room ------------------------------------------------------------------------------------------------------------
+# -- the room ------------------------------------------------------------------------------------------------------
 
 
 @contextlib.asynccontextmanager
@@ -292,7 +293,7 @@ def _row(network: str, listener: str, who: str, said: int, found: list[Found], p
     }
 
 
-# -- the rules -----------------------------------------------------------------------------------------------------------
+# -- the rules -----------------------------------------------------------------------------------------------------
 
 
 def broken(rows: list[dict[str, Any]]) -> list[str]:
