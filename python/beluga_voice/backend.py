@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from beluga_voice.errors import BelugaVoiceError, ConfigError, MissingDependencyError, ProviderError, without_secrets
@@ -57,31 +57,34 @@ class ProviderCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class ConfigField:
-    """One of a backend's own options, as shown to people."""
+    """One of a backend's own options, as shown to people; `json_schema` says the same to programs."""
 
     name: str
     type: str
     required: bool
     description: str
     default: Any = None
+    json_schema: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
 
 
 def config_fields(model: type[BaseModel]) -> tuple[ConfigField, ...]:
     """The fields of a pydantic model, for `BackendProvider.get_config_schema`."""
     from beluga_voice.errors import masked
-    from beluga_voice.validation import type_text
+    from beluga_voice.validation import inline_schema, type_text
 
+    properties = inline_schema(model)["properties"]
     return tuple(
         ConfigField(
             name=name,
-            type=type_text(field.annotation),
-            required=field.is_required(),
-            description=field.description or "",
+            type=type_text(info.annotation),
+            required=info.is_required(),
+            description=info.description or "",
             default=None
-            if field.is_required()
-            else masked(field.get_default(call_default_factory=True, validated_data={}), name=name),
+            if info.is_required()
+            else masked(info.get_default(call_default_factory=True, validated_data={}), name=name),
+            json_schema=properties[info.alias or name],
         )
-        for name, field in model.model_fields.items()
+        for name, info in model.model_fields.items()
     )
 
 
@@ -202,11 +205,18 @@ class BackendRegistry:
         whole = config if isinstance(config, BackendConfig) else BackendConfig(**{**(config or {}), "provider": name})
         if whole.provider != name:
             raise ConfigError(f"provider = {whole.provider!r}: allowed: {name!r}, the backend that is being created")
-        with _initialising(name, "validate_config", whole.provider_config):
-            provider.validate_config(whole)
-        whole.check_components()
+        self._check(provider, name, whole)
         with _initialising(name, "create_backend", whole.provider_config):
             return provider.create_backend(whole)
+
+    def check(self, config: BackendConfig) -> None:
+        """Checks all of `config` as `create` does, and makes nothing. Raises as `create`."""
+        self._check(self.get_provider(config.provider), config.provider, config)
+
+    def _check(self, provider: BackendProvider, name: str, config: BackendConfig) -> None:
+        with _initialising(name, "validate_config", config.provider_config):
+            provider.validate_config(config)
+        config.check_components()
 
 
 @contextmanager

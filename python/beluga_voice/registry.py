@@ -190,6 +190,10 @@ class ComponentRegistry:
         """Every known name of that kind, sorted."""
         return self._table(kind).names()
 
+    def options_model(self, kind: Kind, name: str) -> type[BaseModel] | None:
+        """The model of a component's options; None if it has none. Raises what `resolve` raises."""
+        return getattr(self._table(kind).load(name), "Options", None)
+
     def resolve(self, kind: Kind, spec: object) -> ComponentFactory:
         """Looks up and checks `spec` (the forms at the top of this module).
 
