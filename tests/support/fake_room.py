@@ -61,6 +61,8 @@ class FakeDriver:
         self.calls: list[FakeMedia] = []
         self.sinks: list[FakeSink] = []
         """Of the tracks that were published."""
+        self.feeds: dict[str, FakeFeed] = {}
+        """Of the tracks that somebody listens to, by sid."""
         self._changed = asyncio.Event()
         self.wait_for: asyncio.Event | None = None
         """What commands wait for that are awaited."""
@@ -155,6 +157,11 @@ class FakeDriver:
         if subscribed:
             asyncio.get_running_loop().call_soon(self.tell, TrackSubscribed(identity, sid))
 
+    def open_audio(self, sid: str, **_: Any) -> FakeFeed:
+        self.feeds[sid] = FakeFeed()
+        self._changed.set()
+        return self.feeds[sid]
+
     # -- what others do -------------------------------------------------------------------------------------------
 
     def joins(self, identity: str, *, kind: int = ParticipantKind.PARTICIPANT_KIND_STANDARD, **more: Any) -> None:
@@ -178,6 +185,20 @@ class FakeSink:
 
     def clear(self) -> None:
         self.frames.clear()
+
+
+class FakeFeed:
+    """The sound of a remote track, which never ends by itself."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[Any] = asyncio.Queue()
+        self.closed = False
+
+    async def read(self) -> Any:
+        return await self.frames.get()
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 async def room_on(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> Room:

@@ -73,7 +73,7 @@ async def ended(program: Process) -> tuple[int | None, str, str]:
 @pytest.mark.parametrize(
     ("name", "media", "status", "told"),
     [
-        ("disconnect", "native", 0, "ended\n"),
+        *(("disconnect", media, 0, "ended\n") for media in MEDIA),
         *(("leave", media, 0, "") for media in MEDIA),
         *(("exit_in_the_middle", media, 7, "") for media in MEDIA),
         *(("terminated", media, 143, "") for media in MEDIA),
