@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from beluga_voice import LocalCall, Turn, VoiceSession
+from beluga_voice.cli import event_loop
+from beluga_voice.cli.console import console
 from beluga_voice.cli.problems import CommandError
 from beluga_voice.cli.sound_devices import SoundDevices, missing_sound
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech, run
@@ -134,6 +137,39 @@ def test_a_session_that_falls_behind_costs_old_sound_and_no_memory(portaudio: Fa
 
     run(main())
     assert devices.blocks_dropped == 100
+
+
+def test_the_console_shows_the_call_and_ends_with_it(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "parting.py").write_text(
+        "from beluga_voice import EndCall\n"
+        "async def agent(turn):\n"
+        "    yield f'{turn.text}. '\n"
+        "    yield EndCall('enough')\n"
+    )
+
+    after_the_greeting = bytes(2 * 2 * SAID_HZ) + spoken("able bake", SAID_HZ).tobytes()
+
+    async def play_along(main: Any) -> Any:
+        talking = asyncio.ensure_future(main)
+        while not hasattr(portaudio, "loudspeaker"):  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(BLOCK_S)
+        playing = asyncio.ensure_future(portaudio.play(after_the_greeting, 60.0))
+        try:
+            return await talking
+        finally:
+            playing.cancel()
+
+    monkeypatch.setattr(event_loop, "run", lambda main: run(play_along(main)))
+    components: dict[str, Any] = {"stt": FakeSpeechToText(), "tts": FakeTextToSpeech(), "vad": "energy"}
+    assert console(f"{tmp_path}/parting.py:agent", text=False, greeting="gold", **components) == 0
+    shown = capsys.readouterr().out
+    assert "headphones" in shown
+    assert "agent   gold" in shown
+    assert "caller  able bake" in shown
+    assert "agent   able bake." in shown
+    assert understood(np.frombuffer(portaudio.heard, np.int16), HEARD_HZ) == ["gold", "able", "bake"]
 
 
 @pytest.mark.parametrize(
