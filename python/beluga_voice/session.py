@@ -313,6 +313,17 @@ class VoiceSession:
         if text := plain(user_input).strip():
             cascade.answer_typed(text)
 
+    async def wait_for_inactive(self) -> None:
+        """Until all that was said, written or asked for before is answered and played, or the session is over.
+
+        A caller who is in the middle of a sentence is not waited for. Not for an agent in its own answer: it would wait
+        for itself.
+        """
+        while self._cascade is not None and self._closer is None and await self._cascade.wait_for_work():
+            pass
+        if self._closer is not None:
+            await self._over.wait()
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     @property
