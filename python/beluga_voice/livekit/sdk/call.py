@@ -50,6 +50,7 @@ class SdkCallMedia:
         self._track = track
         self._unpublish = unpublish
         self._remote_track = remote_track
+        self._loop = asyncio.get_running_loop()
         self._tasks = Tasks(self._failed)
         self._listening: asyncio.Task[None] | None = None
         self._frames_dropped = 0
@@ -101,7 +102,8 @@ class SdkCallMedia:
                 pcm = event.frame.data
                 self._frames_dropped += len(pcm) - call.write_input(pcm)
         finally:
-            await stream.aclose()
+            if not self._loop.is_closed():  # else nobody is left to wait for it
+                await stream.aclose()
 
     async def _speak(self) -> None:
         link, call = self._link, self._link.call

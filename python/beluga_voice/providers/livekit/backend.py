@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ class LiveKitBackend:
         self._answering: dict[str, int] = {}
         """Sessions in each room that `answer` has joined, those that wait for their caller among them."""
         self._places: dict[str, tuple[Room, livekit.RoomCall]] = {}
+        self._media_paths: Counter[str] = Counter()
         self._tasks = Tasks(self._failed)
         self.server = ServerApi(options)
 
@@ -92,6 +94,7 @@ class LiveKitBackend:
             joined = livekit.Room()
             await joined.connect(self._options.url, self._token(name), options)
             self._rooms[name] = joined
+            self._media_paths[joined.media_path] += 1
             return joined
 
     @asynccontextmanager
@@ -228,10 +231,12 @@ class LiveKitBackend:
     def stats(self) -> dict[str, Any]:
         """As `LocalBackend.stats`, and of the rooms.
 
-        `media_path`: rooms that this process has joined, by who carried them; `rooms`: `Room.stats` by name.
+        `media_path`: rooms that this backend has joined, by who carried them (`livekit.media_paths()` has all of the
+        process's); `rooms`: `Room.stats` by name. Of its open sessions `totals` has `media_path_native`, `_sdk`.
         """
+        paths = {path: self._media_paths[path] for path in ("native", "sdk")}
         rooms = {name: room.stats() for name, room in self.rooms.items()}
-        return {**backend_stats(self._book), "media_path": livekit.media_paths(), "rooms": rooms}
+        return {**backend_stats(self._book), "media_path": paths, "rooms": rooms}
 
     def _failed(self, error: BaseException) -> None:
         _log.error("a room could not be left", exc_info=error)
