@@ -33,8 +33,7 @@ async def ada(livekit_server: LiveKitServer, call_in: Any, room_name: str) -> Sd
 @pytest.mark.parametrize(
     ("name", "media", "status", "told"),
     [
-        *(("disconnect", media, 0, "ended
-") for media in MEDIA),
+        *(("disconnect", media, 0, "ended\n") for media in MEDIA),
         *((way, media, status, "") for way, status in WAYS.items() for media in MEDIA),
     ],
 )
