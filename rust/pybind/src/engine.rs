@@ -205,11 +205,11 @@ impl Engine {
         };
         let shared = handles.shared.clone();
         let doors = room.attach(
-            SoundInput {
+            Box::new(SoundInput {
                 writer,
                 shared: shared.clone(),
-            },
-            SoundOutput { reader, shared },
+            }),
+            Box::new(SoundOutput { reader, shared }),
         )?;
         Ok(Call::new(
             handles,

@@ -391,6 +391,26 @@ class NativeDriver:
         self._say(lambda room: room.route_output(_doors(link)[1], track))
         return NativeCallMedia(self, link, track)
 
+    async def open_caller(
+        self,
+        wakeup: _core.Wakeup,
+        quiet: _core.Tape,
+        *,
+        silence: Literal["dtx", "continuous"],
+        kept_packets: int,
+        options: TrackPublishOptions,
+    ) -> _core.Caller:
+        """A light caller (`beluga_voice.testing.Caller`) with a track of his own, who hears nobody yet."""
+        with translated():
+            caller = self._core_room.open_caller(wakeup, quiet=quiet, silence=silence, kept_packets=kept_packets)
+        track = await self._publish("microphone", options)
+        self._say(lambda room: room.route_output(caller.doors[1], track))
+        return caller
+
+    def route_caller(self, caller: _core.Caller, sid: str | None) -> None:
+        """What a light caller hears: a remote track, or None: nobody."""
+        self._say(lambda room: room.route_input(caller.doors[0], track_sid=sid))
+
     # -- data -----------------------------------------------------------------------------------------------------
 
     async def publish_data(
