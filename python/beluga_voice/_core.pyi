@@ -122,6 +122,8 @@ class Engine:
         interruptible_while_thinking: bool,
         min_interruption_ms: int,
         duck_gain_db: float,
+        complexity: int = 5,
+        bitrate_bps: int = 24_000,
         room: Room | None = None,
     ) -> Call:
         """A call, served from the next tick on. One with a `room` leaves its doors there (`Call.doors_in_room`), as yet
@@ -130,6 +132,7 @@ class Engine:
         `input_hz` is read for 'pcm' alone, 8000 to 192000; the jitter delays for packets alone, 0 to 2000:
         the sound waits for the least on a perfect network, and for more, up to the largest, as packets come unevenly;
         `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
+        `complexity` and `bitrate_bps` are Opus's.
 
         Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
         place, or the machine is overloaded and has no time for another call.
@@ -427,9 +430,7 @@ class Tape:
     `sample_rate`: 8,000, 12,000, 16,000, 24,000 or 48,000 Hz. Raises CoreError `invalid_config`.
     """
 
-    def __new__(
-        cls, pcm: Buffer, *, sample_rate: int, complexity: int = 5, bitrate_bps: int = 24_000
-    ) -> Tape: ...
+    def __new__(cls, pcm: Buffer, *, sample_rate: int, complexity: int = 5, bitrate_bps: int = 24_000) -> Tape: ...
     @property
     def frames(self) -> int:
         """Of 20 ms, the silence that ends it among them."""
@@ -461,8 +462,8 @@ class Caller:
     def drain(self) -> list[tuple[str, dict[str, Any]]]:
         """What he said and heard since the last time; times in microseconds of the machine's monotonic clock.
 
-        `said`: `first_us`, `last_us`, `cut`. `voice_began`: `first_us`. `voice_ended`: `first_us`, `last_us`, `packets`,
-        `gaps`.
+        `said`: `first_us`, `last_us`, `cut`. `voice_began`: `first_us`. `voice_ended`: `first_us`, `last_us`,
+        `packets`, `gaps`.
         """
 
     def stats(self) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class CallSettings:
     vad_options: VadOptions
     turn_handling: TurnHandling
     user_away_timeout: float | None
+    complexity: int = 5
+    """Opus's, 0 to 10: what the agent's speech may cost, until a table of cost against quality says better."""
+    bitrate_bps: int = 24_000
+    """Opus's mean rate, 6000 to 510000."""
 
     def open(
         self,
@@ -73,6 +77,8 @@ class CallSettings:
                 interruptible_while_thinking=interruption.enabled,
                 min_interruption_ms=_ms(interruption.min_duration),
                 duck_gain_db=interruption.duck_gain_db if interruption.duck_gain_db is not None else 0.0,
+                complexity=self.complexity,
+                bitrate_bps=self.bitrate_bps,
                 room=room,
             )
         return CallLink(call, loop)

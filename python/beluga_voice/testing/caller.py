@@ -76,6 +76,7 @@ class Caller:
     - `silence`: what he sends while he says nothing: "dtx", next to nothing, or "continuous", encoded silence
       every 20 ms as a microphone that is never shut.
     - `sampled_s`: so much of what he hears is kept for `sound()`.
+    - `publishes`: whether he has a voice at all.
 
     Entering raises what `livekit.connect` raises, and TransportError `connection_failed` where only the SDK could join.
     """
@@ -88,6 +89,7 @@ class Caller:
         listens_to: str | None = None,
         silence: Literal["dtx", "continuous"] = "dtx",
         sampled_s: float = 0.0,
+        publishes: bool = True,
     ) -> None:
         if not 0.0 <= sampled_s <= 900.0:
             raise ConfigError(f"sampled_s = {sampled_s}: allowed: 0 to 900", details={"field": "sampled_s"})
@@ -98,6 +100,7 @@ class Caller:
         self._listens_to = listens_to
         self._silence: Literal["dtx", "continuous"] = silence
         self._kept_packets = round(sampled_s * _PACKETS_PER_S)
+        self._options = TrackPublishOptions(source=TrackSource.SOURCE_MICROPHONE) if publishes else None
         self._driver: NativeDriver | None = None
         self._core: _core.Caller | None = None
         self._loop: LoopLink | None = None
@@ -124,9 +127,8 @@ class Caller:
             raise TransportError("a light caller cannot join by the SDK", code="connection_failed", provider="livekit")
         loop = self._loop = loop_link()
         quiet = Tape(b"", sample_rate=_EAR_HZ)
-        options = TrackPublishOptions(source=TrackSource.SOURCE_MICROPHONE)
         self._core = await driver.open_caller(
-            loop.wakeup, quiet.core, silence=self._silence, kept_packets=self._kept_packets, options=options
+            loop.wakeup, quiet.core, silence=self._silence, kept_packets=self._kept_packets, options=self._options
         )
         self._driver = driver
         loop.add(self)

@@ -398,13 +398,14 @@ class NativeDriver:
         *,
         silence: Literal["dtx", "continuous"],
         kept_packets: int,
-        options: TrackPublishOptions,
+        options: TrackPublishOptions | None,
     ) -> _core.Caller:
-        """A light caller (`beluga_voice.testing.Caller`) with a track of his own, who hears nobody yet."""
+        """A light caller (`beluga_voice.testing.Caller`), who hears nobody yet; with `options` he has a track."""
         with translated():
             caller = self._core_room.open_caller(wakeup, quiet=quiet, silence=silence, kept_packets=kept_packets)
-        track = await self._publish("microphone", options)
-        self._say(lambda room: room.route_output(caller.doors[1], track))
+        if options is not None:
+            track = await self._publish("microphone", options)
+            self._say(lambda room: room.route_output(caller.doors[1], track))
         return caller
 
     def route_caller(self, caller: _core.Caller, sid: str | None) -> None:
