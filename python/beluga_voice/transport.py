@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.events import SessionEvent
 
-__all__ = ["CallEvents", "CallSettings", "OpenCall", "Transport"]
+__all__ = ["CallEvents", "CallSettings", "OpenCall", "Transport", "TransportStats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,26 @@ class CallEvents:
     """The caller has pressed a key of his telephone: the digit and its code."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportStats:
+    """What was measured of the way between the session and its caller, so far. None: that is not measured here."""
+
+    round_trip_s: float | None = None
+    """To the server and back, in seconds, when last it was measured."""
+    jitter_s: float | None = None
+    """Of the caller's packets (RFC 3550, 6.4.1)."""
+    buffer_s: float | None = None
+    """By how much the jitter buffer delays the caller."""
+    concealed_s: float | None = None
+    """Seconds of the caller's sound that were lost or late, and made up for."""
+    packets_received: int | None = None
+    """Of the caller's sound."""
+    packets_lost: int | None = None
+    """The same, those that never came."""
+    packets_lost_there: int | None = None
+    """Of the agent's sound, as the other side reports it."""
+
+
 class OpenCall(Protocol):
     """A call that a transport has opened for one session."""
 
@@ -110,6 +130,10 @@ class OpenCall(Protocol):
 
     def stats(self) -> dict[str, int]:
         """What the transport counted of this call."""
+        ...
+
+    async def transport_stats(self) -> TransportStats:
+        """What is measured of the way to the caller. Raises TransportError."""
         ...
 
     async def aclose(self) -> None:
