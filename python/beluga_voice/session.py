@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
-    from beluga_voice.transport import OpenCall, Transport
+    from beluga_voice.transport import OpenCall, Transport, TransportStats
     from beluga_voice.turn import ChatMessage
 
 __all__ = ["SessionState", "VoiceSession"]
@@ -377,6 +377,13 @@ class VoiceSession:
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
         }
+
+    async def transport_stats(self) -> TransportStats | None:
+        """Round trip, loss and jitter on the way to the caller, as far as they are measured; None without a call.
+
+        Raises TransportError not_connected and connection_timeout.
+        """
+        return await self._call.transport_stats() if self._call is not None else None
 
     def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
         """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.

@@ -19,6 +19,7 @@ from beluga_voice.livekit.room_events import (
     TrackSubscribed,
 )
 from beluga_voice.livekit.room_state import Joined, ParticipantInfo, ParticipantPermission, RoomInfo, TrackInfo
+from beluga_voice.transport import TransportStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,9 @@ class FakeMedia:
 
     def stats(self) -> dict[str, int]:
         return {"fake_frames": 1}
+
+    async def transport_stats(self) -> TransportStats:
+        return TransportStats(round_trip_s=0.02)
 
     async def aclose(self) -> None:
         self.closed = True

@@ -104,6 +104,7 @@ async def _serve(
             f"in room {room}, media: {joined.media_path}; waiting for {whom}; Ctrl-C leaves",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
         place = backend.call(joined, participant_identity=participant)
         caller = _Whoever(session, place, terminal)
@@ -134,7 +135,7 @@ class _Whoever:
 
     async def talk(self, call: CallLine) -> None:
         """Until he, or the agent, has ended it; or until whoever runs the command has heard enough."""
-        self._terminal.print(f"serving {self._place.served_identity}", markup=False, highlight=False)
+        self._terminal.print(f"serving {self._place.served_identity}", markup=False, highlight=False, soft_wrap=True)
         try:
             await self._session.wait_closed()
         except asyncio.CancelledError:

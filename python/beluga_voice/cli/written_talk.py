@@ -90,7 +90,9 @@ class _Page:
             case FunctionToolsExecuted():
                 use = ToolUse(event.name, event.arguments, event.result, event.error)
                 self._end_line()
-                self._terminal.print(f"⚙      {tool_text(use)}", style="green", markup=False, highlight=False)
+                self._terminal.print(
+                    f"⚙      {tool_text(use)}", style="green", markup=False, highlight=False, soft_wrap=True
+                )
             case ErrorEvent():
                 self.complain(f"{event.error.message} ({event.error.code})")
             case _:
@@ -99,7 +101,7 @@ class _Page:
     def complain(self, message: str) -> None:
         """Something went wrong."""
         self._end_line()
-        self._terminal.print(f"!      {message}", style="red", markup=False, highlight=False)
+        self._terminal.print(f"!      {message}", style="red", markup=False, highlight=False, soft_wrap=True)
 
     def _end_line(self) -> None:
         if self._in_a_line:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from beluga_voice.livekit.room import EventTypes, Room
     from beluga_voice.livekit.room_driver import CallMedia
     from beluga_voice.livekit.room_mirror import RoomMirror
-    from beluga_voice.transport import CallEvents
+    from beluga_voice.transport import CallEvents, TransportStats
 
 __all__ = ["RoomOpenCall"]
 
@@ -131,6 +131,10 @@ class RoomOpenCall:
             **self._media.stats(),
             **(self._transcripts.stats() if self._transcripts is not None else {}),
         }
+
+    async def transport_stats(self) -> TransportStats:
+        """As the path measures it."""
+        return await self._media.transport_stats()
 
     async def aclose(self) -> None:
         """Unpublishes the agent's voice and lets go of the rest; the room stays as it is."""

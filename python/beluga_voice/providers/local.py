@@ -11,6 +11,7 @@ from beluga_voice.core_errors import translated
 from beluga_voice.errors import ConfigError, InvalidStateError, SessionError
 from beluga_voice.rtp_packet import RtpPacket
 from beluga_voice.session_book import SessionBook, backend_stats
+from beluga_voice.transport import TransportStats
 from beluga_voice.validation import Options
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ class LocalOpenCall:
     def stats(self) -> dict[str, int]:
         """Nothing is counted but by the core."""
         return {}
+
+    async def transport_stats(self) -> TransportStats:
+        """There is no way between the two."""
+        return TransportStats()
 
     async def aclose(self) -> None:
         """The core's call was all there was."""

@@ -97,6 +97,30 @@ async def _says(caller: SdkCaller, word: str) -> None:
     await asyncio.sleep(said.last_s + 0.3 - now())
 
 
+async def test_who_listens_besides_a_session_takes_nothing_from_it_and_goes_on_without_it(
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+) -> None:
+    ada = await call_in(livekit_server, "ada")
+    await ada.join(room_name)
+    await ada.publish()
+    async with joined(livekit_server, room_name, media=media) as room:
+        await is_heard(room, "ada")
+        track = _track_of(room.remote_participants["ada"])
+        before = livekit.AudioStream(track, sample_rate=16_000)
+        hearing_before = asyncio.create_task(_heard(before))
+        async with session_on(room, repeat):
+            beside = livekit.AudioStream(track, sample_rate=16_000)
+            hearing_beside = asyncio.create_task(_heard(beside))
+            assert await answer_to(ada, "able bake") == ["able", "bake"]
+        await _says(ada, "calm")
+        await ada.leave()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await hearing_before == ["able", "bake", "calm"]
+            assert await hearing_beside == ["able", "bake", "calm"]
+        for stream in (before, beside):
+            await stream.aclose()
+
+
 def _track_of(caller: livekit.RemoteParticipant) -> Any:
     (publication,) = caller.track_publications.values()
     return publication.track

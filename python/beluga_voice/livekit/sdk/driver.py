@@ -103,6 +103,8 @@ class SdkDriver:
         self._farewell.room(self._room)
         self._listen(self._room)
         self._tasks.start(self._learn_sid(self._room), name="room sid")
+        # Whoever waits for this sees what was joined first, and then what is subscribed to.
+        asyncio.get_running_loop().call_soon(self._tell_subscribed, _subscribed(self._room))
         return joined(self._room)
 
     async def disconnect(self, reason: int) -> None:
@@ -190,6 +192,11 @@ class SdkDriver:
         if event is not None:
             self.on_event(event)
 
+    def _tell_subscribed(self, tracks: Sequence[tuple[str, Any]]) -> None:
+        for identity, publication in tracks:
+            if publication.track is not None:
+                self._tell(told.TrackSubscribed(identity, publication.sid))
+
     def _forget(self, publication: Any) -> None:
         self._published.pop(publication.sid, None)
         self._tell(told.LocalTrackUnpublished(publication.sid))
@@ -253,6 +260,7 @@ class SdkDriver:
         for method in self._rpc_methods:
             room.local_participant.register_rpc_method(method, self._on_rpc)
         self._tell(told.Rejoined(joined(room)))
+        self._tell_subscribed(_subscribed(room))
         self._tasks.start(self._learn_sid(room), name="room sid")
         for previous_sid, ours in tuple(self._published.items()):
             publication = await self._publish(ours)
@@ -360,7 +368,7 @@ class SdkDriver:
             farewell.closed(link.call)
             await self.unpublish_track(track().sid)
 
-        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track)
+        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track)
 
     # -- data -----------------------------------------------------------------------------------------------------
 
@@ -554,6 +562,16 @@ class SdkDriver:
 
 
 def _ignore(_: RoomEvent) -> None: ...
+
+
+def _subscribed(room: Any) -> list[tuple[str, Any]]:
+    """What was subscribed to before anybody listened: the SDK tells of it while it still joins, and never again."""
+    return [
+        (identity, publication)
+        for identity, participant in room.remote_participants.items()
+        for publication in participant.track_publications.values()
+        if publication.track is not None
+    ]
 
 
 async def _leave(room: Any, connecting: asyncio.Future[None]) -> None:

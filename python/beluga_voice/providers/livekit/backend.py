@@ -27,6 +27,15 @@ __all__ = ["LiveKitBackend"]
 
 _log = logging.getLogger("beluga_voice.livekit")
 
+_KINDS = {
+    "standard": livekit.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    "ingress": livekit.ParticipantKind.PARTICIPANT_KIND_INGRESS,
+    "egress": livekit.ParticipantKind.PARTICIPANT_KIND_EGRESS,
+    "sip": livekit.ParticipantKind.PARTICIPANT_KIND_SIP,
+    "agent": livekit.ParticipantKind.PARTICIPANT_KIND_AGENT,
+    "connector": livekit.ParticipantKind.PARTICIPANT_KIND_CONNECTOR,
+}
+
 # How long rooms may take to be left once their sessions have ended, in seconds.
 _SETTLE_S = 5.0
 
@@ -116,11 +125,13 @@ class LiveKitBackend:
             await joined.disconnect()
 
     def call(self, room: Room, *, participant_identity: str | None = None) -> livekit.RoomCall:
-        """What a session starts on: the caller of that identity, or the next one without a session."""
+        """What a session starts on: the caller of that identity, or the next one of `participant_kinds` without a
+        session."""
         options = self._options
         return livekit.RoomCall(
             room,
             participant_identity=participant_identity,
+            participant_kinds=[_KINDS[kind] for kind in options.participant_kinds],
             participant_timeout=options.participant_timeout,
             rejoin_timeout=options.rejoin_timeout,
             sample_rate=options.publish_rate,
