@@ -165,7 +165,7 @@ async def on_call(
     tts: Any = None,
     call: LocalCall | None = None,
     handling: dict[str, Any] | None = None,
-    vad: str = "energy",
+    vad: Any = "energy",
     **options: Any,
 ) -> AsyncGenerator[TriedCall]:
     """A session under way. What no session may ever do is checked at its end."""
