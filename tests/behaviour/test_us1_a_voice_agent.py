@@ -88,7 +88,7 @@ async def test_us1_4_callers_of_one_backend_are_heard_and_answered_each_for_hims
     )
     scripts = {
         "ada": [Say("able"), Answered(), Say("bake"), Answered()],
-        "bob": [Say("calm"), TalkOver("dark", after=0.3), Answered()],
+        "bob": [Say("calm"), TalkOver("dark nest", after=0.3), Answered()],
         "cid": [Say("echo"), Answered(), Say("fish"), Answered()],
     }
 
@@ -104,12 +104,12 @@ async def test_us1_4_callers_of_one_backend_are_heard_and_answered_each_for_hims
     told = dict(zip(scripts, await asyncio.gather(*map(conversation, scripts)), strict=True))
     assert {name: asked for name, (_, asked) in told.items()} == {
         "ada": ["able", "bake"],
-        "bob": ["calm", "dark"],
+        "bob": ["calm", "dark nest"],
         "cid": ["echo", "fish"],
     }
     assert told["ada"][0].heard_words == ["able"] * 6 + ["bake"] * 6
-    assert set(told["bob"][0].heard_words) <= {"calm", "dark"}
-    assert told["bob"][0].heard_words[-6:] == ["dark"] * 6
+    assert set(told["bob"][0].heard_words) <= {"calm", "dark", "nest"}
+    assert told["bob"][0].heard_words[-12:] == ["dark", "nest"] * 6
     assert told["bob"][0].heard_words.count("calm") < 6
     assert backend.get_active_session_count() == 0
     await backend.aclose()
