@@ -131,10 +131,7 @@ class VoiceBackend(ABC):
         async with self._operation("create_session"):
             # The place first: nothing remote is made for a session that there is no place for.
             with self._book.place():
-                if self._phase == "new":
-                    await self.start()
-                if self._phase != "running":
-                    raise self._stopping()
+                await self._ready()
                 session = VoiceSession.from_config(config, self._config, backend_id=self.id)
                 self._watch.watch(session)
                 self._book.add(session)
@@ -249,6 +246,13 @@ class VoiceBackend(ABC):
                 f"provider_config: allowed: another backend, for {self.provider!r} takes it once",
                 details={"field": "provider_config"},
             )
+
+    async def _ready(self) -> None:
+        """Starts it if it was never started. Raises what `start` raises, and InvalidStateError once it is stopped."""
+        if self._phase == "new":
+            await self.start()
+        if self._phase != "running":
+            raise self._stopping()
 
     async def _reach(
         self,
