@@ -1,4 +1,4 @@
-"""How soon a caller in a LiveKit room is answered: by our sessions on both media paths, and by a raw SDK agent beside them.
+"""How soon a caller in a LiveKit room is answered: by our sessions on both media paths, and by a raw SDK agent.
 
 The caller is a light one, the same for all: from the true end of his voice to the arrival of the first packet of the
 answer, less the silence that ends a turn. Network legs, jitter buffers and the server are in it.

@@ -4,8 +4,9 @@ Callers are one thread that hands each call 10 ms of sound every 10 ms; recognis
 Two scripts: `BRISK` has a turn a second, for many turns in little time, and two answers of three are talked over;
 `NATURAL` is a sentence and an answer of the same length every four seconds, for what a call costs.
 
-Stage `room` is the same in rooms of a real livekit-server, `who` being our sessions on either media path, or an agent on
-the plain SDK with nothing in it but levels (`rivals/raw_sdk.py`): rounds of the three alternate. `--rooms` measures it alone.
+Stage `room` is the same in rooms of a real livekit-server, `who` being our sessions on either media path, or an agent
+on the plain SDK with nothing in it but levels (`rivals/raw_sdk.py`): rounds of the three alternate. `--rooms` measures
+it alone.
 """
 
 from __future__ import annotations
