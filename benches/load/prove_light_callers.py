@@ -1,6 +1,6 @@
 """What a light caller measures is what a caller on the SDK hears in the same room: `make prove-light-callers`.
 
-Both listen to the same agent on the plain SDK (`rivals/raw_sdk.py`), which answers each of them with a tone. The light one
+Both listen to the same agent on the plain SDK (`rivals/raw_sdk.py`), which answers turns with a tone. The light one
 goes by the arrival of packets, the other by what his loudspeaker is given, a jitter buffer later:
 
 - `answer`: p50 of the delay from the end of a turn to the answer, of the light caller's turns, at either's ear.
