@@ -145,7 +145,7 @@ proptest! {
             sent.extend(world.at(world.now_us + TICK_US.max(step)));
         }
         for pair in sent.windows(2) {
-            let ten_ms = pair[0].payload().len() == 1 || pair[1].timestamp % 960 == 480;
+            let ten_ms = pair[0].payload().len() == 1 || pair[0].timestamp % 960 == 480;
             let least = if ten_ms { 480 } else { 960 };
             prop_assert!(pair[1].timestamp - pair[0].timestamp >= least, "{pair:?}");
         }
