@@ -34,11 +34,14 @@ _HOMES = {
     "EndCall": "commands",
     "InternalError": "errors",
     "InvalidStateError": "errors",
-    "LocalCall": "providers.local",
+    "LocalCall": "providers.local.call",
     "MissingDependencyError": "errors",
     "Mouth": "handles",
+    "PipelineConfig": "config",
     "PipelineError": "errors",
     "ProviderCapabilities": "backend",
+    "ProviderError": "errors",
+    "ProviderInfo": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
     "Say": "commands",
@@ -56,6 +59,7 @@ _HOMES = {
     "TurnHandling": "config",
     "Utterance": "handles",
     "VadOptions": "config",
+    "VoiceBackend": "voice_backend",
     "VoiceSession": "session",
     "get_registry": "backend",
     "register": "registry",
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
         ProviderCapabilities as ProviderCapabilities,
+        ProviderInfo as ProviderInfo,
         get_registry as get_registry,
     )
     from beluga_voice.commands import (
@@ -81,6 +86,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.config import (
         BackendConfig as BackendConfig,
+        PipelineConfig as PipelineConfig,
         SessionConfig as SessionConfig,
         TurnHandling as TurnHandling,
         VadOptions as VadOptions,
@@ -98,6 +104,7 @@ if TYPE_CHECKING:
         InvalidStateError as InvalidStateError,
         MissingDependencyError as MissingDependencyError,
         PipelineError as PipelineError,
+        ProviderError as ProviderError,
         ProviderNotFoundError as ProviderNotFoundError,
         RateLimitError as RateLimitError,
         SessionError as SessionError,
@@ -105,7 +112,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
-    from beluga_voice.providers.local import LocalCall as LocalCall
+    from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
@@ -113,6 +120,7 @@ if TYPE_CHECKING:
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+    from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
     "AgentError",
@@ -137,8 +145,11 @@ __all__ = [
     "LocalCall",
     "MissingDependencyError",
     "Mouth",
+    "PipelineConfig",
     "PipelineError",
     "ProviderCapabilities",
+    "ProviderError",
+    "ProviderInfo",
     "ProviderNotFoundError",
     "RateLimitError",
     "Say",
@@ -156,6 +167,7 @@ __all__ = [
     "TurnHandling",
     "Utterance",
     "VadOptions",
+    "VoiceBackend",
     "VoiceSession",
     "get_registry",
     "livekit",
