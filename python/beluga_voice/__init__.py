@@ -34,9 +34,10 @@ _HOMES = {
     "EndCall": "commands",
     "InternalError": "errors",
     "InvalidStateError": "errors",
-    "LocalCall": "providers.local",
+    "LocalCall": "providers.local.call",
     "MissingDependencyError": "errors",
     "Mouth": "handles",
+    "PipelineConfig": "config",
     "PipelineError": "errors",
     "ProviderCapabilities": "backend",
     "ProviderNotFoundError": "errors",
@@ -56,6 +57,7 @@ _HOMES = {
     "TurnHandling": "config",
     "Utterance": "handles",
     "VadOptions": "config",
+    "VoiceBackend": "voice_backend",
     "VoiceSession": "session",
     "get_registry": "backend",
     "register": "registry",
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.config import (
         BackendConfig as BackendConfig,
+        PipelineConfig as PipelineConfig,
         SessionConfig as SessionConfig,
         TurnHandling as TurnHandling,
         VadOptions as VadOptions,
@@ -105,7 +108,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
-    from beluga_voice.providers.local import LocalCall as LocalCall
+    from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
@@ -113,6 +116,7 @@ if TYPE_CHECKING:
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+    from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
     "AgentError",
@@ -137,6 +141,7 @@ __all__ = [
     "LocalCall",
     "MissingDependencyError",
     "Mouth",
+    "PipelineConfig",
     "PipelineError",
     "ProviderCapabilities",
     "ProviderNotFoundError",
@@ -156,6 +161,7 @@ __all__ = [
     "TurnHandling",
     "Utterance",
     "VadOptions",
+    "VoiceBackend",
     "VoiceSession",
     "get_registry",
     "livekit",

@@ -26,7 +26,7 @@ __all__ = [
 
 _EMBEDDED = {
     "livekit": Entry("beluga_voice.providers.livekit.provider:LiveKitProvider", "beluga-voice[livekit]"),
-    "local": Entry("beluga_voice.providers.local:LocalProvider"),
+    "local": Entry("beluga_voice.providers.local.provider:LocalProvider"),
 }
 
 

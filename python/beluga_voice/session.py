@@ -10,6 +10,7 @@ import uuid
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from beluga_voice.errors import (
@@ -120,16 +121,23 @@ class VoiceSession:
         self._init(SessionConfig(**settings).resolve())
 
     @classmethod
-    def from_config(cls, config: SessionConfig, backend: BackendConfig | None = None) -> Self:
+    def from_config(
+        cls, config: SessionConfig, backend: BackendConfig | None = None, *, backend_id: str | None = None
+    ) -> Self:
         """A session of `config`; what that leaves unsaid comes from the backend's configuration."""
         if backend is not None:
             config = config.over(backend)
         session = cls.__new__(cls)
-        session._init(config.resolve())
+        session._init(config.resolve(), backend_id)
         return session
 
-    def _init(self, parts: SessionParts) -> None:
+    def _init(self, parts: SessionParts, backend_id: str | None = None) -> None:
         self.id = uuid.uuid4().hex
+        self.backend_id = backend_id
+        """`VoiceBackend.id` of the one that made it; None for a session that was made without."""
+        self.user_id = parts.user_id
+        """Whom it is for, if that was said."""
+        self.created_at = datetime.now(UTC)
         self._parts = parts
         self._state: SessionState = "initial"
         self._agent_state: AgentState = "initializing"
