@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from beluga_voice.agent import AgentFactory
 from beluga_voice.errors import ConfigError, masked
+from beluga_voice.hooks.audio_processor import ProcessorFactory, processor_factories
 from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.validation import Options, checked, closest
 
@@ -177,6 +178,13 @@ class PipelineConfig(Options):
     user_away_timeout: float | None = Field(
         15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
     )
+    audio_processors: list[Any] = Field(
+        default_factory=list[Any],
+        description="What sound goes through: AudioProcessor classes, instances, module:Class, or mappings with order.",
+    )
+    audio_processor_timeout: float = Field(
+        0.05, ge=0.005, le=0.1, description="Seconds that audio processors may take for a chunk, together."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +202,8 @@ class SessionParts:
     tts_timeout: float
     start_timeout: float
     user_away_timeout: float | None
+    audio_processors: tuple[ProcessorFactory, ...]
+    audio_processor_timeout: float
     user_id: str | None
     metadata: Mapping[str, Any]
 
@@ -244,6 +254,8 @@ class SessionConfig(PipelineConfig):
             tts_timeout=self.tts_timeout,
             start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
+            audio_processors=processor_factories(self.audio_processors),
+            audio_processor_timeout=self.audio_processor_timeout,
             user_id=self.user_id,
             metadata=self.metadata,
         )
@@ -362,6 +374,7 @@ class BackendConfig(PipelineConfig, BaseSettings):
         for kind in _KINDS_HERE:
             if kind in self.model_fields_set:
                 resolve(kind, getattr(self, kind))
+        processor_factories(self.audio_processors)
 
     def session_defaults(self) -> dict[str, Any]:
         """What a session of this backend has unless its own config says otherwise."""

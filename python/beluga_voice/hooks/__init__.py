@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from beluga_voice.hooks.admission import Admission, Admitted
+from beluga_voice.hooks.audio_processor import AudioProcessor, Stage
 from beluga_voice.hooks.auth import AuthHook, AuthResult
 from beluga_voice.hooks.caller import Caller, acting_as, current_caller
 from beluga_voice.hooks.rate_limiter import RateLimiter
@@ -12,11 +13,13 @@ from beluga_voice.hooks.token_bucket import TokenBucket
 __all__ = [
     "Admission",
     "Admitted",
+    "AudioProcessor",
     "AuthHook",
     "AuthResult",
     "Caller",
     "RateLimiter",
     "RedisTokenBucket",
+    "Stage",
     "TokenBucket",
     "acting_as",
     "current_caller",
