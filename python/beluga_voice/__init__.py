@@ -40,6 +40,8 @@ _HOMES = {
     "PipelineConfig": "config",
     "PipelineError": "errors",
     "ProviderCapabilities": "backend",
+    "ProviderError": "errors",
+    "ProviderInfo": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
     "Say": "commands",
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
         ProviderCapabilities as ProviderCapabilities,
+        ProviderInfo as ProviderInfo,
         get_registry as get_registry,
     )
     from beluga_voice.commands import (
@@ -101,6 +104,7 @@ if TYPE_CHECKING:
         InvalidStateError as InvalidStateError,
         MissingDependencyError as MissingDependencyError,
         PipelineError as PipelineError,
+        ProviderError as ProviderError,
         ProviderNotFoundError as ProviderNotFoundError,
         RateLimitError as RateLimitError,
         SessionError as SessionError,
@@ -144,6 +148,8 @@ __all__ = [
     "PipelineConfig",
     "PipelineError",
     "ProviderCapabilities",
+    "ProviderError",
+    "ProviderInfo",
     "ProviderNotFoundError",
     "RateLimitError",
     "Say",

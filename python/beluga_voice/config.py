@@ -28,6 +28,7 @@ from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [
+    "COMPONENT_FIELDS",
     "BackendConfig",
     "Endpointing",
     "Interruption",
@@ -46,8 +47,9 @@ _LOWEST_THRESHOLD = 0.01
 
 _CORE_VADS = ("silero", "energy")
 
-# Which fields name components, and in which ones a change leaves what it does not name.
-_KINDS_HERE: tuple[Kind, ...] = ("stt", "tts", "vad")
+# Which fields name components.
+COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "vad")
+# In which ones a change leaves what it does not name.
 _LAID_ON = ("turn_handling", "provider_config")
 
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
@@ -371,7 +373,7 @@ class BackendConfig(PipelineConfig, BaseSettings):
 
         Raises ConfigError, ProviderNotFoundError, MissingDependencyError.
         """
-        for kind in _KINDS_HERE:
+        for kind in COMPONENT_FIELDS:
             if kind in self.model_fields_set:
                 resolve(kind, getattr(self, kind))
         processor_factories(self.audio_processors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
@@ -34,6 +35,10 @@ __all__ = ["VoiceBackend"]
 
 T = TypeVar("T")
 
+_log = logging.getLogger("beluga_voice.backend")
+
+# How long a backend may take to let go of what it holds once its sessions are over, in seconds.
+_CLOSE_TIMEOUT_S = 15.0
 # From this share of `max_concurrent_sessions` on a backend is degraded: whoever chooses among several takes another.
 _NEARLY_FULL = 0.9
 
@@ -97,9 +102,7 @@ class VoiceBackend(ABC):
             await self._book.aclose()
             async with self._one_at_a_time:
                 if self._phase == "stopping":
-                    await self._close()
-                    self._connection.closed()
-                    self._phase = "stopped"
+                    await self._let_go()
 
     async def aclose(self) -> None:
         """Ends every session now, and lets go of everything."""
@@ -304,6 +307,16 @@ class VoiceBackend(ABC):
             raise
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _let_go(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._close()
+        except TimeoutError:
+            _log.warning("%s: not let go of within %g s", self.provider, _CLOSE_TIMEOUT_S)
+        finally:
+            self._connection.closed()
+            self._phase = "stopped"
 
     def _refuse_if_stopping(self) -> None:
         if self._phase == "stopping":

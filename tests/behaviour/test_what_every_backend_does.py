@@ -150,6 +150,19 @@ async def test_nothing_remote_is_made_for_a_session_that_there_is_no_place_for()
     await backend.aclose()
 
 
+async def test_a_place_counts_from_the_moment_it_is_asked_for() -> None:
+    server = FakeServer()
+    server.delay_s = 1.0
+    backend = fake_backend(server, max_concurrent_sessions=1)
+    first = asyncio.create_task(backend.create_session(config()))
+    await asyncio.sleep(0.5)
+    with pytest.raises(SessionError) as full:
+        await backend.create_session(config())
+    assert full.value.code == "session_limit_exceeded"
+    assert [await first] == backend.list_sessions()
+    await backend.aclose()
+
+
 @pytest.mark.parametrize("wrong", [{"stt": "no-such-thing"}, {"agent": 3}])
 async def test_a_session_that_could_not_be_made_gives_its_place_back(wrong: dict[str, Any]) -> None:
     backend = fake_backend(max_concurrent_sessions=1)
@@ -251,6 +264,15 @@ async def test_a_backend_that_is_stopped_while_it_starts_is_stopped() -> None:
     with pytest.raises((InvalidStateError, TransportError)):
         await starting
     assert (backend.get_connection_state(), server.closed) == ("disconnected", 1)
+
+
+async def test_a_backend_that_cannot_let_go_is_stopped_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    backend = fake_backend()
+    await backend.start()
+    backend.server.mute = True
+    await asyncio.wait_for(backend.stop(), 20.0)
+    assert backend.get_connection_state() == "disconnected"
+    assert "phone: not let go of within 15 s" in caplog.text
 
 
 # -- health -----------------------------------------------------------------------------------------------------------

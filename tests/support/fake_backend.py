@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from beluga_voice.backend import ConfigField, ProviderCapabilities
+from beluga_voice.errors import TransportError
 from beluga_voice.health import ComponentHealth
 from beluga_voice.voice_backend import VoiceBackend
 
@@ -22,6 +23,9 @@ class FakeServer:
     def __init__(self, *troubles: BaseException) -> None:
         self.troubles = list(troubles)
         self.mute = False
+        self.delay_s = 0.0
+        self.engaged_every = 0
+        """Every so many attempt fails for good; 0: none."""
         self.asked_at: list[float] = []
         self.states: list[str] = []
         self.made: list[str] = []
@@ -32,6 +36,9 @@ class FakeServer:
         self.states.append(backend.get_connection_state())
         if self.mute:
             await asyncio.Event().wait()
+        await asyncio.sleep(self.delay_s)
+        if self.engaged_every and len(self.asked_at) % self.engaged_every == 0:
+            raise TransportError("engaged", code="protocol_error")
         if self.troubles:
             raise self.troubles.pop(0)
 
@@ -71,6 +78,8 @@ class FakeBackend(VoiceBackend):
 
     async def _close(self) -> None:
         self.server.closed += 1
+        if self.server.mute:
+            await asyncio.Event().wait()
 
     async def _examine(self) -> Mapping[str, ComponentHealth]:
         try:
