@@ -10,6 +10,7 @@ import uuid
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from beluga_voice.agent import AgentHost
     from beluga_voice.call_link import CallLink
     from beluga_voice.config import BackendConfig, SessionConfig, SessionParts, TurnHandling
+    from beluga_voice.hooks.retention import Belongings
     from beluga_voice.pipeline.cascade import Cascade
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
@@ -129,13 +131,23 @@ class VoiceSession:
 
     @classmethod
     def from_config(
-        cls, config: SessionConfig, backend: BackendConfig | None = None, *, backend_id: str | None = None
+        cls,
+        config: SessionConfig,
+        backend: BackendConfig | None = None,
+        *,
+        backend_id: str | None = None,
+        user_id: str = "",
+        metadata: Mapping[str, Any] | None = None,
     ) -> Self:
-        """A session of `config`; what that leaves unsaid comes from the backend's configuration."""
+        """A session of `config`; what that leaves unsaid comes from the backend's configuration. `user_id` and
+        `metadata` are what the backend knows of who it is for, besides."""
         if backend is not None:
             config = config.over(backend)
         session = cls.__new__(cls)
-        session._init(config.resolve(), backend_id)
+        parts = config.resolve()
+        if user_id or metadata:
+            parts = replace(parts, user_id=parts.user_id or user_id, metadata={**parts.metadata, **(metadata or {})})
+        session._init(parts, backend_id)
         return session
 
     def _init(self, parts: SessionParts, backend_id: str | None = None) -> None:
@@ -169,6 +181,8 @@ class VoiceSession:
         self._call: OpenCall | None = None
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
+        self._recordings: list[Any] = []
+        self._forget_recordings: list[Callable[[], object]] = []
         self._close_asked = False
         self.events_dropped = 0
         """Events that an `events()` loop missed because it was too slow."""
@@ -365,6 +379,35 @@ class VoiceSession:
         if self._link is None:
             raise SessionError("the session was not started", code="session_not_active")
         return self._link
+
+    def add_recording(self, recording: Any, *, forget: Callable[[], object] | None = None) -> None:
+        """Something with the sound of this call, such as a path: of it the backend's `data_retention_hook` decides.
+
+        `forget` is called when it is no longer to be kept; without a hook that is the end of the session.
+        """
+        self._recordings.append(recording)
+        if forget is not None:
+            self._forget_recordings.append(forget)
+
+    def belongings(self) -> Belongings:
+        """What there is of this session to be kept or forgotten, for its backend's `data_retention_hook`."""
+        from beluga_voice.hooks.retention import Belongings
+
+        return Belongings(
+            session_id=self.id,
+            user_id=self.user_id,
+            transcript=self.history,
+            metadata=dict(self._parts.metadata),
+            audio=tuple(self._recordings),
+            forget={
+                "audio": [*self._forget_recordings, self._recordings.clear],
+                "transcript": [self._history.clear],
+                "metadata": [self._forget_metadata],
+            },
+        )
+
+    def _forget_metadata(self) -> None:
+        self._parts = replace(self._parts, metadata={})
 
     def stats(self) -> dict[str, int]:
         """What was measured of the call, by name; empty before it was opened.

@@ -6,8 +6,10 @@ from beluga_voice.hooks.admission import Admission, Admitted
 from beluga_voice.hooks.audio_processor import AudioProcessor, Stage
 from beluga_voice.hooks.auth import AuthHook, AuthResult
 from beluga_voice.hooks.caller import Caller, acting_as, current_caller
+from beluga_voice.hooks.data_retention import DataRetentionHook, DataType
 from beluga_voice.hooks.rate_limiter import RateLimiter
 from beluga_voice.hooks.redis_token_bucket import RedisTokenBucket
+from beluga_voice.hooks.retention import RetainedSession
 from beluga_voice.hooks.token_bucket import TokenBucket
 
 __all__ = [
@@ -17,8 +19,11 @@ __all__ = [
     "AuthHook",
     "AuthResult",
     "Caller",
+    "DataRetentionHook",
+    "DataType",
     "RateLimiter",
     "RedisTokenBucket",
+    "RetainedSession",
     "Stage",
     "TokenBucket",
     "acting_as",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +15,7 @@ from beluga_voice.hooks.caller import Caller, current_caller
 from beluga_voice.hooks.hook_calls import HookCalls, HookFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 
     from beluga_voice.hooks.auth import AuthHook
     from beluga_voice.hooks.rate_limiter import RateLimiter
@@ -22,6 +25,8 @@ T = TypeVar("T")
 __all__ = ["Admission", "Admitted"]
 
 DEFAULT_TIMEOUT_S = 5.0
+# What is done for a user: without one who is known nothing of it is.
+_NEED_A_USER = ("create_session", "answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,18 @@ class Admitted:
 
     user_id: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """An operation that was let through."""
+
+    admission: Admission
+    task: asyncio.Task[Any] | None
+    admitted: Admitted
+
+
+_under_way: contextvars.ContextVar[_UnderWay | None] = contextvars.ContextVar("beluga_voice_operation", default=None)
 
 
 class Admission:
@@ -77,7 +94,7 @@ class Admission:
                 metadata={**caller.metadata, **(metadata or {})},
             )
         admitted = Admitted(user_id=caller.user_id)
-        if self._auth is not None and (caller.token or caller.user_id or operation == "create_session"):
+        if self._auth is not None and (caller.token or caller.user_id or operation in _NEED_A_USER):
             admitted = await self._authenticate(self._auth, caller, operation)
         if admitted.user_id:
             for limiter in self._limiters:
@@ -85,6 +102,30 @@ class Admission:
         if self._auth is not None:
             await self._authorize(self._auth, admitted.user_id, operation)
         return admitted
+
+    @asynccontextmanager
+    async def operation(
+        self, name: str, *, user_id: str = "", token: str = "", metadata: Mapping[str, Any] | None = None
+    ) -> AsyncGenerator[Admitted]:
+        """Around an operation; see `admit`. What it calls of the same backend in the same task is let through with it,
+        except "create_session", which has to be allowed by its own name."""
+        if self._auth is None and not self._limiters:
+            yield Admitted(user_id=user_id)
+            return
+        outer, task = _under_way.get(), asyncio.current_task()
+        # A task that an operation began is another matter: an agent's code runs in such a one.
+        inner = outer is not None and outer.admission is self and outer.task is task
+        if outer is None or not inner:
+            admitted = await self.admit(name, user_id=user_id, token=token, metadata=metadata)
+        else:
+            admitted = outer.admitted
+            if self._auth is not None and name == "create_session":
+                await self._authorize(self._auth, admitted.user_id, name)
+        reset = _under_way.set(_UnderWay(self, task, admitted))
+        try:
+            yield admitted
+        finally:
+            _under_way.reset(reset)
 
     async def aclose(self) -> None:
         """Lets go of the limiters."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar, cast
 
 from beluga_voice.foreign_calls import ForeignCalls, LateError
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
 
 T = TypeVar("T")
 
@@ -37,16 +34,14 @@ class HookCalls:
         """Hooks that went on after they were late: what they do from then on is not heeded."""
         return self._foreign.abandoned
 
-    async def ask(self, hook: object, method: str, kind: Any, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def ask(self, hook: object, method: str, kind: Any, call: Callable[[], T | Awaitable[T]]) -> T:
         """What `call`, a method of `hook`, returns: a `kind`. Raises HookFailedError."""
         name = f"{type(hook).__name__}.{method}"
         answer: _Answer[T] = _Answer()
 
         async def put() -> None:
-            asked: object = call()
-            if not inspect.isawaitable(asked):
-                raise TypeError
-            answer.value = await asked
+            asked = call()
+            answer.value = await cast("Awaitable[T]", asked) if inspect.isawaitable(asked) else cast("T", asked)
 
         late_at = asyncio.get_running_loop().time() + self.timeout_s
         failed = ""
