@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.listener import CallerTurn
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import Speech, SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
@@ -81,6 +82,7 @@ class Cascade:
         tts: TextToSpeech,
         tts_name: str,
         tts_timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         agent: AgentHost,
         interruption: InterruptionRules,
@@ -103,6 +105,7 @@ class Cascade:
             stt=stt,
             stt_name=stt_name,
             timeout_s=transcript_timeout_s,
+            processing=processing,
             tasks=self._tasks,
             report=self._report,
             on_words=self._on_words,
@@ -112,6 +115,7 @@ class Cascade:
             tts=tts,
             tts_name=tts_name,
             timeout_s=tts_timeout_s,
+            processing=processing,
             foreign=foreign,
             interruption=interruption,
             tasks=self._tasks,
