@@ -38,6 +38,7 @@ _HOMES = {
     "MissingDependencyError": "errors",
     "Mouth": "handles",
     "PipelineError": "errors",
+    "Prices": "prices",
     "ProviderCapabilities": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
@@ -47,6 +48,7 @@ _HOMES = {
     "SpeechHandle": "pipeline.speech",
     "SpeechToText": "speech_to_text",
     "TextToSpeech": "text_to_speech",
+    "TokensUsed": "commands",
     "ToolFinished": "commands",
     "ToolStarted": "commands",
     "Transcript": "speech_to_text",
@@ -54,6 +56,7 @@ _HOMES = {
     "TransportError": "errors",
     "Turn": "turn",
     "TurnHandling": "config",
+    "Usage": "usage",
     "Utterance": "handles",
     "VadOptions": "config",
     "VoiceSession": "session",
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
         Command as Command,
         EndCall as EndCall,
         Say as Say,
+        TokensUsed as TokensUsed,
         ToolFinished as ToolFinished,
         ToolStarted as ToolStarted,
     )
@@ -105,6 +109,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
+    from beluga_voice.prices import Prices as Prices
     from beluga_voice.providers.local import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
@@ -113,6 +118,7 @@ if TYPE_CHECKING:
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+    from beluga_voice.usage import Usage as Usage
 
 __all__ = [
     "AgentError",
@@ -138,6 +144,7 @@ __all__ = [
     "MissingDependencyError",
     "Mouth",
     "PipelineError",
+    "Prices",
     "ProviderCapabilities",
     "ProviderNotFoundError",
     "RateLimitError",
@@ -147,6 +154,7 @@ __all__ = [
     "SpeechHandle",
     "SpeechToText",
     "TextToSpeech",
+    "TokensUsed",
     "ToolFinished",
     "ToolStarted",
     "Transcript",
@@ -154,6 +162,7 @@ __all__ = [
     "TransportError",
     "Turn",
     "TurnHandling",
+    "Usage",
     "Utterance",
     "VadOptions",
     "VoiceSession",

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from beluga_voice.agent import AgentFactory
 from beluga_voice.errors import ConfigError, masked
+from beluga_voice.prices import Prices
 from beluga_voice.registry import ComponentFactory, resolve
 from beluga_voice.validation import Options, checked, closest
 
@@ -171,6 +172,7 @@ class _Parts(Options):
     user_away_timeout: float | None = Field(
         15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
     )
+    prices: Prices | None = Field(None, description="What a call's usage costs; null: usage is told without a cost.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class SessionParts:
     tts_timeout: float
     start_timeout: float
     user_away_timeout: float | None
+    prices: Prices | None
     metadata: Mapping[str, Any]
 
 
@@ -231,6 +234,7 @@ class SessionConfig(_Parts):
             tts_timeout=self.tts_timeout,
             start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
+            prices=self.prices,
             metadata=self.metadata,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import logging
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
     ComponentError,
@@ -36,6 +38,7 @@ from beluga_voice.events import (
 from beluga_voice.foreign_calls import ForeignCalls, LateError
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.tasks import Tasks
+from beluga_voice.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from beluga_voice import _core
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from beluga_voice.config import BackendConfig, SessionConfig, SessionParts, TurnHandling
     from beluga_voice.pipeline.cascade import Cascade
     from beluga_voice.pipeline.speech import SpeechHandle
+    from beluga_voice.prices import Prices
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.transport import OpenCall, Transport
@@ -82,6 +86,7 @@ class VoiceSession:
     - `tts_timeout`: seconds that the voice may give no sound while there is room for some.
     - `start_timeout`: seconds that recogniser and voice may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
+    - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
 
     Raises ConfigError, ProviderNotFoundError, MissingDependencyError, AgentError.
@@ -100,6 +105,7 @@ class VoiceSession:
         tts_timeout: float = 10.0,
         start_timeout: float = 30.0,
         user_away_timeout: float | None = 15.0,
+        prices: Prices | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         from beluga_voice.config import SessionConfig
@@ -115,6 +121,7 @@ class VoiceSession:
             "tts_timeout": tts_timeout,
             "start_timeout": start_timeout,
             "user_away_timeout": user_away_timeout,
+            "prices": prices,
             "metadata": dict(metadata or {}),
         }
         self._init(SessionConfig(**settings).resolve())
@@ -154,6 +161,11 @@ class VoiceSession:
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
         self._close_asked = False
+        self._usage = UsageMeter()
+        self.mark = SessionMark(self.id)
+        """What log lines of this call say of it."""
+        self._context = contextvars.copy_context()
+        """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
         """Events that an `events()` loop missed because it was too slow."""
 
@@ -196,6 +208,8 @@ class VoiceSession:
         from beluga_voice.pipeline.cascade import Cascade
         from beluga_voice.transport import CallEvents, CallSettings
 
+        current_session.set(self.mark)
+        self._context = contextvars.copy_context()
         parts = self._parts
         stt: SpeechToText = parts.stt.create()
         self._components["stt"] = stt
@@ -235,6 +249,7 @@ class VoiceSession:
             interruption=parts.turn_handling.interruption,
             session_id=self.id,
             metadata=parts.metadata,
+            usage=self._usage,
             emit=self._emit,
             end_call=lambda reason: self._end_soon("task_completed", detail=reason),
         )
@@ -336,6 +351,16 @@ class VoiceSession:
         return self._over.is_set()
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the agent finds in `turn.metadata`."""
+        return self._parts.metadata
+
+    @property
+    def component_names(self) -> Mapping[str, str]:
+        """Who serves it: `stt`, `tts` and `agent`, by name."""
+        return {"stt": self._parts.stt.name, "tts": self._parts.tts.name, "agent": self._parts.agent.name}
+
+    @property
     def history(self) -> tuple[ChatMessage, ...]:
         """What was said and heard, oldest first."""
         return tuple(self._history)
@@ -365,6 +390,19 @@ class VoiceSession:
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
         }
+
+    def usage(self) -> Usage:
+        """What the call used so far, and its cost where prices are configured."""
+        usage = Usage(
+            call_seconds=self._at_s,
+            stt=self._parts.stt.name,
+            stt_seconds=self._usage.stt_samples / 16_000,
+            tts=self._parts.tts.name,
+            tts_characters=self._usage.tts_characters,
+            tts_seconds=self._usage.tts_seconds,
+            tokens=self._usage.tokens,
+        )
+        return self._parts.prices.applied_to(usage) if self._parts.prices is not None else usage
 
     def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
         """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.
@@ -400,7 +438,8 @@ class VoiceSession:
 
     def _on_core_event(self, event: _core.Event) -> None:
         try:
-            self._take_core_event(event)
+            # The loop calls back in the context of whichever call was the first on it.
+            self._context.run(self._take_core_event, event)
         except Exception as error:  # a defect of ours: the events after this one are told all the same
             self._failed(error)
 
@@ -475,7 +514,7 @@ class VoiceSession:
             self._become("error" if error is not None else "ended")
             await self._hang_up()
             known = error if isinstance(error, BelugaVoiceError) else None
-            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail))
+            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail, usage=self.usage()))
             for queue in self._queues:
                 self.events_dropped += _put(queue, None)
             self._over.set()
