@@ -30,6 +30,7 @@ from beluga_voice.hooks.hook_spec import made_hook
 from beluga_voice.hooks.rate_limit import RateLimit
 from beluga_voice.hooks.rate_limiter import RateLimiter
 from beluga_voice.registry import ComponentFactory, Kind, resolve
+from beluga_voice.prices import Prices
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [
@@ -193,6 +194,7 @@ class PipelineConfig(Options):
     audio_processor_timeout: float = Field(
         0.05, ge=0.005, le=0.1, description="Seconds that audio processors may take for a chunk, together."
     )
+    prices: Prices | None = Field(None, description="What a call's usage costs; null: usage is told without a cost.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,7 @@ class SessionParts:
     audio_processors: tuple[ProcessorFactory, ...]
     audio_processor_timeout: float
     user_id: str | None
+    prices: Prices | None
     metadata: Mapping[str, Any]
 
 
@@ -268,6 +271,7 @@ class SessionConfig(PipelineConfig):
             audio_processors=processor_factories(self.audio_processors),
             audio_processor_timeout=self.audio_processor_timeout,
             user_id=self.user_id,
+            prices=self.prices,
             metadata=self.metadata,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import logging
@@ -14,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
     ComponentError,
@@ -38,6 +40,7 @@ from beluga_voice.events import (
 from beluga_voice.foreign_calls import ForeignCalls, LateError
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.tasks import Tasks
+from beluga_voice.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from beluga_voice import _core
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.cascade import Cascade
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
+    from beluga_voice.prices import Prices
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.transport import OpenCall, Transport, TransportStats
@@ -88,6 +92,7 @@ class VoiceSession:
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
     - `audio_processors`: what sound goes through on its way to the recogniser and from the voice, and
       `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
+    - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
 
     Raises ConfigError, ProviderNotFoundError, MissingDependencyError, AgentError.
@@ -108,6 +113,7 @@ class VoiceSession:
         user_away_timeout: float | None = 15.0,
         audio_processors: Sequence[Any] = (),
         audio_processor_timeout: float = 0.05,
+        prices: Prices | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         from beluga_voice.config import SessionConfig
@@ -125,6 +131,7 @@ class VoiceSession:
             "user_away_timeout": user_away_timeout,
             "audio_processors": list(audio_processors),
             "audio_processor_timeout": audio_processor_timeout,
+            "prices": prices,
             "metadata": dict(metadata or {}),
         }
         self._init(SessionConfig(**settings).resolve())
@@ -184,6 +191,11 @@ class VoiceSession:
         self._recordings: list[Any] = []
         self._forget_recordings: list[Callable[[], object]] = []
         self._close_asked = False
+        self._usage = UsageMeter()
+        self.mark = SessionMark(self.id)
+        """What log lines of this call say of it."""
+        self._context = contextvars.copy_context()
+        """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
         """Events that an `events()` loop missed because it was too slow."""
 
@@ -227,6 +239,8 @@ class VoiceSession:
         from beluga_voice.pipeline.processing import Processing
         from beluga_voice.transport import CallEvents, CallSettings
 
+        current_session.set(self.mark)
+        self._context = contextvars.copy_context()
         parts = self._parts
         stt: SpeechToText = parts.stt.create()
         self._components["stt"] = stt
@@ -268,6 +282,7 @@ class VoiceSession:
             interruption=parts.turn_handling.interruption,
             session_id=self.id,
             metadata=parts.metadata,
+            usage=self._usage,
             emit=self._emit,
             end_call=lambda reason: self._end_soon("task_completed", detail=reason),
         )
@@ -380,6 +395,16 @@ class VoiceSession:
         return self._over.is_set()
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the agent finds in `turn.metadata`."""
+        return self._parts.metadata
+
+    @property
+    def component_names(self) -> Mapping[str, str]:
+        """Who serves it: `stt`, `tts` and `agent`, by name."""
+        return {"stt": self._parts.stt.name, "tts": self._parts.tts.name, "agent": self._parts.agent.name}
+
+    @property
     def history(self) -> tuple[ChatMessage, ...]:
         """What was said and heard, oldest first."""
         return tuple(self._history)
@@ -449,6 +474,19 @@ class VoiceSession:
         """
         return await self._call.transport_stats() if self._call is not None else None
 
+    def usage(self) -> Usage:
+        """What the call used so far, and its cost where prices are configured."""
+        usage = Usage(
+            call_seconds=self._at_s,
+            stt=self._parts.stt.name,
+            stt_seconds=self._usage.stt_samples / 16_000,
+            tts=self._parts.tts.name,
+            tts_characters=self._usage.tts_characters,
+            tts_seconds=self._usage.tts_seconds,
+            tokens=self._usage.tokens,
+        )
+        return self._parts.prices.applied_to(usage) if self._parts.prices is not None else usage
+
     def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
         """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.
 
@@ -483,7 +521,8 @@ class VoiceSession:
 
     def _on_core_event(self, event: _core.Event) -> None:
         try:
-            self._take_core_event(event)
+            # The loop calls back in the context of whichever call was the first on it.
+            self._context.run(self._take_core_event, event)
         except Exception as error:  # a defect of ours: the events after this one are told all the same
             self._failed(error)
 
@@ -558,7 +597,7 @@ class VoiceSession:
             self._become("error" if error is not None else "ended")
             await self._hang_up()
             known = error if isinstance(error, BelugaVoiceError) else None
-            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail))
+            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail, usage=self.usage()))
             for queue in self._queues:
                 self.events_dropped += _put(queue, None)
             self._over.set()

@@ -117,6 +117,7 @@ WRONG: dict[str, list[object]] = {
     "tts_timeout": [0.1, 61, "soon", None, float("nan")],
     "start_timeout": [0.5, 601, "soon", None, float("nan")],
     "user_away_timeout": [0.5, 3601, "soon", float("nan")],
+    "prices": [3, "cheap", {"call_minute": -1}, {"price": 1}],
     "metadata": [3, "a", [1]],
     "agent": [None, 3, "agent"],
     "audio_processors": [3, [3], ["nope"], [object], [{"processor": None}]],

@@ -48,6 +48,8 @@ class CallMouth:
         """Seconds of sound that the core was handed."""
         self.first_sound_at: float | None = None
         """`clock.now()` of the first sound's arrival."""
+        self.sentence_sound_at: float | None = None
+        """The same of the sentence that the voice is at."""
         self._link = link
         self._processing = processing
         self._open_utterance = open_utterance
@@ -80,6 +82,8 @@ class CallMouth:
                 return 0
             if self.first_sound_at is None:
                 self.first_sound_at = now()
+            if self.sentence_sound_at is None:
+                self.sentence_sound_at = now()
             if self.utterance is None:
                 self.utterance = self._open_utterance()
             if self._beginning is not None:
@@ -129,6 +133,7 @@ class CallMouth:
     def begin_sentence(self, number: int) -> None:
         """The next sound is that of the nth sentence: `mark_reached` will tell when it is heard."""
         self._beginning = number
+        self.sentence_sound_at = None
 
     def _mark_beginning(self) -> None:
         number, self._beginning = self._beginning, None

@@ -6,10 +6,19 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Literal, cast
 
+from beluga_voice.clock import now
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ComponentError
-from beluga_voice.events import AgentOutputTranscribed, PlayoutFinished, PlayoutMark, PlayoutStarted, SpeechCreated
+from beluga_voice.events import (
+    AgentOutputTranscribed,
+    MetricsCollected,
+    PlayoutFinished,
+    PlayoutMark,
+    PlayoutStarted,
+    SpeechCreated,
+)
 from beluga_voice.foreign_calls import LateError
+from beluga_voice.metrics import TTSMetrics
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.mouth import CallMouth
 from beluga_voice.pipeline.plain_text import plain
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.tasks import Tasks
     from beluga_voice.text_to_speech import TextToSpeech
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Speaker", "VoiceFailedError"]
 
@@ -66,6 +76,7 @@ class Speaker:
         interruption: InterruptionRules,
         tasks: Tasks,
         report: Reporter,
+        usage: UsageMeter,
         on_played: Callable[[Speech], None],
     ) -> None:
         # Whoever holds it writes: one at a time, in the order in which they had something to say.
@@ -80,6 +91,7 @@ class Speaker:
         self._interruption = interruption
         self._tasks = tasks
         self._report = report
+        self._usage = usage
         self._on_played = on_played
         self._numbers = itertools.count(1)
         self._begun: dict[int, Speech] = {}
@@ -185,14 +197,33 @@ class Speaker:
             # Not before: whoever still thinks keeps nobody from being heard.
             await self._take_floor(speech.part_of)
             speech.begin_segment(sentence)
-            complete = False
+            self._usage.spoken(len(sentence))
+            began_at, written_s = now(), speech.mouth.written_s
+            complete, code = False, None
             try:
                 await self._synthesize(sentence, speech.mouth)
                 complete = True
             except Exception as error:
-                raise VoiceFailedError(component_fault(error, "tts", self._tts_name)) from error
+                fault = component_fault(error, "tts", self._tts_name)
+                code = fault.code
+                raise VoiceFailedError(fault) from error
             finally:
                 speech.end_segment(complete=complete)
+                made_s = speech.mouth.written_s - written_s
+                self._usage.sounded(made_s)
+                sound_at = speech.mouth.sentence_sound_at
+                metrics = TTSMetrics(
+                    label=self._tts_name,
+                    speech_id=speech.id,
+                    turn_id=speech.turn_id,
+                    characters_count=len(sentence),
+                    audio_duration=made_s,
+                    duration=now() - began_at,
+                    ttfb=sound_at - began_at if sound_at is not None else None,
+                    cancelled=not complete and code is None,
+                    error=code,
+                )
+                self._report.event(MetricsCollected(at_s=self._report.at_s, metrics=metrics))
 
     async def _synthesize(self, sentence: str, mouth: CallMouth) -> None:
         asked_at = asyncio.get_running_loop().time()
