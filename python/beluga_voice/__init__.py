@@ -116,8 +116,8 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
-    from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.prices import Prices as Prices
+    from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
@@ -125,8 +125,8 @@ if TYPE_CHECKING:
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
-    from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
     from beluga_voice.usage import Usage as Usage
+    from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
     "AgentError",

@@ -29,8 +29,8 @@ from beluga_voice.hooks.data_retention import DataRetentionHook
 from beluga_voice.hooks.hook_spec import made_hook
 from beluga_voice.hooks.rate_limit import RateLimit
 from beluga_voice.hooks.rate_limiter import RateLimiter
-from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.prices import Prices
+from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [

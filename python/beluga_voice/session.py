@@ -453,9 +453,9 @@ class VoiceSession:
         agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
-        a slow `events()` loop missed. With audio processors there are theirs (see `Processing.stats`). A transport adds its
-        own, such as `sdk_...` in a room that the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in every
-        room.
+        a slow `events()` loop missed. With audio processors there are theirs (see `Processing.stats`). A transport adds
+        its own, such as `sdk_...` in a room that the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in
+        every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
