@@ -110,8 +110,9 @@ def test_the_interpreter_exits_in_the_middle_of_a_call(name: str, status: int) -
         assert (ended.returncode, ended.stderr) == (status, "")
 
 
-def test_a_loop_that_is_closed_under_a_call_lets_go_of_it() -> None:
-    ended = program("close_the_loop")
+@pytest.mark.parametrize("name", ["close_the_loop", "close_the_loop_and_keep_the_call"])
+def test_a_loop_that_is_closed_under_a_call_ends_it(name: str) -> None:
+    ended = program(name)
     assert (ended.returncode, ended.stdout) == (0, "let go\n"), ended.stderr
 
 
