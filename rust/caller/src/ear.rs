@@ -121,10 +121,12 @@ impl PacketSink for Ear {
         };
         self.counters.packets_heard.add(1);
         self.counters.packets_expected.add(missing + 1);
-        let content = match packet.payload.len() {
-            0..=RESTING_BYTES => Content::Rest,
-            ..=SILENT_BYTES => Content::Silence,
-            _ => Content::Sound,
+        let content = if packet.payload.len() <= RESTING_BYTES {
+            Content::Rest
+        } else if packet.payload.len() <= SILENT_BYTES {
+            Content::Silence
+        } else {
+            Content::Sound
         };
         if content == Content::Sound {
             self.counters.packets_voiced.add(1);
