@@ -11,8 +11,8 @@ __all__ = ["is_of_a_signal"]
 def is_of_a_signal(error: SystemExit) -> bool:
     """Whether a signal's handler raised it, in whatever code the signal happened to come.
 
-    Python calls handlers between two instructions of its main thread, so that a program may be told to end in the middle
-    of a component. Then the handler is one of the frames that the exception came through.
+    Python calls handlers between two instructions of its main thread: a program may be told to end in the middle of a
+    component. Then the handler is one of the frames that the exception came through.
     """
     handlers = {_code(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     frame = error.__traceback__
