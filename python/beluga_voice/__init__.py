@@ -39,6 +39,7 @@ _HOMES = {
     "Mouth": "handles",
     "PipelineConfig": "config",
     "PipelineError": "errors",
+    "Prices": "prices",
     "ProviderCapabilities": "backend",
     "ProviderError": "errors",
     "ProviderInfo": "backend",
@@ -50,6 +51,7 @@ _HOMES = {
     "SpeechHandle": "pipeline.speech",
     "SpeechToText": "speech_to_text",
     "TextToSpeech": "text_to_speech",
+    "TokensUsed": "commands",
     "ToolFinished": "commands",
     "ToolStarted": "commands",
     "Transcript": "speech_to_text",
@@ -57,6 +59,7 @@ _HOMES = {
     "TransportError": "errors",
     "Turn": "turn",
     "TurnHandling": "config",
+    "Usage": "usage",
     "Utterance": "handles",
     "VadOptions": "config",
     "VoiceBackend": "voice_backend",
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
         Command as Command,
         EndCall as EndCall,
         Say as Say,
+        TokensUsed as TokensUsed,
         ToolFinished as ToolFinished,
         ToolStarted as ToolStarted,
     )
@@ -112,6 +116,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
+    from beluga_voice.prices import Prices as Prices
     from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+    from beluga_voice.usage import Usage as Usage
     from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
@@ -147,6 +153,7 @@ __all__ = [
     "Mouth",
     "PipelineConfig",
     "PipelineError",
+    "Prices",
     "ProviderCapabilities",
     "ProviderError",
     "ProviderInfo",
@@ -158,6 +165,7 @@ __all__ = [
     "SpeechHandle",
     "SpeechToText",
     "TextToSpeech",
+    "TokensUsed",
     "ToolFinished",
     "ToolStarted",
     "Transcript",
@@ -165,6 +173,7 @@ __all__ = [
     "TransportError",
     "Turn",
     "TurnHandling",
+    "Usage",
     "Utterance",
     "VadOptions",
     "VoiceBackend",

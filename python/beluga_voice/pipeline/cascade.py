@@ -8,12 +8,14 @@ cancelled whole: the agent, the voice, what waits to be played; history keeps wh
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from beluga_voice.agent import AgentRun
 from beluga_voice.clock import now
 from beluga_voice.commands import Command, EndCall, Say, ToolFinished, ToolStarted
 from beluga_voice.core_errors import translated
@@ -24,8 +26,10 @@ from beluga_voice.events import (
     FunctionToolsExecuted,
     FunctionToolStarted,
     Interruption,
+    MetricsCollected,
     SessionEvent,
 )
+from beluga_voice.metrics import LLMMetrics
 from beluga_voice.pipeline.listener import Listener
 from beluga_voice.pipeline.reporter import Reporter
 from beluga_voice.pipeline.speaker import Speaker, VoiceFailedError
@@ -41,9 +45,11 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.listener import CallerTurn
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import Speech, SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Cascade"]
 
@@ -81,11 +87,13 @@ class Cascade:
         tts: TextToSpeech,
         tts_name: str,
         tts_timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         agent: AgentHost,
         interruption: InterruptionRules,
         session_id: str,
         metadata: Mapping[str, Any],
+        usage: UsageMeter,
         emit: Callable[[SessionEvent], None],
         end_call: Callable[[str], None],
     ) -> None:
@@ -95,6 +103,7 @@ class Cascade:
         self._interruption = interruption
         self._session_id = session_id
         self._metadata = metadata
+        self._usage = usage
         self._end_call = end_call
         self._tasks = Tasks(self._failed)
         self._report = Reporter(link, emit)
@@ -103,8 +112,10 @@ class Cascade:
             stt=stt,
             stt_name=stt_name,
             timeout_s=transcript_timeout_s,
+            processing=processing,
             tasks=self._tasks,
             report=self._report,
+            usage=usage,
             on_words=self._on_words,
         )
         self._speaker = Speaker(
@@ -112,10 +123,12 @@ class Cascade:
             tts=tts,
             tts_name=tts_name,
             timeout_s=tts_timeout_s,
+            processing=processing,
             foreign=foreign,
             interruption=interruption,
             tasks=self._tasks,
             report=self._report,
+            usage=usage,
             on_played=self._remember,
         )
         self._answering: set[asyncio.Task[None]] = set()
@@ -127,6 +140,7 @@ class Cascade:
         self._typed_task: asyncio.Task[None] | None = None
         self._typed_numbers = itertools.count(-1, -1)
         self._typed_dropped = 0
+        self._closed = False
         self._contested: Speech | None = None
         """The speech that the caller talks over, until words say whether he means it."""
         self._handlers: dict[str, Callable[[_core.Event], None]] = {
@@ -158,6 +172,7 @@ class Cascade:
         self._listener.close()
         await self._tasks.cancel()
         self._speaker.end_all()
+        self._closed = True
         counters = self.stats()
         # They hold the cascade, and the call's megabyte of sound: they part here, and not when Python looks for cycles.
         self._handlers.clear()
@@ -380,8 +395,9 @@ class Cascade:
         reason: str | None = None
         speaker = self._speaker
         speech = self._begin_reply(answer)
+        run = AgentRun(self._usage.thought, functools.partial(self._agent_ended, answer.turn_id))
         try:
-            async with aclosing(self._agent.run(asked)) as answered, aclosing(_with_pauses(answered)) as pieces:
+            async with aclosing(self._agent.run(asked, run)) as answered, aclosing(_with_pauses(answered)) as pieces:
                 async for piece in pieces:
                     if piece is None:
                         await speaker.settle(speech)
@@ -402,7 +418,7 @@ class Cascade:
                     elif isinstance(piece, EndCall):
                         reason = piece.reason
                         break
-                    else:
+                    elif isinstance(piece, (ToolStarted, ToolFinished)):
                         self._tell_tool(piece, answer)
                 await speaker.flush(speech)
         finally:
@@ -412,6 +428,25 @@ class Cascade:
             for said in answer.speeches:
                 await said.finished.wait()
             self._end_call(reason)
+
+    def _agent_ended(self, turn_id: int, run: AgentRun) -> None:
+        """However long what it said is still being spoken."""
+        if self._closed:
+            return  # it went on though it was cancelled, and the session is over
+        last = run.tokens[-1] if run.tokens else None
+        metrics = LLMMetrics(
+            label=self._agent.name,
+            turn_id=turn_id,
+            duration=now() - run.began_at,
+            ttft=run.first_piece_at - run.began_at if run.first_piece_at is not None else None,
+            cancelled=run.cancelled,
+            prompt_tokens=sum(used.input_tokens for used in run.tokens),
+            completion_tokens=sum(used.output_tokens for used in run.tokens),
+            model=last.model if last is not None else "",
+            provider=last.provider if last is not None else "",
+            error=run.error,
+        )
+        self._report.event(MetricsCollected(at_s=self._report.at_s, metrics=metrics))
 
     def _begin_reply(self, answer: _Answer) -> Speech:
         speech = self._speaker.begin(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from beluga_voice.clock import now
 from beluga_voice.errors import ComponentError
-from beluga_voice.events import UserInputTranscribed, UserTurnEnded, UserTurnStarted
+from beluga_voice.events import MetricsCollected, UserInputTranscribed, UserTurnEnded, UserTurnStarted
+from beluga_voice.metrics import STTMetrics
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.ear import EAR_HZ, CallEar, CallUtterance
 from beluga_voice.pipeline.transcript_check import checked_transcript
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
     from beluga_voice import _core
     from beluga_voice.call_link import CallLink
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.speech_to_text import SpeechToText, Transcript
     from beluga_voice.tasks import Tasks
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["CallerTurn", "Listener"]
 
@@ -51,6 +54,8 @@ class CallerTurn:
     heard_again: bool = False
     """A recogniser failed over it, and another one is given it."""
     transcribed_at: float | None = None
+    error: str | None = None
+    """The code of what its recogniser failed with."""
     talked_over: bool = False
     """He went on before his words were understood: they wait for the rest."""
 
@@ -73,8 +78,10 @@ class Listener:
         stt: SpeechToText,
         stt_name: str,
         timeout_s: float,
+        processing: Processing,
         tasks: Tasks,
         report: Reporter,
+        usage: UsageMeter,
         on_words: Callable[[str], None],
     ) -> None:
         self.turns: dict[int, CallerTurn] = {}
@@ -86,7 +93,7 @@ class Listener:
         self._tasks = tasks
         self._report = report
         self._on_words = on_words
-        self._ear = CallEar(link, self._given_up)
+        self._ear = CallEar(link, processing, self._given_up, usage.heard)
         self.guesses_skipped = 0
         """Guesses that were not told because too many came."""
         self._guesses_told = 0
@@ -151,7 +158,22 @@ class Listener:
                 self._listening = self._tasks.start(self._listen_anew(self._listening), name="stt")
             return turn.transcript.result()
         finally:
-            self.turns.pop(turn.id, None)
+            if self.turns.pop(turn.id, None) is not None:
+                self._tell_metrics(turn)
+
+    def _tell_metrics(self, turn: CallerTurn) -> None:
+        self._report.event(
+            MetricsCollected(
+                at_s=self._report.at_s,
+                metrics=STTMetrics(
+                    label=self._stt_name,
+                    turn_id=turn.id,
+                    audio_duration=turn.utterance.duration_s,
+                    duration=max(0.0, (turn.transcribed_at or now()) - turn.decided_at),
+                    error=turn.error,
+                ),
+            )
+        )
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -176,9 +198,10 @@ class Listener:
                 if self._link.call.closed or asyncio.current_task() is not self._listening:
                     return
                 failures = 0 if loop.time() - began > _RECOVERED_S else failures
-                self._report.error(component_fault(error, "stt", self._stt_name), "stt")
+                fault = component_fault(error, "stt", self._stt_name)
+                self._report.error(fault, "stt")
                 await _close(transcripts)
-                self._hear_again()
+                self._hear_again(fault.code)
                 await asyncio.sleep(_RETRY_DELAYS_S[min(failures, len(_RETRY_DELAYS_S) - 1)])
                 failures += 1
 
@@ -226,12 +249,13 @@ class Listener:
 
     # -- failing --------------------------------------------------------------------------------------------------
 
-    def _hear_again(self) -> None:
+    def _hear_again(self, code: str) -> None:
         """A recogniser failed: what it was in the middle of is given to the next one, once."""
         for turn in reversed(list(self.turns.values())):
             if turn.transcript.done() or not self._ear.was_handed(turn.id):
                 continue
             if turn.heard_again:
+                turn.error = code
                 self._settle(turn)
             else:
                 turn.heard_again = True
@@ -251,6 +275,7 @@ class Listener:
             turn.transcript.set_result(None)
 
     def _fail(self, code: str, message: str, turn: CallerTurn) -> None:
+        turn.error = code
         error = ComponentError(
             message, component="stt", code=code, provider=self._stt_name, details={"turn_id": turn.id}
         )

@@ -6,10 +6,19 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING, Literal, cast
 
+from beluga_voice.clock import now
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import ComponentError
-from beluga_voice.events import AgentOutputTranscribed, PlayoutFinished, PlayoutMark, PlayoutStarted, SpeechCreated
+from beluga_voice.events import (
+    AgentOutputTranscribed,
+    MetricsCollected,
+    PlayoutFinished,
+    PlayoutMark,
+    PlayoutStarted,
+    SpeechCreated,
+)
 from beluga_voice.foreign_calls import LateError
+from beluga_voice.metrics import TTSMetrics
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.mouth import CallMouth
 from beluga_voice.pipeline.plain_text import plain
@@ -24,9 +33,11 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.foreign_calls import ForeignCalls
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.tasks import Tasks
     from beluga_voice.text_to_speech import TextToSpeech
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Speaker", "VoiceFailedError"]
 
@@ -60,10 +71,12 @@ class Speaker:
         tts: TextToSpeech,
         tts_name: str,
         timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         interruption: InterruptionRules,
         tasks: Tasks,
         report: Reporter,
+        usage: UsageMeter,
         on_played: Callable[[Speech], None],
     ) -> None:
         # Whoever holds it writes: one at a time, in the order in which they had something to say.
@@ -73,10 +86,12 @@ class Speaker:
         self._tts = tts
         self._tts_name = tts_name
         self._timeout_s = timeout_s
+        self._processing = processing
         self._foreign = foreign
         self._interruption = interruption
         self._tasks = tasks
         self._report = report
+        self._usage = usage
         self._on_played = on_played
         self._numbers = itertools.count(1)
         self._begun: dict[int, Speech] = {}
@@ -143,7 +158,7 @@ class Speaker:
             caller_voiced_end_s=caller_voiced_end_s,
         )
         speech.part_of = part_of if part_of is not None else speech
-        speech.mouth = CallMouth(self._link, lambda: self._open_utterance(speech))
+        speech.mouth = CallMouth(self._link, self._processing, lambda: self._open_utterance(speech))
         speech.words = SpokenWords(speech, lambda words, is_final: self._tell_words(speech, words, is_final=is_final))
         self._unfinished[speech.id] = speech
         self._report.event(
@@ -182,14 +197,33 @@ class Speaker:
             # Not before: whoever still thinks keeps nobody from being heard.
             await self._take_floor(speech.part_of)
             speech.begin_segment(sentence)
-            complete = False
+            self._usage.spoken(len(sentence))
+            began_at, written_s = now(), speech.mouth.written_s
+            complete, code = False, None
             try:
                 await self._synthesize(sentence, speech.mouth)
                 complete = True
             except Exception as error:
-                raise VoiceFailedError(component_fault(error, "tts", self._tts_name)) from error
+                fault = component_fault(error, "tts", self._tts_name)
+                code = fault.code
+                raise VoiceFailedError(fault) from error
             finally:
                 speech.end_segment(complete=complete)
+                made_s = speech.mouth.written_s - written_s
+                self._usage.sounded(made_s)
+                sound_at = speech.mouth.sentence_sound_at
+                metrics = TTSMetrics(
+                    label=self._tts_name,
+                    speech_id=speech.id,
+                    turn_id=speech.turn_id,
+                    characters_count=len(sentence),
+                    audio_duration=made_s,
+                    duration=now() - began_at,
+                    ttfb=sound_at - began_at if sound_at is not None else None,
+                    cancelled=not complete and code is None,
+                    error=code,
+                )
+                self._report.event(MetricsCollected(at_s=self._report.at_s, metrics=metrics))
 
     async def _synthesize(self, sentence: str, mouth: CallMouth) -> None:
         asked_at = asyncio.get_running_loop().time()

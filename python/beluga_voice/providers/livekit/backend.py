@@ -148,9 +148,12 @@ class LiveKitBackend(VoiceBackend):
     async def leave(self, room: str | None = None) -> None:
         """Leaves a room; sessions in it end. Nothing if it is not in it."""
         async with self._operation("leave"):
-            joined = self._rooms.pop(self._room_named(room), None)
-            if joined is not None:
-                await joined.disconnect()
+            await self._leave(self._room_named(room))
+
+    async def _leave(self, name: str) -> None:
+        joined = self._rooms.pop(name, None)
+        if joined is not None:
+            await joined.disconnect()
 
     def call(self, room: Room, *, participant_identity: str | None = None) -> livekit.RoomCall:
         """What a session starts on: the caller of that identity, or the next one of `participant_kinds` without a
@@ -195,7 +198,7 @@ class LiveKitBackend(VoiceBackend):
         Waits for him, `participant_timeout` seconds if that is set. Raises what `create_session`, `join` and
         `VoiceSession.start` raise; nothing is left behind then.
         """
-        async with self._operation("answer"):
+        async with self._operation("answer", config):
             name = self._room_named(room)
             # Before the room is joined: a room in which nobody can be served is none of ours.
             session = await self.create_session(config)
@@ -223,7 +226,7 @@ class LiveKitBackend(VoiceBackend):
             return
         del self._answering[name]
         try:
-            await self.leave(name)
+            await self._leave(name)  # nobody asks for it
             if self._options.delete_room_on_close and self._options.has_key:
                 await self.server.delete_room(name)
         except BelugaVoiceError as error:
