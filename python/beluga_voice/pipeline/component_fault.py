@@ -6,10 +6,19 @@ from typing import Literal
 
 from beluga_voice.errors import BelugaVoiceError, ComponentError
 
-__all__ = ["component_fault"]
+__all__ = ["ComponentFailedError", "component_fault"]
 
 
-def component_fault(error: Exception, component: Literal["stt", "tts"], provider: str) -> BelugaVoiceError:
+class ComponentFailedError(Exception):
+    """A component's failure on its way to where it is told: `error` is what to tell, `component` whose it is."""
+
+    def __init__(self, error: BelugaVoiceError, component: Literal["tts", "s2s"]) -> None:
+        super().__init__(error)
+        self.error = error
+        self.component: Literal["tts", "s2s"] = component
+
+
+def component_fault(error: Exception, component: Literal["stt", "tts", "s2s"], provider: str) -> BelugaVoiceError:
     """What is told of `error`, which came out of that component."""
     if isinstance(error, BelugaVoiceError):
         error.provider = error.provider or provider
