@@ -36,7 +36,7 @@ __all__ = ["Cascade"]
 _SETTLE_S = 0.08
 
 
-class Cascade(TurnTaking):
+class Cascade(TurnTaking[Listener, Speaker]):
     """The pipeline of one session of STT, agent and TTS."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Cascade(TurnTaking):
             emit=emit,
             end_call=end_call,
         )
-        self._turns: Listener = Listener(
+        self._turns = Listener(
             link,
             stt=stt,
             stt_name=stt_name,
@@ -75,7 +75,7 @@ class Cascade(TurnTaking):
             report=self._report,
             on_words=self._on_words,
         )
-        self._speaker: Speaker = Speaker(
+        self._speaker = Speaker(
             link,
             tts=tts,
             tts_name=tts_name,
@@ -134,7 +134,7 @@ class Cascade(TurnTaking):
                         reason = piece.reason
                         break
                     else:
-                        self._tell_tool(piece, answer)
+                        self._tell_tool(piece, answer.tools, answer.turn_id)
                 await speaker.flush(speech)
         finally:
             speaker.end(speech)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from beluga_voice.errors import BelugaVoiceError, ComponentError
 
@@ -20,6 +20,8 @@ class ComponentFailedError(Exception):
 
 def component_fault(error: Exception, component: Literal["stt", "tts", "s2s"], provider: str) -> BelugaVoiceError:
     """What is told of `error`, which came out of that component."""
+    while isinstance(error, ExceptionGroup):  # of its tasks: the first one's is what it began with
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
     if isinstance(error, BelugaVoiceError):
         error.provider = error.provider or provider
         return error

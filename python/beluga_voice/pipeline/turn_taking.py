@@ -11,7 +11,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from beluga_voice.commands import Say, ToolFinished, ToolStarted
 from beluga_voice.core_errors import translated
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.speech import Speech, SpeechHandle
     from beluga_voice.speech_to_text import Transcript
 
-__all__ = ["Answer", "TurnTaking"]
+__all__ = ["Answer", "Pipeline", "TurnTaking"]
+
+Turns = TypeVar("Turns", bound="CallerTurns")
+Speaking = TypeVar("Speaking", bound="Playout")
 
 # What the caller may have written and the agent not been asked. Policy: the oldest is dropped and counted.
 _TYPED_WAITING = 8
@@ -64,14 +67,14 @@ class Answer:
     tools: dict[str, ToolStarted] = field(default_factory=dict[str, ToolStarted])
 
 
-class TurnTaking(ABC):
+class TurnTaking(ABC, Generic[Turns, Speaking]):
     """A session's pipeline without its components. Belongs to the loop that it was made on.
 
     A subclass sets `_turns` and `_speaker`, then calls `_connect`.
     """
 
-    _turns: CallerTurns
-    _speaker: Playout
+    _turns: Turns
+    _speaker: Speaking
 
     def __init__(
         self,
@@ -279,8 +282,8 @@ class TurnTaking(ABC):
                 self._answer = None
                 self._reply_done(answer.through)
 
-    async def _stop_talking(self) -> None:
-        """Ends what the agent says, as far as he lets himself be interrupted, and waits for the rest.
+    async def _stop_talking(self, *, but: Speech | None = None) -> None:
+        """Ends what the agent says, as far as he lets himself be interrupted, and waits for the rest; all `but` one.
 
         Then the history holds what was heard of it.
         """
@@ -299,6 +302,8 @@ class TurnTaking(ABC):
             self._give_up_answer()
             for speech in self._speaker.unfinished:
                 # An answer to what he said before, or what he hears: what merely waits to be said is still to be said.
+                if speech is but:
+                    continue
                 if speech.allow_interruptions and (speech.turn_id is not None or speech.started_at is not None):
                     self._speaker.interrupt(speech)
             fading = [each for each in self._speaker.begun if each.interrupted]
@@ -391,15 +396,17 @@ class TurnTaking(ABC):
             if part is speech or (part.turn_id is not None and part.turn_id == speech.turn_id):
                 self._speaker.interrupt(part)
 
-    def _tell_tool(self, command: ToolStarted | ToolFinished, answer: Answer) -> None:
+    def _tell_tool(
+        self, command: ToolStarted | ToolFinished, tools: dict[str, ToolStarted], turn_id: int | None
+    ) -> None:
         at_s = self._report.at_s
         if isinstance(command, ToolStarted):
-            answer.tools[command.call_id or command.name] = command
+            tools[command.call_id or command.name] = command
             self._report.event(
                 FunctionToolStarted(at_s=at_s, name=command.name, arguments=command.arguments, call_id=command.call_id)
             )
             return
-        started = answer.tools.pop(command.call_id or command.name, None)
+        started = tools.pop(command.call_id or command.name, None)
         self._report.event(
             FunctionToolsExecuted(
                 at_s=at_s,
@@ -408,7 +415,7 @@ class TurnTaking(ABC):
                 result=command.result,
                 error=command.error,
                 call_id=command.call_id,
-                turn_id=answer.turn_id,
+                turn_id=turn_id,
             )
         )
 
@@ -440,3 +447,7 @@ class TurnTaking(ABC):
         wrapped = InternalError(f"{type(error).__name__}: {error}", operation="pipeline")
         wrapped.__cause__ = error
         self._report.error(wrapped, "session")
+
+
+Pipeline = TurnTaking[Any, Any]
+"""The pipeline of a session, whichever it is."""

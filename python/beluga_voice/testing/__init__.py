@@ -20,6 +20,7 @@ from beluga_voice.rtp_packet import RtpPacket
 from beluga_voice.simulation.livekit_server import LiveKitServer
 from beluga_voice.testing import tone_words
 from beluga_voice.testing.fake_agent import FakeAgent
+from beluga_voice.testing.fake_s2s import FakeSpeechToSpeech
 from beluga_voice.testing.fake_stt import FakeSpeechToText
 from beluga_voice.testing.fake_tts import FakeTextToSpeech
 from beluga_voice.testing.network import EmulatedNetwork, NetworkConditions
@@ -42,6 +43,7 @@ __all__ = [
     "Charge",
     "EmulatedNetwork",
     "FakeAgent",
+    "FakeSpeechToSpeech",
     "FakeSpeechToText",
     "FakeTextToSpeech",
     "FixedTimes",
