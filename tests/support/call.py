@@ -174,7 +174,7 @@ async def on_call(
         options |= {"stt": stt, "tts": tts}
     session = VoiceSession(
         agent=agent,
-        vad="energy",
+        vad=options.pop("vad", "energy"),
         turn_handling=handling if handling is not None else turn_handling(),
         **options,
     )

@@ -468,6 +468,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         self._excuse(reply)
         self._report.error(error, "s2s")
         heard_s = reply.speech.mouth.written_s
+        reply.end()
         reply.give_up()
         self._send(GiveUp(reply_id=reply.id, heard_s=heard_s))
 

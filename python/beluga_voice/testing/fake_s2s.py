@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from beluga_voice.commands import COMMANDS
 from beluga_voice.speech_to_speech import GiveUp, Respond, Speak, SpeechToSpeech
 from beluga_voice.speech_to_text import Transcript
-from beluga_voice.testing.tone_words import spoken, understood, voiced_runs, words_of
+from beluga_voice.testing.tone_words import spoken, understood, voiced_runs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -186,13 +186,13 @@ class FakeSpeechToSpeech(SpeechToSpeech):
         reply.end()
 
     async def _speak(self, text: str, reply: Reply) -> None:
-        if self._tells_text:
-            reply.text(text)
-        for index, word in enumerate(words_of(text)):
+        for index, word in enumerate(text.split()):
             if index and self._word_delay:
                 await asyncio.sleep(self._word_delay)
             if self._before_word is not None:
                 await self._before_word(word)
+            if self._tells_text:
+                reply.text(word)
             await reply.write(spoken(word, self._sample_rate).tobytes(), sample_rate=self._sample_rate)
 
 
