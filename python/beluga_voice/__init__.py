@@ -36,11 +36,15 @@ _HOMES = {
     "GiveUp": "speech_to_speech",
     "InternalError": "errors",
     "InvalidStateError": "errors",
-    "LocalCall": "providers.local",
+    "LocalCall": "providers.local.call",
     "MissingDependencyError": "errors",
     "Mouth": "handles",
+    "PipelineConfig": "config",
     "PipelineError": "errors",
+    "Prices": "prices",
     "ProviderCapabilities": "backend",
+    "ProviderError": "errors",
+    "ProviderInfo": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
     "Reply": "speech_to_speech",
@@ -53,6 +57,7 @@ _HOMES = {
     "SpeechToSpeech": "speech_to_speech",
     "SpeechToText": "speech_to_text",
     "TextToSpeech": "text_to_speech",
+    "TokensUsed": "commands",
     "ToolFinished": "commands",
     "ToolStarted": "commands",
     "Transcript": "speech_to_text",
@@ -60,8 +65,10 @@ _HOMES = {
     "TransportError": "errors",
     "Turn": "turn",
     "TurnHandling": "config",
+    "Usage": "usage",
     "Utterance": "handles",
     "VadOptions": "config",
+    "VoiceBackend": "voice_backend",
     "VoiceSession": "session",
     "get_registry": "backend",
     "register": "registry",
@@ -76,17 +83,20 @@ if TYPE_CHECKING:
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
         ProviderCapabilities as ProviderCapabilities,
+        ProviderInfo as ProviderInfo,
         get_registry as get_registry,
     )
     from beluga_voice.commands import (
         Command as Command,
         EndCall as EndCall,
         Say as Say,
+        TokensUsed as TokensUsed,
         ToolFinished as ToolFinished,
         ToolStarted as ToolStarted,
     )
     from beluga_voice.config import (
         BackendConfig as BackendConfig,
+        PipelineConfig as PipelineConfig,
         SessionConfig as SessionConfig,
         TurnHandling as TurnHandling,
         VadOptions as VadOptions,
@@ -104,6 +114,7 @@ if TYPE_CHECKING:
         InvalidStateError as InvalidStateError,
         MissingDependencyError as MissingDependencyError,
         PipelineError as PipelineError,
+        ProviderError as ProviderError,
         ProviderNotFoundError as ProviderNotFoundError,
         RateLimitError as RateLimitError,
         SessionError as SessionError,
@@ -111,7 +122,8 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
-    from beluga_voice.providers.local import LocalCall as LocalCall
+    from beluga_voice.prices import Prices as Prices
+    from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
@@ -127,6 +139,8 @@ if TYPE_CHECKING:
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+    from beluga_voice.usage import Usage as Usage
+    from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
     "AgentError",
@@ -153,8 +167,12 @@ __all__ = [
     "LocalCall",
     "MissingDependencyError",
     "Mouth",
+    "PipelineConfig",
     "PipelineError",
+    "Prices",
     "ProviderCapabilities",
+    "ProviderError",
+    "ProviderInfo",
     "ProviderNotFoundError",
     "RateLimitError",
     "Reply",
@@ -167,6 +185,7 @@ __all__ = [
     "SpeechToSpeech",
     "SpeechToText",
     "TextToSpeech",
+    "TokensUsed",
     "ToolFinished",
     "ToolStarted",
     "Transcript",
@@ -174,8 +193,10 @@ __all__ = [
     "TransportError",
     "Turn",
     "TurnHandling",
+    "Usage",
     "Utterance",
     "VadOptions",
+    "VoiceBackend",
     "VoiceSession",
     "get_registry",
     "livekit",

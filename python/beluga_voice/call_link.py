@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from beluga_voice._loop import LoopLink
 
-__all__ = ["CallLink", "Waiter"]
+__all__ = ["CallLink", "Waiter", "int16_bytes"]
 
 _EAR_READERS = 8
 _OUTPUT_READERS = 4
@@ -160,7 +160,7 @@ class CallLink:
         write: Callable[[memoryview], int],
         want: Callable[[int], bool],
     ) -> None:
-        rest = _int16_bytes(pcm)
+        rest = int16_bytes(pcm)
         while True:
             if self.call.closed:
                 raise SessionError("the call is over", code="session_not_active", operation="write")
@@ -193,7 +193,8 @@ class CallLink:
 def _ignore(_: _core.Event) -> None: ...
 
 
-def _int16_bytes(pcm: Buffer) -> memoryview:
+def int16_bytes(pcm: Buffer) -> memoryview:
+    """The bytes of a buffer of int16. Raises AudioFormatError for any other."""
     try:
         view = memoryview(pcm)
     except (TypeError, ValueError):  # no buffer, or one that was let go of

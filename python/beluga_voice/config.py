@@ -18,18 +18,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from beluga_voice.agent import AgentFactory
 from beluga_voice.errors import ConfigError, masked
-from beluga_voice.registry import ComponentFactory, resolve
+from beluga_voice.hooks.audio_processor import ProcessorFactory, processor_factories
+from beluga_voice.hooks.auth import AuthHook
+from beluga_voice.hooks.data_retention import DataRetentionHook
+from beluga_voice.hooks.hook_spec import made_hook
+from beluga_voice.hooks.rate_limit import RateLimit
+from beluga_voice.hooks.rate_limiter import RateLimiter
+from beluga_voice.prices import Prices
+from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [
+    "COMPONENT_FIELDS",
     "BackendConfig",
     "Endpointing",
     "Interruption",
+    "PipelineConfig",
     "SessionConfig",
     "SessionParts",
     "TurnHandling",
@@ -47,6 +56,12 @@ _CORE_VADS = ("silero", "energy")
 PipelineType = Literal["stt_tts", "s2s"]
 ComponentKind = Literal["stt", "tts", "s2s"]
 """What a session makes one of for itself."""
+
+# Which fields name components.
+COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "s2s", "vad")
+# In which ones a change leaves what it does not name.
+_MASKED = ("provider_config", "auth_hook", "data_retention_hook")
+_LAID_ON = ("turn_handling", "provider_config")
 
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
 
@@ -156,8 +171,9 @@ class TurnHandling(Options):
     )
 
 
-class _Parts(Options):
-    """What a backend's defaults and a session's own settings have in common."""
+class PipelineConfig(Options):
+    """What hears, answers and speaks, and how long each may take: a backend has it as the defaults of its sessions, a
+    session for itself."""
 
     stt: Any = Field("pocketsphinx", description="Speech to text: name, provider/model, mapping, class or instance.")
     tts: Any = Field("piper", description="Text to speech: name, provider/model, mapping, class or instance.")
@@ -188,6 +204,14 @@ class _Parts(Options):
     user_away_timeout: float | None = Field(
         15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
     )
+    audio_processors: list[Any] = Field(
+        default_factory=list[Any],
+        description="What sound goes through: AudioProcessor classes, instances, module:Class, or mappings with order.",
+    )
+    audio_processor_timeout: float = Field(
+        0.05, ge=0.005, le=0.1, description="Seconds that audio processors may take for a chunk, together."
+    )
+    prices: Prices | None = Field(None, description="What a call's usage costs; null: usage is told without a cost.")
 
     def pipeline(self) -> PipelineType:
         """Which pipeline is meant. Raises ConfigError where that is not clear."""
@@ -220,16 +244,29 @@ class SessionParts:
     s2s_timeout: float
     start_timeout: float
     user_away_timeout: float | None
+    audio_processors: tuple[ProcessorFactory, ...]
+    audio_processor_timeout: float
+    user_id: str | None
+    prices: Prices | None
     metadata: Mapping[str, Any]
 
 
-class SessionConfig(_Parts):
+class SessionConfig(PipelineConfig):
     """One session: who answers, what hears and speaks for it, and whose turn it is."""
 
+    user_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description="Whom it is for: the identity of the caller that a backend answers; null: the next one.",
+    )
     agent: Any = Field(
         None,
         description="A function of a Turn, an object with respond(turn), or a class or factory of one; "
         "with s2s null: the model answers by itself.",
+    )
+    auth_token: SecretStr | None = Field(
+        None, description="By what a backend's auth_hook knows who the session is for; null: by user_id alone."
     )
     metadata: dict[str, Any] = Field(default_factory=dict, description="What the agent finds in turn.metadata.")
 
@@ -271,6 +308,10 @@ class SessionConfig(_Parts):
             s2s_timeout=self.s2s_timeout,
             start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
+            audio_processors=processor_factories(self.audio_processors),
+            audio_processor_timeout=self.audio_processor_timeout,
+            user_id=self.user_id,
+            prices=self.prices,
             metadata=self.metadata,
         )
 
@@ -329,7 +370,7 @@ def _check_words(turn_handling: TurnHandling, stt: ComponentFactory) -> None:
         )
 
 
-class BackendConfig(_Parts, BaseSettings):
+class BackendConfig(PipelineConfig, BaseSettings):
     """A backend and the defaults of its sessions.
 
     Values come from the call, then from the environment (`BELUGA_VOICE_TURN_HANDLING__ENDPOINTING__MIN_DELAY=0.4`),
@@ -347,6 +388,60 @@ class BackendConfig(_Parts, BaseSettings):
     max_concurrent_sessions: int = Field(
         100, ge=0, le=100_000, description="Sessions at the same time, above which none is opened; 0: no limit."
     )
+    connect_timeout: float = Field(
+        10.0, ge=1.0, le=60.0, description="Seconds that each attempt to reach the backend's server may take."
+    )
+    max_retries: int = Field(
+        3, ge=0, le=10, description="Further attempts after one that failed and may succeed later."
+    )
+    retry_delay: float = Field(
+        1.0,
+        ge=0.1,
+        le=30.0,
+        description="Seconds before the first further attempt, at most; twice that before the next, up to 30.",
+    )
+    drain_timeout: float = Field(
+        1_800.0,
+        ge=0.0,
+        le=86_400.0,
+        description="Seconds that conversations may go on for once the backend is stopped.",
+    )
+    latency_target: float | None = Field(
+        None,
+        ge=0.1,
+        le=5.0,
+        description="Seconds from the caller's last sound to the agent's first that 95 of 100 answers are to keep, or "
+        "the backend is degraded; null: not watched.",
+    )
+
+    auth_hook: Any = Field(
+        None, description="Who may do what: an AuthHook, its class or module:Class; null: whoever has the backend."
+    )
+    rate_limiter: Any = Field(
+        default_factory=RateLimit,
+        description="How often each user may ask: requests_per_second and burst, redis_url to share them, or a "
+        "RateLimiter; null: without a limit.",
+    )
+    data_retention_hook: Any = Field(
+        None, description="What is kept of a session that is over: a DataRetentionHook, its class or module:Class."
+    )
+    hook_timeout: float = Field(
+        5.0, ge=0.1, le=60.0, description="Seconds that a hook may take, after which its answer is no."
+    )
+
+    @field_validator("auth_hook", "data_retention_hook", mode="plain")
+    @classmethod
+    def _hook(cls, value: object, info: ValidationInfo) -> Any:
+        base = AuthHook if info.field_name == "auth_hook" else DataRetentionHook
+        return None if value is None else made_hook(value, base)
+
+    @field_validator("rate_limiter", mode="plain")
+    @classmethod
+    def _limiter(cls, value: object) -> Any:
+        if isinstance(value, Mapping):
+            values = cast("Mapping[str, Any]", value)
+            return checked(RateLimit, lambda: RateLimit.model_validate(values), where="rate_limiter")
+        return value if value is None or isinstance(value, RateLimit) else made_hook(value, RateLimiter)
 
     @model_validator(mode="after")
     def _pipeline_is_clear(self) -> Self:
@@ -356,7 +451,7 @@ class BackendConfig(_Parts, BaseSettings):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the backend has not looked at yet may hold its secrets in the clear.
         for name, value in super().__repr_args__():
-            yield name, masked(value) if name == "provider_config" else value
+            yield name, masked(value) if name in _MASKED else value
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, **values: Any) -> Self:
@@ -369,9 +464,33 @@ class BackendConfig(_Parts, BaseSettings):
         from_environment = checked(cls, lambda: EnvSettingsSource(cls)())
         return cls(**_merged(_merged(from_file, from_environment), values))
 
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """This configuration with `changes`, checked as a whole; `turn_handling` and `provider_config` laid on group by
+        group. Raises ConfigError."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        for name, change in changes.items():
+            if name in _LAID_ON and isinstance(change, Mapping):
+                below: object = getattr(self, name)
+                under = below.model_dump(exclude_unset=True) if isinstance(below, Options) else below
+                values[name] = _merged(cast("Mapping[str, Any]", under), cast("Mapping[str, Any]", change))
+            else:
+                values[name] = change
+        return type(self)(**values)
+
+    def check_components(self) -> None:
+        """Resolves the names of the components that were said, as each session will. What was left unsaid is checked
+        when a session leaves it unsaid too.
+
+        Raises ConfigError, ProviderNotFoundError, MissingDependencyError.
+        """
+        for kind in COMPONENT_FIELDS:
+            if kind in self.model_fields_set and (kind != "s2s" or self.s2s is not None):
+                resolve(kind, getattr(self, kind))
+        processor_factories(self.audio_processors)
+
     def session_defaults(self) -> dict[str, Any]:
         """What a session of this backend has unless its own config says otherwise."""
-        return {name: getattr(self, name) for name in _Parts.model_fields}
+        return {name: getattr(self, name) for name in PipelineConfig.model_fields}
 
 
 def _check_environment(known: set[str]) -> None:

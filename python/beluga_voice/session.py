@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import logging
 import uuid
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
     ComponentError,
@@ -36,6 +40,7 @@ from beluga_voice.events import (
 from beluga_voice.foreign_calls import ForeignCalls, LateError
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.tasks import Tasks
+from beluga_voice.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from beluga_voice import _core
@@ -49,12 +54,15 @@ if TYPE_CHECKING:
         SessionParts,
         TurnHandling,
     )
+    from beluga_voice.hooks.retention import Belongings
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.pipeline.turn_taking import Pipeline
+    from beluga_voice.prices import Prices
     from beluga_voice.speech_to_speech import SpeechToSpeech
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
-    from beluga_voice.transport import OpenCall, Transport
+    from beluga_voice.transport import OpenCall, Transport, TransportStats
     from beluga_voice.turn import ChatMessage
 
 __all__ = ["SessionState", "VoiceSession"]
@@ -93,6 +101,9 @@ class VoiceSession:
     - `s2s_timeout`: seconds that the model of speech may give no sound of an answer while there is room for some.
     - `start_timeout`: seconds that components may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
+    - `audio_processors`: what sound goes through on its way to the recogniser and from the voice, and
+      `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
+    - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
 
     Raises ConfigError, ProviderNotFoundError, MissingDependencyError, AgentError.
@@ -114,6 +125,9 @@ class VoiceSession:
         s2s_timeout: float = 10.0,
         start_timeout: float = 30.0,
         user_away_timeout: float | None = 15.0,
+        audio_processors: Sequence[Any] = (),
+        audio_processor_timeout: float = 0.05,
+        prices: Prices | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         from beluga_voice.config import SessionConfig
@@ -130,6 +144,9 @@ class VoiceSession:
             "s2s_timeout": s2s_timeout,
             "start_timeout": start_timeout,
             "user_away_timeout": user_away_timeout,
+            "audio_processors": list(audio_processors),
+            "audio_processor_timeout": audio_processor_timeout,
+            "prices": prices,
             "metadata": dict(metadata or {}),
         }
         # The defaults are what serves without a model of speech: nobody has asked for them beside one.
@@ -141,16 +158,33 @@ class VoiceSession:
         self._init(SessionConfig(**settings).resolve())
 
     @classmethod
-    def from_config(cls, config: SessionConfig, backend: BackendConfig | None = None) -> Self:
-        """A session of `config`; what that leaves unsaid comes from the backend's configuration."""
+    def from_config(
+        cls,
+        config: SessionConfig,
+        backend: BackendConfig | None = None,
+        *,
+        backend_id: str | None = None,
+        user_id: str = "",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """A session of `config`; what that leaves unsaid comes from the backend's configuration. `user_id` and
+        `metadata` are what the backend knows of who it is for, besides."""
         if backend is not None:
             config = config.over(backend)
         session = cls.__new__(cls)
-        session._init(config.resolve())
+        parts = config.resolve()
+        if user_id or metadata:
+            parts = replace(parts, user_id=parts.user_id or user_id, metadata={**parts.metadata, **(metadata or {})})
+        session._init(parts, backend_id)
         return session
 
-    def _init(self, parts: SessionParts) -> None:
+    def _init(self, parts: SessionParts, backend_id: str | None = None) -> None:
         self.id = uuid.uuid4().hex
+        self.backend_id = backend_id
+        """`VoiceBackend.id` of the one that made it; None for a session that was made without."""
+        self.user_id = parts.user_id
+        """Whom it is for, if that was said."""
+        self.created_at = datetime.now(UTC)
         self._parts = parts
         self._state: SessionState = "initial"
         self._agent_state: AgentState = "initializing"
@@ -165,6 +199,7 @@ class VoiceSession:
         self._closer: asyncio.Task[None] | None = None
         self._link: CallLink | None = None
         self._pipeline: Pipeline | None = None
+        self._processing: Processing | None = None
         self._history: list[ChatMessage] = []
         self._pipeline_counters: dict[str, int] = {}
         """Those of a pipeline that has ended."""
@@ -174,7 +209,14 @@ class VoiceSession:
         self._call: OpenCall | None = None
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
+        self._recordings: list[Any] = []
+        self._forget_recordings: list[Callable[[], object]] = []
         self._close_asked = False
+        self._usage = UsageMeter()
+        self.mark = SessionMark(self.id)
+        """What log lines of this call say of it."""
+        self._context = contextvars.copy_context()
+        """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
         """Events that an `events()` loop missed because it was too slow."""
 
@@ -214,11 +256,15 @@ class VoiceSession:
 
     async def _start(self, transport: Transport) -> None:
         from beluga_voice.agent import AgentHost
+        from beluga_voice.pipeline.processing import Processing
         from beluga_voice.transport import CallEvents, CallSettings
 
+        current_session.set(self.mark)
+        self._context = contextvars.copy_context()
         parts = self._parts
         for kind, factory in parts.components.items():
             self._components[kind] = factory.create()
+        self._processing = Processing(parts.audio_processors, timeout_s=parts.audio_processor_timeout)
         if parts.agent is not None:
             self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
         async with asyncio.TaskGroup() as starting:
@@ -241,20 +287,22 @@ class VoiceSession:
             ),
         )
         self._link = link = self._call.link
-        self._pipeline = self._make_pipeline(link)
+        self._pipeline = self._make_pipeline(link, self._processing)
         self._history = self._pipeline.history
         link.on_event = self._on_core_event
         self._become("active")
         self._pipeline.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
-    def _make_pipeline(self, link: CallLink) -> Pipeline:
+    def _make_pipeline(self, link: CallLink, processing: Processing) -> Pipeline:
         from beluga_voice.pipeline.cascade import Cascade
         from beluga_voice.pipeline.speech_to_speech import SpeechToSpeechPipeline
 
         parts, components = self._parts, self._components
         shared: dict[str, Any] = {
             "transcript_timeout_s": parts.transcript_timeout,
+            "processing": processing,
+            "usage": self._usage,
             "agent": self._host,
             "interruption": parts.turn_handling.interruption,
             "session_id": self.id,
@@ -354,6 +402,17 @@ class VoiceSession:
         if text := plain(user_input).strip():
             pipeline.answer_typed(text)
 
+    async def wait_for_inactive(self) -> None:
+        """Until all that was said, written or asked for before is answered and played, or the session is over.
+
+        A caller who is in the middle of a sentence is not waited for. Not for an agent in its own answer: it would wait
+        for itself.
+        """
+        while self._pipeline is not None and self._closer is None and await self._pipeline.wait_for_work():
+            pass
+        if self._closer is not None:
+            await self._over.wait()
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     @property
@@ -377,6 +436,18 @@ class VoiceSession:
         return self._over.is_set()
 
     @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the agent finds in `turn.metadata`."""
+        return self._parts.metadata
+
+    @property
+    def component_names(self) -> Mapping[str, str]:
+        """Who serves it by name: `stt` and `tts`, or `s2s`, and `agent`, if there is one."""
+        agent = self._parts.agent
+        names: dict[str, str] = {kind: self._name_of(kind) for kind in self._parts.components}
+        return names | {"agent": agent.name} if agent is not None else names
+
+    @property
     def history(self) -> tuple[ChatMessage, ...]:
         """What was said and heard, oldest first."""
         return tuple(self._history)
@@ -388,6 +459,35 @@ class VoiceSession:
             raise SessionError("the session was not started", code="session_not_active")
         return self._link
 
+    def add_recording(self, recording: Any, *, forget: Callable[[], object] | None = None) -> None:
+        """Something with the sound of this call, such as a path: of it the backend's `data_retention_hook` decides.
+
+        `forget` is called when it is no longer to be kept; without a hook that is the end of the session.
+        """
+        self._recordings.append(recording)
+        if forget is not None:
+            self._forget_recordings.append(forget)
+
+    def belongings(self) -> Belongings:
+        """What there is of this session to be kept or forgotten, for its backend's `data_retention_hook`."""
+        from beluga_voice.hooks.retention import Belongings
+
+        return Belongings(
+            session_id=self.id,
+            user_id=self.user_id,
+            transcript=self.history,
+            metadata=dict(self._parts.metadata),
+            audio=tuple(self._recordings),
+            forget={
+                "audio": [*self._forget_recordings, self._recordings.clear],
+                "transcript": [self._history.clear],
+                "metadata": [self._forget_metadata],
+            },
+        )
+
+    def _forget_metadata(self) -> None:
+        self._parts = replace(self._parts, metadata={})
+
     def stats(self) -> dict[str, int]:
         """What was measured of the call, by name; empty before it was opened.
 
@@ -398,17 +498,41 @@ class VoiceSession:
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
         a slow `events()` loop missed. Of a model of speech `s2s_restarts` counts how often it was started again,
         `s2s_turns_unanswered` turns that it found no end of or had no answer to, `s2s_sounds_dropped` pieces of sound
-        that came when nobody wanted them any more, `s2s_requests_dropped` what it did not take in time. A transport
-        adds its own, such as `sdk_...` in a room that the SDK carries.
+        that came when nobody wanted them any more, `s2s_requests_dropped` what it did not take in time. With audio
+        processors there are theirs (see `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that
+        the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
             **(self._pipeline.stats() if self._pipeline is not None else self._pipeline_counters),
+            **(self._processing.stats() if self._processing is not None else {}),
             **(self._call.stats() if self._call is not None else self._transport_counters),
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
         }
+
+    async def transport_stats(self) -> TransportStats | None:
+        """Round trip, loss and jitter on the way to the caller, as far as they are measured; None without a call.
+
+        Raises TransportError not_connected and connection_timeout.
+        """
+        return await self._call.transport_stats() if self._call is not None else None
+
+    def usage(self) -> Usage:
+        """What the call used so far, and its cost where prices are configured. A model of speech is both
+        `stt`, of which the sound that it was handed counts, and `tts`."""
+        names = self.component_names
+        usage = Usage(
+            call_seconds=self._at_s,
+            stt=names.get("stt", names.get("s2s", "")),
+            stt_seconds=self._usage.stt_samples / 16_000,
+            tts=names.get("tts", names.get("s2s", "")),
+            tts_characters=self._usage.tts_characters,
+            tts_seconds=self._usage.tts_seconds,
+            tokens=self._usage.tokens,
+        )
+        return self._parts.prices.applied_to(usage) if self._parts.prices is not None else usage
 
     def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
         """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.
@@ -444,7 +568,8 @@ class VoiceSession:
 
     def _on_core_event(self, event: _core.Event) -> None:
         try:
-            self._take_core_event(event)
+            # The loop calls back in the context of whichever call was the first on it.
+            self._context.run(self._take_core_event, event)
         except Exception as error:  # a defect of ours: the events after this one are told all the same
             self._failed(error)
 
@@ -519,7 +644,7 @@ class VoiceSession:
             self._become("error" if error is not None else "ended")
             await self._hang_up()
             known = error if isinstance(error, BelugaVoiceError) else None
-            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail))
+            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail, usage=self.usage()))
             for queue in self._queues:
                 self.events_dropped += _put(queue, None)
             self._over.set()
@@ -542,6 +667,8 @@ class VoiceSession:
         """Lets go of components and agent; what one of them does keeps no other from being let go of."""
         components, self._components = self._components, {}
         await asyncio.gather(*(self._close_component(kind, each) for kind, each in components.items()))
+        if self._processing is not None:
+            await self._processing.aclose()
         if self._host is not None:
             self._host.close()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from beluga_voice.commands import EndCall, ToolFinished, ToolStarted
+    from beluga_voice.commands import EndCall, TokensUsed, ToolFinished, ToolStarted
     from beluga_voice.handles import Ear
     from beluga_voice.speech_to_text import Transcript
     from beluga_voice.turn import ChatMessage
@@ -131,7 +131,7 @@ class Conversation(Protocol):
         """What the caller said, as far as it is understood."""
         ...
 
-    def tell(self, command: ToolStarted | ToolFinished | EndCall) -> None:
+    def tell(self, command: ToolStarted | ToolFinished | TokensUsed | EndCall) -> None:
         """What the model does besides speaking."""
         ...
 

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from beluga_voice import _core
     from beluga_voice.call_link import CallLink
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.speech_to_text import Transcript
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["RETRY_DELAYS_S", "CallerTurn", "CallerTurns", "retry_delay_s"]
 
@@ -48,6 +50,8 @@ class CallerTurn:
     heard_again: bool = False
     """Who listened failed over it, and the next one is given it."""
     transcribed_at: float | None = None
+    error: str | None = None
+    """The code of what failed over it."""
     talked_over: bool = False
     """He went on before his words were understood: they wait for the rest."""
 
@@ -76,12 +80,14 @@ class CallerTurns:
         component: Literal["stt", "s2s"],
         name: str,
         timeout_s: float,
+        processing: Processing,
         report: Reporter,
+        usage: UsageMeter,
         on_words: Callable[[str], None],
     ) -> None:
         self.turns: dict[int, CallerTurn] = {}
         """Those that are being heard, and those that wait for their words."""
-        self.ear = CallEar(link, self._given_up)
+        self.ear = CallEar(link, processing, self._given_up, usage.heard)
         self.guesses_skipped = 0
         """Guesses that were not told because too many came."""
         self._open: dict[int, CallerTurn] = {}
@@ -149,7 +155,11 @@ class CallerTurns:
                 self._words_late()
             return turn.transcript.result()
         finally:
-            self.turns.pop(turn.id, None)
+            if self.turns.pop(turn.id, None) is not None:
+                self._settled(turn)
+
+    def _settled(self, turn: CallerTurn) -> None:
+        """Nobody will say more of a turn."""
 
     def _words_late(self) -> None:
         """Whoever finds the words has not come to those of a turn in time."""
@@ -195,12 +205,13 @@ class CallerTurns:
 
     # -- failing --------------------------------------------------------------------------------------------------
 
-    def hear_again(self) -> None:
-        """Who listened failed: what he was in the middle of is given to the next one, once."""
+    def hear_again(self, code: str) -> None:
+        """Who listened failed with that code: what he was in the middle of is given to the next one, once."""
         for turn in reversed(list(self.turns.values())):
             if turn.transcript.done() or not self.ear.was_handed(turn.id):
                 continue
             if turn.heard_again:
+                turn.error = code
                 self._settle(turn)
             else:
                 turn.heard_again = True
@@ -221,6 +232,7 @@ class CallerTurns:
             turn.transcript.set_result(None)
 
     def _fail(self, code: str, message: str, turn: CallerTurn) -> None:
+        turn.error = code
         error = ComponentError(
             message, component=self._component, code=code, provider=self._name, details={"turn_id": turn.id}
         )

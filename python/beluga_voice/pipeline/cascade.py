@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from beluga_voice.clock import now
-from beluga_voice.commands import Command, EndCall, Say
+from beluga_voice.commands import Command, EndCall, Say, ToolFinished, ToolStarted
 from beluga_voice.pipeline.listener import Listener
 from beluga_voice.pipeline.speaker import Speaker
 from beluga_voice.pipeline.turn_taking import Answer, TurnTaking
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from beluga_voice.events import SessionEvent
     from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.caller_turns import CallerTurn
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText, Transcript
     from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.turn import Turn
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Cascade"]
 
@@ -49,11 +51,13 @@ class Cascade(TurnTaking[Listener, Speaker]):
         tts: TextToSpeech,
         tts_name: str,
         tts_timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         agent: AgentHost,
         interruption: InterruptionRules,
         session_id: str,
         metadata: Mapping[str, Any],
+        usage: UsageMeter,
         emit: Callable[[SessionEvent], None],
         end_call: Callable[[str], None],
     ) -> None:
@@ -63,6 +67,7 @@ class Cascade(TurnTaking[Listener, Speaker]):
             interruption=interruption,
             session_id=session_id,
             metadata=metadata,
+            usage=usage,
             emit=emit,
             end_call=end_call,
         )
@@ -71,8 +76,10 @@ class Cascade(TurnTaking[Listener, Speaker]):
             stt=stt,
             stt_name=stt_name,
             timeout_s=transcript_timeout_s,
+            processing=processing,
             tasks=self._tasks,
             report=self._report,
+            usage=usage,
             on_words=self._on_words,
         )
         self._speaker = Speaker(
@@ -80,10 +87,12 @@ class Cascade(TurnTaking[Listener, Speaker]):
             tts=tts,
             tts_name=tts_name,
             timeout_s=tts_timeout_s,
+            processing=processing,
             foreign=foreign,
             interruption=interruption,
             tasks=self._tasks,
             report=self._report,
+            usage=usage,
             on_played=self._remember,
         )
         self._connect()
@@ -108,9 +117,10 @@ class Cascade(TurnTaking[Listener, Speaker]):
         reason: str | None = None
         speaker = self._speaker
         speech = self._begin_reply(answer)
+        agent = cast("AgentHost", self.agent)
         try:
             async with (
-                aclosing(cast("AgentHost", self.agent).run(asked)) as answered,
+                aclosing(agent.run(asked, self._run_of(agent, answer))) as answered,
                 aclosing(_with_pauses(answered)) as pieces,
             ):
                 async for piece in pieces:
@@ -133,7 +143,7 @@ class Cascade(TurnTaking[Listener, Speaker]):
                     elif isinstance(piece, EndCall):
                         reason = piece.reason
                         break
-                    else:
+                    elif isinstance(piece, (ToolStarted, ToolFinished)):
                         self._tell_tool(piece, answer.tools, answer.turn_id)
                 await speaker.flush(speech)
         finally:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Protocol, cast
 
-from beluga_voice.commands import EndCall, ToolFinished, ToolStarted
+from beluga_voice.commands import EndCall, TokensUsed, ToolFinished, ToolStarted
 from beluga_voice.errors import AudioFormatError, ComponentError, SessionError
 from beluga_voice.pipeline.plain_text import plain
 
@@ -62,7 +62,7 @@ class Director(Protocol):
         """A model says what the caller said."""
         ...
 
-    def model_tells(self, command: ToolStarted | ToolFinished | EndCall) -> None:
+    def model_tells(self, command: ToolStarted | ToolFinished | TokensUsed | EndCall) -> None:
         """A model says what it does."""
         ...
 
@@ -229,14 +229,16 @@ class CallConversation:
         if not self._closed:
             self._director.model_hears(transcript)
 
-    def tell(self, command: ToolStarted | ToolFinished | EndCall) -> None:
+    def tell(self, command: ToolStarted | ToolFinished | TokensUsed | EndCall) -> None:
         """What the model does besides speaking."""
         if self._closed:
             return
-        if isinstance(cast("object", command), (ToolStarted, ToolFinished, EndCall)):
+        if isinstance(cast("object", command), (ToolStarted, ToolFinished, TokensUsed, EndCall)):
             self._director.model_tells(command)
         else:
-            message = f"the model told a {type(command).__name__}: allowed: ToolStarted, ToolFinished, EndCall"
+            message = (
+                f"the model told a {type(command).__name__}: allowed: ToolStarted, ToolFinished, TokensUsed, EndCall"
+            )
             self._director.model_errs(ComponentError(message, component="s2s", code="malformed_response"))
 
     # -- the pipeline's side --------------------------------------------------------------------------------------

@@ -6,7 +6,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from beluga_voice.clock import now
 from beluga_voice.errors import ComponentError
+from beluga_voice.events import MetricsCollected
+from beluga_voice.metrics import STTMetrics
 from beluga_voice.pipeline.caller_turns import CallerTurns, retry_delay_s
 from beluga_voice.pipeline.component_fault import component_fault
 from beluga_voice.pipeline.transcript_check import checked_transcript
@@ -15,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from beluga_voice.call_link import CallLink
+    from beluga_voice.pipeline.caller_turns import CallerTurn
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.tasks import Tasks
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Listener"]
 
@@ -37,11 +43,22 @@ class Listener(CallerTurns):
         stt: SpeechToText,
         stt_name: str,
         timeout_s: float,
+        processing: Processing,
         tasks: Tasks,
         report: Reporter,
+        usage: UsageMeter,
         on_words: Callable[[str], None],
     ) -> None:
-        super().__init__(link, component="stt", name=stt_name, timeout_s=timeout_s, report=report, on_words=on_words)
+        super().__init__(
+            link,
+            component="stt",
+            name=stt_name,
+            timeout_s=timeout_s,
+            processing=processing,
+            report=report,
+            usage=usage,
+            on_words=on_words,
+        )
         self._link = link
         self._stt = stt
         self._tasks = tasks
@@ -53,6 +70,20 @@ class Listener(CallerTurns):
     def _words_late(self) -> None:
         # What the recogniser is stuck in must not cost the turns after this one.
         self._listening = self._tasks.start(self._listen_anew(self._listening), name="stt")
+
+    def _settled(self, turn: CallerTurn) -> None:
+        self._report.event(
+            MetricsCollected(
+                at_s=self._report.at_s,
+                metrics=STTMetrics(
+                    label=self._name,
+                    turn_id=turn.id,
+                    audio_duration=turn.utterance.duration_s,
+                    duration=max(0.0, (turn.transcribed_at or now()) - turn.decided_at),
+                    error=turn.error,
+                ),
+            )
+        )
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -77,9 +108,10 @@ class Listener(CallerTurns):
                 if self._link.call.closed or asyncio.current_task() is not self._listening:
                     return
                 failures = 0 if loop.time() - began > _RECOVERED_S else failures
-                self._report.error(component_fault(error, "stt", self._name), "stt")
+                fault = component_fault(error, "stt", self._name)
+                self._report.error(fault, "stt")
                 await _close(transcripts)
-                self.hear_again()
+                self.hear_again(fault.code)
                 await asyncio.sleep(retry_delay_s(failures))
                 failures += 1
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from beluga_voice.clock import now
 from beluga_voice.errors import ComponentError
+from beluga_voice.events import MetricsCollected
 from beluga_voice.foreign_calls import LateError
+from beluga_voice.metrics import TTSMetrics
 from beluga_voice.pipeline.component_fault import ComponentFailedError, component_fault
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.pipeline.playout import Playout
@@ -19,10 +22,12 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.mouth import CallMouth
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.pipeline.speech import Speech
     from beluga_voice.tasks import Tasks
     from beluga_voice.text_to_speech import TextToSpeech
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Speaker"]
 
@@ -45,13 +50,16 @@ class Speaker(Playout):
         tts: TextToSpeech,
         tts_name: str,
         timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         interruption: InterruptionRules,
         tasks: Tasks,
         report: Reporter,
+        usage: UsageMeter,
         on_played: Callable[[Speech], None],
     ) -> None:
-        super().__init__(link, interruption=interruption, report=report, on_played=on_played)
+        super().__init__(link, processing=processing, interruption=interruption, report=report, on_played=on_played)
+        self._usage = usage
         self._tts = tts
         self._tts_name = tts_name
         self._timeout_s = timeout_s
@@ -96,14 +104,33 @@ class Speaker(Playout):
             # Not before: whoever still thinks keeps nobody from being heard.
             await self.take_floor(speech.part_of)
             speech.begin_segment(sentence)
-            complete = False
+            self._usage.spoken(len(sentence))
+            began_at, written_s = now(), speech.mouth.written_s
+            complete, code = False, None
             try:
                 await self._synthesize(sentence, speech.mouth)
                 complete = True
             except Exception as error:
-                raise ComponentFailedError(component_fault(error, "tts", self._tts_name), "tts") from error
+                fault = component_fault(error, "tts", self._tts_name)
+                code = fault.code
+                raise ComponentFailedError(fault, "tts") from error
             finally:
                 speech.end_segment(complete=complete)
+                made_s = speech.mouth.written_s - written_s
+                self._usage.sounded(made_s)
+                sound_at = speech.mouth.sentence_sound_at
+                metrics = TTSMetrics(
+                    label=self._tts_name,
+                    speech_id=speech.id,
+                    turn_id=speech.turn_id,
+                    characters_count=len(sentence),
+                    audio_duration=made_s,
+                    duration=now() - began_at,
+                    ttfb=sound_at - began_at if sound_at is not None else None,
+                    cancelled=not complete and code is None,
+                    error=code,
+                )
+                self._report.event(MetricsCollected(at_s=self._report.at_s, metrics=metrics))
 
     async def _synthesize(self, sentence: str, mouth: CallMouth) -> None:
         asked_at = asyncio.get_running_loop().time()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from beluga_voice.clock import now
-from beluga_voice.commands import EndCall, Say, ToolFinished, ToolStarted
+from beluga_voice.commands import EndCall, Say, TokensUsed, ToolFinished, ToolStarted
 from beluga_voice.errors import AgentError, ComponentError
 from beluga_voice.pipeline.caller_turns import CallerTurns, retry_delay_s
 from beluga_voice.pipeline.component_fault import ComponentFailedError, component_fault
@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.events import SessionEvent
     from beluga_voice.pipeline.caller_turns import CallerTurn
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.pipeline.speech import Speech
     from beluga_voice.speech_to_speech import SpeechToSpeech as Model
     from beluga_voice.turn import Turn
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["SpeechToSpeechPipeline"]
 
@@ -77,13 +79,14 @@ class _ModelPlayout(Playout):
         self,
         link: CallLink,
         *,
+        processing: Processing,
         interruption: InterruptionRules,
         report: Reporter,
         on_played: Callable[[Speech], None],
         on_stopped: Callable[[Speech], None],
         on_finished: Callable[[Speech], None],
     ) -> None:
-        super().__init__(link, interruption=interruption, report=report, on_played=on_played)
+        super().__init__(link, processing=processing, interruption=interruption, report=report, on_played=on_played)
         self._on_stopped = on_stopped
         self._on_finished = on_finished
 
@@ -116,10 +119,12 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         s2s_timeout_s: float,
         transcript_timeout_s: float,
         detects_turns: bool,
+        processing: Processing,
         agent: AgentHost | None,
         interruption: InterruptionRules,
         session_id: str,
         metadata: Mapping[str, Any],
+        usage: UsageMeter,
         emit: Callable[[SessionEvent], None],
         end_call: Callable[[str], None],
     ) -> None:
@@ -129,6 +134,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             interruption=interruption,
             session_id=session_id,
             metadata=metadata,
+            usage=usage,
             emit=emit,
             end_call=end_call,
         )
@@ -141,11 +147,14 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             component="s2s",
             name=s2s_name,
             timeout_s=transcript_timeout_s,
+            processing=processing,
             report=self._report,
+            usage=usage,
             on_words=self._on_words,
         )
         self._speaker = _ModelPlayout(
             link,
+            processing=processing,
             interruption=interruption,
             report=self._report,
             on_played=self._remember,
@@ -228,8 +237,9 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         reason: str | None = None
         said = False
         try:
-            if self.agent is not None:
-                async with aclosing(self.agent.run(asked)) as pieces:
+            agent = self.agent
+            if agent is not None:
+                async with aclosing(agent.run(asked, self._run_of(agent, answer))) as pieces:
                     async for piece in pieces:
                         if isinstance(piece, str):
                             instructions.append(piece)
@@ -239,7 +249,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
                         elif isinstance(piece, EndCall):
                             reason = piece.reason
                             break
-                        else:
+                        elif isinstance(piece, (ToolStarted, ToolFinished)):
                             self._tell_tool(piece, answer.tools, answer.turn_id)
             wanted = "".join(instructions).strip()
             if len(wanted) > _LONGEST_INSTRUCTIONS:
@@ -315,6 +325,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
 
     def _on_finished(self, speech: Speech) -> None:
         reply = self._replies.pop(speech.id, None)
+        self._usage.sounded(speech.mouth.written_s)
         if reply is not None and speech.interrupted:
             self._send(GiveUp(reply_id=reply.id, heard_s=speech.played_s, heard_text=speech.heard))
 
@@ -337,7 +348,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             return
         if not self.replies_on_request:
             self._note_words_of(turn)
-        self._tasks.start(self._await_answer(turn), name=f"turn {turn.id}")
+        self._start_answering(self._await_answer(turn), name=f"turn {turn.id}")
 
     def _settle_if_done(self, turn: CallerTurn) -> None:
         if turn.id <= self._done_through:  # it was answered before the core had found its end
@@ -483,7 +494,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             return
         if turn.id > max(self._asked_through, self._done_through) and turn.id in self._turns.turns:
             self._asked_through = turn.id
-            self._tasks.start(self._answer_turn(turn), name=f"turn {turn.id}")
+            self._start_answering(self._answer_turn(turn), name=f"turn {turn.id}")
 
     def model_hears(self, transcript: object) -> None:
         """A model says what the caller said."""
@@ -494,8 +505,11 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             return
         self._turns.take_transcript(checked)
 
-    def model_tells(self, command: ToolStarted | ToolFinished | EndCall) -> None:
+    def model_tells(self, command: ToolStarted | ToolFinished | TokensUsed | EndCall) -> None:
         """A model says what it does."""
+        if isinstance(command, TokensUsed):
+            self._usage.thought(command)
+            return
         self._excuse()
         if isinstance(command, EndCall):
             self._tasks.start(self._end_after(command.reason), name="end of call")
@@ -540,9 +554,10 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
                 if self._link.call.closed or asyncio.current_task() is not self._conversing:
                     return
                 failures = 0 if loop.time() - began > _RECOVERED_S else failures
-                self._report.error(component_fault(error, "s2s", self._s2s_name), "s2s")
+                fault = component_fault(error, "s2s", self._s2s_name)
+                self._report.error(fault, "s2s")
                 self._end_life()
-                self._ask_again()
+                self._ask_again(fault.code)
                 await asyncio.sleep(retry_delay_s(failures))
                 failures += 1
                 self._restarts += 1
@@ -560,9 +575,9 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             self._requests_dropped += conversation.requests_dropped
             conversation.close()
 
-    def _ask_again(self) -> None:
+    def _ask_again(self, code: str) -> None:
         """A model has died: what it was asked and had not begun to say is asked of the next one, once."""
-        self._turns.hear_again()
+        self._turns.hear_again(code)
         ask = self._ask
         for reply in list(self._replies.values()):
             if ask is not None and reply is ask.reply and not ask.again and reply.speech.utterance is None:

@@ -7,12 +7,15 @@ over is cancelled whole: the agent, the voice, what waits to be played; history 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from beluga_voice.agent import AgentRun
+from beluga_voice.clock import now
 from beluga_voice.commands import Say, ToolFinished, ToolStarted
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import BelugaVoiceError, InternalError
@@ -22,15 +25,17 @@ from beluga_voice.events import (
     FunctionToolsExecuted,
     FunctionToolStarted,
     Interruption,
+    MetricsCollected,
     SessionEvent,
 )
+from beluga_voice.metrics import LLMMetrics
 from beluga_voice.pipeline.component_fault import ComponentFailedError
 from beluga_voice.pipeline.reporter import Reporter
 from beluga_voice.tasks import Tasks
 from beluga_voice.turn import ChatMessage, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from beluga_voice import _core
     from beluga_voice.agent import AgentHost
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.playout import Playout
     from beluga_voice.pipeline.speech import Speech, SpeechHandle
     from beluga_voice.speech_to_text import Transcript
+    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Answer", "Pipeline", "TurnTaking"]
 
@@ -84,6 +90,7 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         interruption: InterruptionRules,
         session_id: str,
         metadata: Mapping[str, Any],
+        usage: UsageMeter,
         emit: Callable[[SessionEvent], None],
         end_call: Callable[[str], None],
     ) -> None:
@@ -92,12 +99,16 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         """Who is asked about the turns from now on."""
         self.metadata = metadata
         """What he finds in them."""
+        self._usage = usage
         self._link = link
         self._interruption = interruption
         self._session_id = session_id
         self._end_call = end_call
         self._tasks = Tasks(self._failed)
         self._report = Reporter(link, emit)
+        self._closed = False
+        self._answering: set[asyncio.Task[None]] = set()
+        """Of each turn that has ended and is not settled."""
         self._answer: Answer | None = None
         self._unheard: Answer | None = None
         self._typed: deque[str] = deque()
@@ -151,6 +162,7 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         self._turns.close()
         await self._tasks.cancel()
         self._speaker.end_all()
+        self._closed = True
         counters = self.stats()
         # They hold the cascade, and the call's megabyte of sound: they part here, and not when Python looks for cycles.
         self._handlers.clear()
@@ -164,7 +176,17 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
             self._typed.popleft()
             self._typed_dropped += 1
         if self._typed_task is None:
-            self._typed_task = self._tasks.start(self._answer_typed(), name="typed turn")
+            self._typed_task = self._start_answering(self._answer_typed(), name="typed turn")
+
+    async def wait_for_work(self) -> bool:
+        """Waits until something that is under way has ended, and says whether there was anything."""
+        if self._answering:
+            await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+        elif unfinished := self._speaker.unfinished:
+            await unfinished[0].finished.wait()
+        else:
+            return False
+        return True
 
     def interrupt(self) -> None:
         """Fades out whatever is being said and gives up the rest; the question is not asked again."""
@@ -186,7 +208,7 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
 
     def _on_turn_ended(self, event: _core.Event) -> None:
         turn = self._turns.turn_ended(event)
-        self._tasks.start(self._answer_turn(turn), name=f"turn {turn.id}")
+        self._start_answering(self._answer_turn(turn), name=f"turn {turn.id}")
 
     def _on_interrupted(self, event: _core.Event) -> None:
         speech = self._speaker.speech_of(event.utterance)
@@ -220,6 +242,12 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         self._speaker.playout_finished(event)
 
     # -- answering ------------------------------------------------------------------------------------------------
+
+    def _start_answering(self, answering: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = self._tasks.start(answering, name=name)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+        return task
 
     def _on_words(self, text: str) -> None:
         if self._contested is not None and len(text.split()) >= max(1, self._interruption.min_words):
@@ -356,6 +384,29 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
                 metrics=metrics,
             )
         )
+
+    def _run_of(self, agent: AgentHost, answer: Answer) -> AgentRun:
+        """What is measured of the agent's part in an answer, told when that has ended."""
+        return AgentRun(self._usage.thought, functools.partial(self._agent_ended, agent.name, answer.turn_id))
+
+    def _agent_ended(self, name: str, turn_id: int, run: AgentRun) -> None:
+        """However long what it said is still being spoken."""
+        if self._closed:
+            return  # it went on though it was cancelled, and the session is over
+        last = run.tokens[-1] if run.tokens else None
+        metrics = LLMMetrics(
+            label=name,
+            turn_id=turn_id,
+            duration=now() - run.began_at,
+            ttft=run.first_piece_at - run.began_at if run.first_piece_at is not None else None,
+            cancelled=run.cancelled,
+            prompt_tokens=sum(used.input_tokens for used in run.tokens),
+            completion_tokens=sum(used.output_tokens for used in run.tokens),
+            model=last.model if last is not None else "",
+            provider=last.provider if last is not None else "",
+            error=run.error,
+        )
+        self._report.event(MetricsCollected(at_s=self._report.at_s, metrics=metrics))
 
     def _begin_reply(self, answer: Answer) -> Speech:
         speech = self._speaker.begin(

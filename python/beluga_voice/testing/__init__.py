@@ -19,6 +19,8 @@ from beluga_voice.clock import in_flight
 from beluga_voice.rtp_packet import RtpPacket
 from beluga_voice.simulation.livekit_server import LiveKitServer
 from beluga_voice.testing import tone_words
+from beluga_voice.testing.caller import Caller, Tape
+from beluga_voice.testing.caller_report import CallerReport, CallerTurn, HeardSound, HeardVoice
 from beluga_voice.testing.fake_agent import FakeAgent
 from beluga_voice.testing.fake_s2s import FakeSpeechToSpeech
 from beluga_voice.testing.fake_stt import FakeSpeechToText
@@ -40,6 +42,9 @@ from beluga_voice.virtual_time import Charge, FixedTimes, MeasuredTimes, Recorde
 
 __all__ = [
     "Answered",
+    "Caller",
+    "CallerReport",
+    "CallerTurn",
     "Charge",
     "EmulatedNetwork",
     "FakeAgent",
@@ -48,6 +53,8 @@ __all__ = [
     "FakeTextToSpeech",
     "FixedTimes",
     "HangUp",
+    "HeardSound",
+    "HeardVoice",
     "LiveKitServer",
     "MeasuredTimes",
     "NetworkConditions",
@@ -59,6 +66,7 @@ __all__ = [
     "ScriptedCaller",
     "Silence",
     "Step",
+    "Tape",
     "TalkOver",
     "VirtualLoop",
     "in_flight",

@@ -23,7 +23,7 @@ from beluga_voice.errors import (
 if TYPE_CHECKING:
     from beluga_voice.providers.livekit.options import LiveKitOptions
 
-__all__ = ["LiveKitRoom", "ServerApi"]
+__all__ = ["AgentDispatch", "LiveKitRoom", "ServerApi"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +40,27 @@ class LiveKitRoom:
     """Since 1970."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDispatch:
+    """That an agent of that name is wanted in a room: a worker of livekit-agents is asked to come."""
+
+    id: str
+    agent_name: str
+    room: str
+    metadata: str = ""
+
+
 class ServerApi:
-    """See the module. Belongs to the loop on which it is first used.
+    """See the module. Belongs to the loop on which it is first used; `timeout_s`: for each answer of the server.
 
     Raises, whatever is asked: TransportError connection_failed and connection_timeout, AuthError
     authentication_failed and authorization_failed, SessionError session_not_found (no such room or participant) and
     session_limit_exceeded, RateLimitError; ConfigError where there is no key and no secret.
     """
 
-    def __init__(self, options: LiveKitOptions) -> None:
+    def __init__(self, options: LiveKitOptions, *, timeout_s: float) -> None:
         self._options = options
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._client: api.LiveKitAPI | None = None
 
     # -- rooms ----------------------------------------------------------------------------------------------------
@@ -88,6 +99,25 @@ class ServerApi:
         with _translated("remove_participant"):
             await self._api.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
 
+    # -- agents of workers ----------------------------------------------------------------------------------------
+
+    async def dispatch_agent(self, room: str, agent_name: str, *, metadata: str = "") -> AgentDispatch:
+        """Wants a worker's agent in a room, which is created if it is not there."""
+        request = api.CreateAgentDispatchRequest(room=room, agent_name=agent_name, metadata=metadata)
+        with _translated("dispatch_agent"):
+            return _dispatch(await self._api.agent_dispatch.create_dispatch(request))
+
+    async def list_dispatches(self, room: str) -> list[AgentDispatch]:
+        """The agents that are wanted in a room; one with no name is the server's own, for workers that gave none."""
+        with _translated("list_dispatches"):
+            found = await self._api.agent_dispatch.list_dispatch(room)
+        return [_dispatch(each) for each in found]
+
+    async def delete_dispatch(self, dispatch: AgentDispatch) -> None:
+        """It is wanted no longer."""
+        with _translated("delete_dispatch"):
+            await self._api.agent_dispatch.delete_dispatch(dispatch.id, dispatch.room)
+
     async def aclose(self) -> None:
         """Ends its connections."""
         client, self._client = self._client, None
@@ -98,7 +128,7 @@ class ServerApi:
     def _api(self) -> api.LiveKitAPI:
         if self._client is None:
             key, secret = self._key()
-            self._client = api.LiveKitAPI(self._options.url, key, secret)
+            self._client = api.LiveKitAPI(self._options.url, key, secret, timeout=self._timeout)
         return self._client
 
     # -- tokens ---------------------------------------------------------------------------------------------------
@@ -177,6 +207,10 @@ def _room(room: Any) -> LiveKitRoom:
         max_participants=room.max_participants,
         created_at_s=float(room.creation_time),
     )
+
+
+def _dispatch(dispatch: Any) -> AgentDispatch:
+    return AgentDispatch(id=dispatch.id, agent_name=dispatch.agent_name, room=dispatch.room, metadata=dispatch.metadata)
 
 
 @contextmanager
