@@ -115,6 +115,7 @@ class CallEar:
     async def read(self, duration: float) -> AudioChunk | None:
         """The next `duration` seconds; None when the call is over."""
         self._read_through = True
+        self._turns.clear()  # whoever reads on hears them anyway
         samples = max(1, round(duration * EAR_HZ))
         reader = self._link.ear_reader()
         try:
@@ -150,6 +151,8 @@ class CallEar:
     def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
         """A turn has begun; its sound starts at sample `start`."""
         turn = CallUtterance(self._link, self._processing, turn_id, start, self._on_handed)
+        if self._read_through:
+            return turn
         while len(self._turns) >= _TURNS_WAITING:
             self.turns_given_up += 1
             self._on_given_up(self._turns.popleft().turn_id)
