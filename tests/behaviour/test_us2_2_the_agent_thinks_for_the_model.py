@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.answering import codes
-from support.call import on_call
+from support.call import CALLER_HZ, on_call
 
 from beluga_voice.commands import EndCall, Say, ToolFinished, ToolStarted
-from beluga_voice.events import CloseEvent, FunctionToolsExecuted, PlayoutFinished
+from beluga_voice.events import CloseEvent, FunctionToolsExecuted, PlayoutFinished, UserTurnEnded
 from beluga_voice.speech_to_speech import Respond, Speak
 from beluga_voice.testing import FakeAgent, FakeSpeechToSpeech
+from beluga_voice.testing.tone_words import silence
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -102,3 +103,20 @@ async def test_talking_over_the_answer_cancels_the_agent_that_still_gives_it() -
         assert cancelled.is_set()
         # The question that nobody answered is asked again with what followed.
         assert [item.text for item in tried.session.history] == ["able bake calm dark", "zero"]
+
+
+async def test_what_are_two_turns_to_the_core_and_one_to_the_model_is_answered_once() -> None:
+    agent = FakeAgent(["zero"])
+    model = FakeSpeechToSpeech(["gold"], detects_turns=True, turn_silence=0.9)
+    handling = {"turn_detection": "realtime_llm", "endpointing": {"min_delay": 0.25}}
+    async with on_call(agent, s2s=model, handling=handling) as tried:
+        await tried.say("able")
+        await tried.play(silence(0.6, CALLER_HZ))
+        await tried.say("bake")
+        await tried.heard(PlayoutFinished)
+        await tried.until(lambda: tried.session.agent_state == "listening")
+        await tried.heard(UserTurnEnded, nth=2)
+
+    assert [turn.text for turn in agent.turns] == ["able bake"]
+    assert tried.agent_words == ["zero"]
+    assert not codes(tried)

@@ -99,7 +99,7 @@ def test_a_mistake_names_field_value_and_what_is_allowed(values: dict[str, objec
 WRONG: dict[str, list[object]] = {
     "stt": ["", "pocketsphnix", "pocketsphinx/", "pocketsphinx/en", 5, None, {}, {"provider": 3}, int],
     "tts": ["", "pipre", "piper/", 5, None, {}, {"provider": None}, int],
-    "s2s": ["", "none", "none/of-them", 5, {}, {"provider": 3}, int],
+    "s2s": ["", "none", 5, {}, {"provider": 3}, int],
     "pipeline_type": ["both", 3],
     "vad": ["", "silro", "silero/16k", 5, None, {}, int, object],
     "turn_handling": [3, "vad", {"turns": 1}],

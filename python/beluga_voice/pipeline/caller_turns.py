@@ -148,11 +148,8 @@ class CallerTurns:
             # Not `wait_for`, which would cancel the future that others still look at.
             await asyncio.wait({turn.transcript}, timeout=self._timeout_s)
             if not turn.transcript.done():
-                self._fail(
-                    "stream_timeout", f"no final transcript {self._timeout_s:g} s after the end of the turn", turn
-                )
+                self._words_late(turn)
                 self._settle(turn)
-                self._words_late()
             return turn.transcript.result()
         finally:
             if self.turns.pop(turn.id, None) is not None:
@@ -161,8 +158,9 @@ class CallerTurns:
     def _settled(self, turn: CallerTurn) -> None:
         """Nobody will say more of a turn."""
 
-    def _words_late(self) -> None:
+    def _words_late(self, turn: CallerTurn) -> None:
         """Whoever finds the words has not come to those of a turn in time."""
+        self._fail("stream_timeout", f"no final transcript {self._timeout_s:g} s after the end of the turn", turn)
 
     def take_transcript(self, transcript: Transcript) -> CallerTurn | None:
         """Somebody has understood something; returns the turn that it belongs to, if that is still to be answered."""
@@ -228,7 +226,7 @@ class CallerTurns:
         """Nobody will say more of it: what was guessed last is what was understood."""
         if turn.guess is not None:
             self.take_transcript(replace(turn.guess, turn_id=turn.id, is_final=True))
-        else:
+        elif not turn.transcript.done():
             turn.transcript.set_result(None)
 
     def _fail(self, code: str, message: str, turn: CallerTurn) -> None:

@@ -67,7 +67,8 @@ class Listener(CallerTurns):
         """Begins to listen."""
         self._listening = self._tasks.start(self._listen(), name="stt")
 
-    def _words_late(self) -> None:
+    def _words_late(self, turn: CallerTurn) -> None:
+        super()._words_late(turn)
         # What the recogniser is stuck in must not cost the turns after this one.
         self._listening = self._tasks.start(self._listen_anew(self._listening), name="stt")
 

@@ -102,6 +102,26 @@ class _ModelPlayout(Playout):
             self._on_finished(speech)
 
 
+class _OwnTurns(CallerTurns):
+    """Turns of a model that finds their ends itself: what are several to the core may be one to it."""
+
+    def take_transcript(self, transcript: Transcript) -> CallerTurn | None:
+        turn = super().take_transcript(transcript)
+        if turn is not None and transcript.is_final:
+            for earlier in self.turns.values():
+                if earlier.id < turn.id and not earlier.transcript.done():
+                    earlier.transcript.set_result(None)  # its words are in these
+        return turn
+
+    def _turn_of(self, turn_id: int | None) -> CallerTurn | None:
+        if turn_id is not None:
+            return super()._turn_of(turn_id)
+        return next((turn for turn in reversed(self.turns.values()) if not turn.transcript.done()), None)
+
+    def _words_late(self, turn: CallerTurn) -> None:
+        pass  # it was no turn to the model
+
+
 class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
     """The pipeline of one session with a model of speech.
 
@@ -142,7 +162,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         self._s2s = s2s
         self._s2s_name = s2s_name
         self._timeout_s = s2s_timeout_s
-        self._turns = CallerTurns(
+        self._turns = (_OwnTurns if detects_turns else CallerTurns)(
             link,
             component="s2s",
             name=s2s_name,
