@@ -101,7 +101,7 @@ class VoiceSession:
     - `s2s_timeout`: seconds that the model of speech may give no sound of an answer while there is room for some.
     - `start_timeout`: seconds that components may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
-    - `audio_processors`: what sound goes through on its way to the recogniser and from the voice, and
+    - `audio_processors`: what sound goes through on its way to the recogniser or model and from the voice or model, and
       `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
     - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.

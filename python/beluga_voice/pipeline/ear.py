@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from beluga_voice.call_link import CallLink, Waiter
+    from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallEar", "CallUtterance"]
@@ -27,7 +28,13 @@ class CallUtterance:
     """One turn's sound, readable while it is being spoken."""
 
     def __init__(
-        self, link: CallLink, processing: Processing, turn_id: int, start: int, on_handed: Callable[[int], None]
+        self,
+        link: CallLink,
+        processing: Processing,
+        stage: Stage,
+        turn_id: int,
+        start: int,
+        on_handed: Callable[[int], None],
     ) -> None:
         self.turn_id = turn_id
         self.start = start
@@ -37,6 +44,7 @@ class CallUtterance:
         """Samples that were overwritten before they were read."""
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
         self._on_handed = on_handed
         self._end: int | None = None
         self._readers: set[Waiter] = set()
@@ -74,14 +82,14 @@ class CallUtterance:
                         return
                 position = start + len(pcm) // 2
                 self._on_handed(len(pcm) // 2)
-                yield await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), "pre_stt")
+                yield await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), self._stage)
         finally:
             self._link.release(reader)
             self._readers.discard(reader)
 
 
 class CallEar:
-    """The caller's sound at 16 kHz, from the moment that the ear is made.
+    """The caller's sound at 16 kHz, from the moment that the ear is made, as the processors of `stage` leave it.
 
     `on_given_up` is called with the number of a turn that no recogniser will be handed, `on_handed` with how many
     samples one was.
@@ -93,6 +101,7 @@ class CallEar:
         self,
         link: CallLink,
         processing: Processing,
+        stage: Stage,
         on_given_up: Callable[[int], None],
         on_handed: Callable[[int], None],
     ) -> None:
@@ -106,6 +115,7 @@ class CallEar:
         self._taken = 0
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
         self._on_given_up = on_given_up
         self._on_handed = on_handed
         self._position = link.call.ear_written
@@ -129,7 +139,7 @@ class CallEar:
         self.lost_samples += lost
         self._position = start + len(pcm) // 2
         self._on_handed(len(pcm) // 2)
-        return await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), "pre_stt")
+        return await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), self._stage)
 
     async def utterances(self) -> AsyncIterator[CallUtterance]:
         """The caller's turns, one after another, until the call is over."""
@@ -150,7 +160,7 @@ class CallEar:
 
     def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
         """A turn has begun; its sound starts at sample `start`."""
-        turn = CallUtterance(self._link, self._processing, turn_id, start, self._on_handed)
+        turn = CallUtterance(self._link, self._processing, self._stage, turn_id, start, self._on_handed)
         if self._read_through:
             return turn
         while len(self._turns) >= _TURNS_WAITING:
