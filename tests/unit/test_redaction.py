@@ -82,3 +82,12 @@ def test_with_patterns_of_ones_own_a_growing_text_waits_for_its_end() -> None:
     stream = StreamRedactor(PersonalDataRedactor(patterns={"order": r"order number \d+"}))
     assert stream.push("my order number ") + stream.push("17 is late") == ""
     assert stream.flush() == "my [order] is late"
+
+
+@pytest.mark.parametrize("piece", ["1 ", "1", "one ", "a", "1-", "AB12 ", "1.", "a@", ":", "1 1 1 1a ", "(1) ", "+1 "])
+def test_a_long_text_takes_no_time_that_grows_with_its_square(piece: str) -> None:
+    """50,000 letters, as many as a caller may write: past the test's time limit it would be a way to hold a process."""
+    text = piece * (50_000 // len(piece))
+    assert REDACTOR.redact(text) is not None
+    stream = StreamRedactor(REDACTOR)
+    assert stream.push(text[:2_000]) is not None

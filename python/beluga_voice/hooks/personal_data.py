@@ -7,6 +7,7 @@ Recognisers write numbers as words, so runs of spoken digits (English) count too
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from typing import Literal, get_args
@@ -23,16 +24,33 @@ _DIGITS = re.compile(r"(?<![\w.])\d(?:[ -]?\d)+(?!\w)")
 _SSN = re.compile(r"(?<![\w-])\d{3}([- ])\d{2}\1\d{4}(?![\w-])")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
-_PHONE = re.compile(r"(?<![\w.])(?:\+ ?)?\(?\d(?:[ ./-]?[ ]?\(?\d\)?){6,}(?!\w)")
+_PHONE = re.compile(r"(?<![\w.])(?:\+ ?)?\(?\d(?:(?:[ ./-] ?)?\(?\d\)?){6,}(?!\w)")
 _SHORTEST_PHONE = 7
+_SHORTEST_CARD, _LONGEST_CARD = 13, 19
 _DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}")
 
 _SPOKEN_DIGIT = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|\d)"
 _SPOKEN = re.compile(rf"(?<!\w){_SPOKEN_DIGIT}(?:[ ,-]+{_SPOKEN_DIGIT}){{6,}}(?!\w)", re.IGNORECASE)
 _SPOKEN_WORD = re.compile(rf"{_SPOKEN_DIGIT}(?:-{_SPOKEN_DIGIT})*", re.IGNORECASE)
 
+# Twice a digit, as the sum of its digits.
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+
 _TOKEN = re.compile(r"\S+")
 _SHORT_WORD = re.compile(r"[A-Za-z]{1,4}")
+# By country, as in the registry of ISO 13616.
+_IBAN_LENGTHS = {
+    country: int(length)
+    for length, countries in (
+        line.split(":")
+        for line in (
+            "15:NO;16:BE;18:DK FI FO GL NL;19:MK SI;20:AT BA EE KZ LT LU XK;21:CH HR LI LV;"
+            "22:BG BH CR DE GB GE IE ME RS VA;23:AE GI IL IQ TL;24:AD CZ ES MD PK RO SA SE SK TN VG;25:PT ST;26:IS TR;"
+            "27:FR GR IT MC MR SM;28:AL AZ BY CY DO GT HU LB PL SV;29:BR EG PS QA UA;30:JO KW MU;31:MT SC;32:LC"
+        ).split(";")
+    )
+    for country in countries.split()
+}
 # Groups of letters alone that follow each other in an account number, at most.
 _LETTER_GROUPS = 2
 
@@ -71,18 +89,30 @@ def _emails(text: str, mark: str) -> str:
 
 
 def _ibans(text: str, mark: str) -> str:
-    def check(found: re.Match[str]) -> str:
-        for end in _iban_ends(found[0]):
-            number = found[0][:end].replace(" ", "")
-            if 15 <= len(number) <= 34 and _fits_97(number):
-                return mark + found[0][end:]
-        return found[0]
+    shown: list[str] = []
+    taken = looked = 0
+    while (match := _IBAN.search(text, looked)) is not None:
+        length = _iban_in(match[0])
+        if not length:
+            # What begins within it may be one: the match was only as long as it could be.
+            looked = match.start() + 1
+            continue
+        shown += text[taken : match.start()], mark
+        taken = looked = match.start() + length
+    return "".join([*shown, text[taken:]])
 
-    return _IBAN.sub(check, text)
+
+def _iban_in(found: str) -> int:
+    """The length of the account number that `found` begins with; 0 if there is none."""
+    for end in _iban_ends(found):
+        number = found[:end].replace(" ", "").upper()
+        if len(number) == _IBAN_LENGTHS.get(number[:2]) and _fits_97(number):
+            return end
+    return 0
 
 
 def _iban_ends(text: str) -> list[int]:
-    """Where an account number may end, the longest first."""
+    """Where an account number may end."""
     ends, letters, followed = [], 0, text + " "
     for group in _TOKEN.finditer(text):
         letters = letters + 1 if group[0].isalpha() else 0
@@ -90,7 +120,7 @@ def _iban_ends(text: str) -> list[int]:
             break
         if followed[group.end()] == " ":
             ends.append(group.end())
-    return ends[::-1]
+    return ends
 
 
 def _fits_97(number: str) -> bool:
@@ -99,28 +129,33 @@ def _fits_97(number: str) -> bool:
 
 
 def _cards(text: str, mark: str) -> str:
-    def check(found: re.Match[str]) -> str:
-        run = found[0]
-        groups = [(group.start(), group.end()) for group in re.finditer(r"\d+", run)]
-        for first, (start, _) in enumerate(groups):
-            for _, end in reversed(groups[first:]):
-                digits = re.sub(r"\D", "", run[start:end])
-                if 13 <= len(digits) <= 19 and _fits_luhn(digits):
-                    return run[:start] + mark + check_rest(run[end:])
-        return run
+    return _DIGITS.sub(lambda run: _cards_in(run[0], mark), text)
 
-    def check_rest(rest: str) -> str:
-        return _DIGITS.sub(check, rest)
 
-    return _DIGITS.sub(check, text)
+def _cards_in(run: str, mark: str) -> str:
+    """A run of digits with the cards in it marked: they begin and end where a group of digits does."""
+    groups = [(group.start(), group.end()) for group in re.finditer(r"\d+", run)]
+    digits = re.sub(r"\D", "", run)
+    # How many digits stand before each group, and before the end.
+    before = list(itertools.accumulate((end - start for start, end in groups), initial=0))
+    shown: list[str] = []
+    first = taken = 0
+    while first < len(groups):
+        for last in range(min(first + _LONGEST_CARD, len(groups)) - 1, first - 1, -1):
+            length = before[last + 1] - before[first]
+            if length < _SHORTEST_CARD:
+                break
+            if length <= _LONGEST_CARD and _fits_luhn(digits[before[first] : before[last + 1]]):
+                shown += run[taken : groups[first][0]], mark
+                first, taken = last, groups[last][1]
+                break
+        first += 1
+    return "".join([*shown, run[taken:]])
 
 
 def _fits_luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        doubled = int(digit) * (1 + place % 2)
-        total += doubled - 9 * (doubled > 9)
-    return total % 10 == 0
+    plain, doubled = digits[-1::-2], digits[-2::-2].translate(_DOUBLED)
+    return sum(map(int, plain + doubled)) % 10 == 0
 
 
 def _ssns(text: str, mark: str) -> str:

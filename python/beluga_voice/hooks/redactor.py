@@ -37,9 +37,7 @@ class PersonalDataRedactor(Redactor):
     - `patterns`: regular expressions of your own by the name of their mark. With any, growing texts wait for their end.
     """
 
-    def __init__(
-        self, entities: Sequence[Entity] = ENTITIES, *, patterns: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, entities: Sequence[Entity] = ENTITIES, *, patterns: Mapping[str, str] | None = None) -> None:
         for entity in entities:
             if entity not in ENTITIES:
                 raise ConfigError(f"redaction.entities has {entity!r}: allowed: {', '.join(ENTITIES)}")
