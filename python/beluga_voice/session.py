@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
-    from beluga_voice.transport import OpenCall, Transport
+    from beluga_voice.transport import OpenCall, Transport, TransportStats
     from beluga_voice.turn import ChatMessage
 
 __all__ = ["SessionState", "VoiceSession"]
@@ -346,6 +346,17 @@ class VoiceSession:
         if text := plain(user_input).strip():
             cascade.answer_typed(text)
 
+    async def wait_for_inactive(self) -> None:
+        """Until all that was said, written or asked for before is answered and played, or the session is over.
+
+        A caller who is in the middle of a sentence is not waited for. Not for an agent in its own answer: it would wait
+        for itself.
+        """
+        while self._cascade is not None and self._closer is None and await self._cascade.wait_for_work():
+            pass
+        if self._closer is not None:
+            await self._over.wait()
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     @property
@@ -417,9 +428,9 @@ class VoiceSession:
         agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
-        a slow `events()` loop missed. With audio
-        processors there are theirs (see `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that
-        the SDK carries.
+        a slow `events()` loop missed. With audio processors there are theirs (see `Processing.stats`). A transport adds
+        its own, such as `sdk_...` in a room that the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in
+        every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
@@ -430,6 +441,13 @@ class VoiceSession:
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
         }
+
+    async def transport_stats(self) -> TransportStats | None:
+        """Round trip, loss and jitter on the way to the caller, as far as they are measured; None without a call.
+
+        Raises TransportError not_connected and connection_timeout.
+        """
+        return await self._call.transport_stats() if self._call is not None else None
 
     def on(self, name: str, callback: Callable[[Any], object] | None = None) -> Any:
         """Calls `callback` (a function, or a coroutine function) for each event of that name; also a decorator.

@@ -57,7 +57,7 @@ async def caller(ring: Callable[[LocalCall], Any]) -> AsyncGenerator[None]:
 
 async def test_us4_1_another_backend_by_configuration_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """US4.1: the same application on two backends, told apart by one line of a file. On LiveKit's:
-    tests/integration/livekit/test_us4_1_the_same_application_in_rooms.py."""
+    tests/integration/livekit/test_us4_1_the_same_application.py."""
     registry, phones = BackendRegistry(), FakePhoneProvider()
     registry.register("phone", phones)
     made: list[VoiceBackend] = []

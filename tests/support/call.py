@@ -165,6 +165,7 @@ async def on_call(
     tts: Any = None,
     call: LocalCall | None = None,
     handling: dict[str, Any] | None = None,
+    vad: Any = "energy",
     **options: Any,
 ) -> AsyncGenerator[TriedCall]:
     """A session under way. What no session may ever do is checked at its end."""
@@ -174,7 +175,7 @@ async def on_call(
         agent=agent,
         stt=stt,
         tts=tts,
-        vad="energy",
+        vad=vad,
         turn_handling=handling if handling is not None else turn_handling(),
         **options,
     )

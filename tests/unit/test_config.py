@@ -158,6 +158,7 @@ WRONG: dict[str, list[object]] = {
     "provider_config.media": ["webrtc", 1, None],
     "provider_config.publish_rate": [44_100, "high", None],
     "provider_config.audience": ["all", 1, None],
+    "provider_config.participant_kinds": [(), ["robot"], "agents", 3, None],
     "provider_config.participant_timeout": [-1, 86_401, "long", float("nan")],
     "provider_config.rejoin_timeout": [-1, 3_601, "long", None],
     "provider_config.transcription": ["perhaps", 2, None],

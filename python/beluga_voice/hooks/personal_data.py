@@ -39,18 +39,26 @@ _DOUBLED = str.maketrans("0123456789", "0246813579")
 _TOKEN = re.compile(r"\S+")
 _SHORT_WORD = re.compile(r"[A-Za-z]{1,4}")
 # By country, as in the registry of ISO 13616.
-_IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in (
-        line.split(":")
-        for line in (
-            "15:NO;16:BE;18:DK FI FO GL NL;19:MK SI;20:AT BA EE KZ LT LU XK;21:CH HR LI LV;"
-            "22:BG BH CR DE GB GE IE ME RS VA;23:AE GI IL IQ TL;24:AD CZ ES MD PK RO SA SE SK TN VG;25:PT ST;26:IS TR;"
-            "27:FR GR IT MC MR SM;28:AL AZ BY CY DO GT HU LB PL SV;29:BR EG PS QA UA;30:JO KW MU;31:MT SC;32:LC"
-        ).split(";")
-    )
-    for country in countries.split()
+_COUNTRIES_BY_LENGTH = {
+    15: "NO",
+    16: "BE",
+    18: "DK FI FO GL NL",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "PT ST",
+    26: "IS TR",
+    27: "FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HU LB PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU",
+    31: "MT SC",
+    32: "LC",
 }
+_IBAN_LENGTHS = {country: length for length, names in _COUNTRIES_BY_LENGTH.items() for country in names.split()}
 # Groups of letters alone that follow each other in an account number, at most.
 _LETTER_GROUPS = 2
 
@@ -113,7 +121,8 @@ def _iban_in(found: str) -> int:
 
 def _iban_ends(text: str) -> list[int]:
     """Where an account number may end."""
-    ends, letters, followed = [], 0, text + " "
+    ends: list[int] = []
+    letters, followed = 0, text + " "
     for group in _TOKEN.finditer(text):
         letters = letters + 1 if group[0].isalpha() else 0
         if letters > _LETTER_GROUPS:

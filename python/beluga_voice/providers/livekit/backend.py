@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,15 @@ __all__ = ["LiveKitBackend"]
 
 _log = logging.getLogger("beluga_voice.livekit")
 
+_KINDS = {
+    "standard": livekit.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    "ingress": livekit.ParticipantKind.PARTICIPANT_KIND_INGRESS,
+    "egress": livekit.ParticipantKind.PARTICIPANT_KIND_EGRESS,
+    "sip": livekit.ParticipantKind.PARTICIPANT_KIND_SIP,
+    "agent": livekit.ParticipantKind.PARTICIPANT_KIND_AGENT,
+    "connector": livekit.ParticipantKind.PARTICIPANT_KIND_CONNECTOR,
+}
+
 # How long rooms may take to be left once their sessions have ended, in seconds.
 _SETTLE_S = 5.0
 # What the native path may take beyond the time to reach the server, to look for a way for sound and to ask why it was
@@ -44,6 +54,7 @@ _LIVE_OPTIONS = frozenset(
         "media",
         "publish_rate",
         "audience",
+        "participant_kinds",
         "participant_timeout",
         "rejoin_timeout",
         "transcription",
@@ -79,6 +90,7 @@ class LiveKitBackend(VoiceBackend):
         self._answering: dict[str, int] = {}
         """Sessions in each room that `answer` has joined, those that wait for their caller among them."""
         self._places: dict[str, tuple[Room, livekit.RoomCall]] = {}
+        self._media_paths: Counter[str] = Counter()
         self._tasks = Tasks(self._failed)
         self.server = ServerApi(options, timeout_s=config.connect_timeout)
 
@@ -93,10 +105,12 @@ class LiveKitBackend(VoiceBackend):
     async def join(self, room: str | None = None) -> Room:
         """The room of that name, else of the option `room`, joined; one that it is in already as it is.
 
-        Raises what `Room.connect` raises, ConfigError where no room is named.
+        Raises what `start` and `Room.connect` raise, ConfigError where no room is named, InvalidStateError once the
+        backend is being stopped.
         """
         async with self._operation("join"):
             name = self._room_named(room)
+            await self._ready()
             async with self._one_for_each(name):
                 known = self.rooms.get(name)
                 if known is not None:
@@ -104,6 +118,7 @@ class LiveKitBackend(VoiceBackend):
                 timeout_s = self._config.connect_timeout + _JOIN_EXTRA_S
                 joined = await self._reach("join", lambda: self._joined(name), timeout=timeout_s)
                 self._rooms[name] = joined
+                self._media_paths[joined.media_path] += 1
                 return joined
 
     async def _joined(self, name: str) -> Room:
@@ -141,11 +156,13 @@ class LiveKitBackend(VoiceBackend):
             await joined.disconnect()
 
     def call(self, room: Room, *, participant_identity: str | None = None) -> livekit.RoomCall:
-        """What a session starts on: the caller of that identity, or the next one without a session."""
+        """What a session starts on: the caller of that identity, or the next one of `participant_kinds` without a
+        session."""
         options = self._options
         return livekit.RoomCall(
             room,
             participant_identity=participant_identity,
+            participant_kinds=[_KINDS[kind] for kind in options.participant_kinds],
             participant_timeout=options.participant_timeout,
             rejoin_timeout=options.rejoin_timeout,
             sample_rate=options.publish_rate,
@@ -273,10 +290,12 @@ class LiveKitBackend(VoiceBackend):
     def stats(self) -> dict[str, Any]:
         """As `VoiceBackend.stats`, and of the rooms.
 
-        `media_path`: rooms that this process has joined, by who carried them; `rooms`: `Room.stats` by name.
+        `media_path`: rooms that this backend has joined, by who carried them (`livekit.media_paths()` has all of the
+        process's); `rooms`: `Room.stats` by name. Of its open sessions `totals` has `media_path_native`, `_sdk`.
         """
+        paths = {path: self._media_paths[path] for path in ("native", "sdk")}
         rooms = {name: room.stats() for name, room in self.rooms.items()}
-        return {**super().stats(), "media_path": livekit.media_paths(), "rooms": rooms}
+        return {**super().stats(), "media_path": paths, "rooms": rooms}
 
     def _failed(self, error: BaseException) -> None:
         _log.error("a room could not be left", exc_info=error)

@@ -715,10 +715,15 @@ fn losses_can_be_simulated() {
     let early = world.ask(Command::Simulate(Scenario::NodeFailure));
     assert!(world.result(early).unwrap().is_err());
     resume(&mut world);
-    world.take_requests();
-    world.ask(Command::Simulate(Scenario::FullReconnect));
-    let requests = world.take_requests();
-    assert!(matches!(requests.as_slice(), [Request::Simulate(_)]));
+    world.take_shown();
+    let id = world.ask(Command::Simulate(Scenario::FullReconnect));
+    assert_eq!(world.result(id), Some(&Ok(Outcome::Done)));
+    assert_eq!(world.take_shown(), ["reconnecting", "lost"]);
+    assert_eq!(world.peer_count(), 2, "with a peer of its own");
+    assert!(!world.joins.last().unwrap().reconnect);
+    rejoin(&mut world, infos::join(&[]));
+    assert!(world.take_shown().ends_with(&["connected".to_owned(), "back".to_owned()]));
+    assert!(world.take_requests().iter().all(|request| !matches!(request, Request::Simulate(_))));
 }
 
 #[test]
