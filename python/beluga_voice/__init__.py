@@ -34,12 +34,15 @@ _HOMES = {
     "EndCall": "commands",
     "InternalError": "errors",
     "InvalidStateError": "errors",
-    "LocalCall": "providers.local",
+    "LocalCall": "providers.local.call",
     "MissingDependencyError": "errors",
     "Mouth": "handles",
+    "PipelineConfig": "config",
     "PipelineError": "errors",
     "Prices": "prices",
     "ProviderCapabilities": "backend",
+    "ProviderError": "errors",
+    "ProviderInfo": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
     "Say": "commands",
@@ -59,6 +62,7 @@ _HOMES = {
     "Usage": "usage",
     "Utterance": "handles",
     "VadOptions": "config",
+    "VoiceBackend": "voice_backend",
     "VoiceSession": "session",
     "get_registry": "backend",
     "register": "registry",
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
         ProviderCapabilities as ProviderCapabilities,
+        ProviderInfo as ProviderInfo,
         get_registry as get_registry,
     )
     from beluga_voice.commands import (
@@ -85,6 +90,7 @@ if TYPE_CHECKING:
     )
     from beluga_voice.config import (
         BackendConfig as BackendConfig,
+        PipelineConfig as PipelineConfig,
         SessionConfig as SessionConfig,
         TurnHandling as TurnHandling,
         VadOptions as VadOptions,
@@ -102,6 +108,7 @@ if TYPE_CHECKING:
         InvalidStateError as InvalidStateError,
         MissingDependencyError as MissingDependencyError,
         PipelineError as PipelineError,
+        ProviderError as ProviderError,
         ProviderNotFoundError as ProviderNotFoundError,
         RateLimitError as RateLimitError,
         SessionError as SessionError,
@@ -110,7 +117,7 @@ if TYPE_CHECKING:
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
     from beluga_voice.prices import Prices as Prices
-    from beluga_voice.providers.local import LocalCall as LocalCall
+    from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
@@ -119,6 +126,7 @@ if TYPE_CHECKING:
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
     from beluga_voice.usage import Usage as Usage
+    from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
     "AgentError",
@@ -143,9 +151,12 @@ __all__ = [
     "LocalCall",
     "MissingDependencyError",
     "Mouth",
+    "PipelineConfig",
     "PipelineError",
     "Prices",
     "ProviderCapabilities",
+    "ProviderError",
+    "ProviderInfo",
     "ProviderNotFoundError",
     "RateLimitError",
     "Say",
@@ -165,6 +176,7 @@ __all__ = [
     "Usage",
     "Utterance",
     "VadOptions",
+    "VoiceBackend",
     "VoiceSession",
     "get_registry",
     "livekit",

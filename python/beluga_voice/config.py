@@ -24,13 +24,16 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from beluga_voice.agent import AgentFactory
 from beluga_voice.errors import ConfigError, masked
 from beluga_voice.prices import Prices
-from beluga_voice.registry import ComponentFactory, resolve
+from beluga_voice.registry import ComponentFactory, Kind, resolve
+from beluga_voice.telemetry.options import TelemetryOptions
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [
+    "COMPONENT_FIELDS",
     "BackendConfig",
     "Endpointing",
     "Interruption",
+    "PipelineConfig",
     "SessionConfig",
     "SessionParts",
     "TurnHandling",
@@ -44,6 +47,11 @@ _HYSTERESIS = 0.15
 _LOWEST_THRESHOLD = 0.01
 
 _CORE_VADS = ("silero", "energy")
+
+# Which fields name components.
+COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "vad")
+# In which ones a change leaves what it does not name.
+_LAID_ON = ("turn_handling", "provider_config")
 
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
 
@@ -150,8 +158,9 @@ class TurnHandling(Options):
     )
 
 
-class _Parts(Options):
-    """What a backend's defaults and a session's own settings have in common."""
+class PipelineConfig(Options):
+    """What hears, answers and speaks, and how long each may take: a backend has it as the defaults of its sessions, a
+    session for itself."""
 
     stt: Any = Field("pocketsphinx", description="Speech to text: name, provider/model, mapping, class or instance.")
     tts: Any = Field("piper", description="Text to speech: name, provider/model, mapping, class or instance.")
@@ -191,12 +200,19 @@ class SessionParts:
     start_timeout: float
     user_away_timeout: float | None
     prices: Prices | None
+    user_id: str | None
     metadata: Mapping[str, Any]
 
 
-class SessionConfig(_Parts):
+class SessionConfig(PipelineConfig):
     """One session: who answers, what hears and speaks for it, and whose turn it is."""
 
+    user_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description="Whom it is for: the identity of the caller that a backend answers; null: the next one.",
+    )
     agent: Any = Field(description="A function of a Turn, an object with respond(turn), or a class or factory of one.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="What the agent finds in turn.metadata.")
 
@@ -235,6 +251,7 @@ class SessionConfig(_Parts):
             start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
             prices=self.prices,
+            user_id=self.user_id,
             metadata=self.metadata,
         )
 
@@ -270,7 +287,7 @@ def _check_words(turn_handling: TurnHandling, stt: ComponentFactory) -> None:
         )
 
 
-class BackendConfig(_Parts, BaseSettings):
+class BackendConfig(PipelineConfig, BaseSettings):
     """A backend and the defaults of its sessions.
 
     Values come from the call, then from the environment (`BELUGA_VOICE_TURN_HANDLING__ENDPOINTING__MIN_DELAY=0.4`),
@@ -282,11 +299,39 @@ class BackendConfig(_Parts, BaseSettings):
     )
 
     provider: str = Field("local", description="The backend's name in the registry.")
+    telemetry: TelemetryOptions = Field(
+        default_factory=TelemetryOptions, description="What is told of calls, and to whom; without it nothing is."
+    )
     provider_config: dict[str, Any] = Field(
         default_factory=dict, description="The backend's own options, checked by the backend."
     )
     max_concurrent_sessions: int = Field(
         100, ge=0, le=100_000, description="Sessions at the same time, above which none is opened; 0: no limit."
+    )
+    connect_timeout: float = Field(
+        10.0, ge=1.0, le=60.0, description="Seconds that each attempt to reach the backend's server may take."
+    )
+    max_retries: int = Field(
+        3, ge=0, le=10, description="Further attempts after one that failed and may succeed later."
+    )
+    retry_delay: float = Field(
+        1.0,
+        ge=0.1,
+        le=30.0,
+        description="Seconds before the first further attempt, at most; twice that before the next, up to 30.",
+    )
+    drain_timeout: float = Field(
+        1_800.0,
+        ge=0.0,
+        le=86_400.0,
+        description="Seconds that conversations may go on for once the backend is stopped.",
+    )
+    latency_target: float | None = Field(
+        None,
+        ge=0.1,
+        le=5.0,
+        description="Seconds from the caller's last sound to the agent's first that 95 of 100 answers are to keep, or "
+        "the backend is degraded; null: not watched.",
     )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
@@ -305,9 +350,32 @@ class BackendConfig(_Parts, BaseSettings):
         from_environment = checked(cls, lambda: EnvSettingsSource(cls)())
         return cls(**_merged(_merged(from_file, from_environment), values))
 
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """This configuration with `changes`, checked as a whole; `turn_handling` and `provider_config` laid on group by
+        group. Raises ConfigError."""
+        values: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        for name, change in changes.items():
+            if name in _LAID_ON and isinstance(change, Mapping):
+                below: object = getattr(self, name)
+                under = below.model_dump(exclude_unset=True) if isinstance(below, Options) else below
+                values[name] = _merged(cast("Mapping[str, Any]", under), cast("Mapping[str, Any]", change))
+            else:
+                values[name] = change
+        return type(self)(**values)
+
+    def check_components(self) -> None:
+        """Resolves the names of the components that were said, as each session will. What was left unsaid is checked
+        when a session leaves it unsaid too.
+
+        Raises ConfigError, ProviderNotFoundError, MissingDependencyError.
+        """
+        for kind in COMPONENT_FIELDS:
+            if kind in self.model_fields_set:
+                resolve(kind, getattr(self, kind))
+
     def session_defaults(self) -> dict[str, Any]:
         """What a session of this backend has unless its own config says otherwise."""
-        return {name: getattr(self, name) for name in _Parts.model_fields}
+        return {name: getattr(self, name) for name in PipelineConfig.model_fields}
 
 
 def _check_environment(known: set[str]) -> None:

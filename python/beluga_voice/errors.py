@@ -3,6 +3,7 @@
     BelugaVoiceError                 every error of this package; has a code, and may be retryable
      ├─ ConfigError                  invalid_config
      ├─ ProviderNotFoundError        provider_not_found
+     ├─ ProviderError                provider_failed
      ├─ MissingDependencyError       missing_dependency (also an ImportError)
      ├─ TransportError               connection_failed, connection_timeout, not_connected, disconnected,
      │                               protocol_error
@@ -26,7 +27,7 @@ Catch by class, decide by `code`: the codes are part of the public contract and 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 __all__ = [
@@ -43,11 +44,13 @@ __all__ = [
     "InvalidStateError",
     "MissingDependencyError",
     "PipelineError",
+    "ProviderError",
     "ProviderNotFoundError",
     "RateLimitError",
     "SessionError",
     "TransportError",
     "masked",
+    "without_secrets",
 ]
 
 MASK = "**********"
@@ -128,6 +131,28 @@ def masked(value: object, *, name: str = "") -> Any:
     if isinstance(value, (Sequence, set, frozenset)):
         return [masked(item, name=name) for item in cast("Sequence[object]", value)]
     return f"<{type(value).__name__}>"
+
+
+def without_secrets(text: str, settings: object) -> str:
+    """`text`, which may be of anybody's making, with every secret in `settings` replaced by asterisks."""
+    for secret in _secrets(settings):
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _secrets(value: object, name: str = "") -> Iterator[str]:
+    reveal = getattr(value, "get_secret_value", None)
+    if reveal is not None:
+        yield from _secrets(reveal(), "secret")
+    elif isinstance(value, str):
+        if value and name and _SECRET_NAME.search(name):
+            yield value
+    elif isinstance(value, Mapping):
+        for key, item in cast("Mapping[object, object]", value).items():
+            yield from _secrets(item, str(key))
+    elif isinstance(value, (list, tuple)):
+        for item in cast("Sequence[object]", value):
+            yield from _secrets(item, name)
 
 
 class BelugaVoiceError(Exception):
@@ -217,6 +242,12 @@ class ProviderNotFoundError(BelugaVoiceError):
     """No backend or component goes by that name; the message lists those that do."""
 
     codes = ("provider_not_found",)
+
+
+class ProviderError(BelugaVoiceError):
+    """A backend or component could not be imported or made: its own code failed. The message names it and says why."""
+
+    codes = ("provider_failed",)
 
 
 class MissingDependencyError(BelugaVoiceError, ImportError):

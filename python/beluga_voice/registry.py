@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from beluga_voice.errors import ConfigError, MissingDependencyError, ProviderNotFoundError
+from beluga_voice.errors import ConfigError, MissingDependencyError, ProviderError, ProviderNotFoundError
 from beluga_voice.sharing import Shared, claims
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class NameTable:
             return name in self._entries or name in self._entry_points()
 
     def load(self, name: str) -> Any:
-        """What `name` stands for. Raises ProviderNotFoundError, MissingDependencyError."""
+        """What `name` stands for. Raises ProviderNotFoundError, MissingDependencyError, ProviderError."""
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = self._import(name, self._entry(name))
@@ -136,6 +136,13 @@ class NameTable:
                 provider=name,
                 operation="resolve",
                 details={"kind": self.kind, "module": error.name},
+            ) from error
+        except Exception as error:
+            raise ProviderError(
+                f"{self.kind} {name!r} cannot be imported: {type(error).__name__}: {error}",
+                provider=name,
+                operation="resolve",
+                details={"kind": self.kind},
             ) from error
         return entry.target
 
@@ -182,6 +189,10 @@ class ComponentRegistry:
     def names(self, kind: Kind) -> list[str]:
         """Every known name of that kind, sorted."""
         return self._table(kind).names()
+
+    def options_model(self, kind: Kind, name: str) -> type[BaseModel] | None:
+        """The model of a component's options; None if it has none. Raises what `resolve` raises."""
+        return getattr(self._table(kind).load(name), "Options", None)
 
     def resolve(self, kind: Kind, spec: object) -> ComponentFactory:
         """Looks up and checks `spec` (the forms at the top of this module).

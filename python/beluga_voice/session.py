@@ -11,8 +11,10 @@ import uuid
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.clock import now
 from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
@@ -127,16 +129,23 @@ class VoiceSession:
         self._init(SessionConfig(**settings).resolve())
 
     @classmethod
-    def from_config(cls, config: SessionConfig, backend: BackendConfig | None = None) -> Self:
+    def from_config(
+        cls, config: SessionConfig, backend: BackendConfig | None = None, *, backend_id: str | None = None
+    ) -> Self:
         """A session of `config`; what that leaves unsaid comes from the backend's configuration."""
         if backend is not None:
             config = config.over(backend)
         session = cls.__new__(cls)
-        session._init(config.resolve())
+        session._init(config.resolve(), backend_id)
         return session
 
-    def _init(self, parts: SessionParts) -> None:
+    def _init(self, parts: SessionParts, backend_id: str | None = None) -> None:
         self.id = uuid.uuid4().hex
+        self.backend_id = backend_id
+        """`VoiceBackend.id` of the one that made it; None for a session that was made without."""
+        self.user_id = parts.user_id
+        """Whom it is for, if that was said."""
+        self.created_at = datetime.now(UTC)
         self._parts = parts
         self._state: SessionState = "initial"
         self._agent_state: AgentState = "initializing"
@@ -164,6 +173,8 @@ class VoiceSession:
         self._usage = UsageMeter()
         self.mark = SessionMark(self.id)
         """What log lines of this call say of it."""
+        self.started_at: float | None = None
+        """When `start` was called, by `clock.now()`."""
         self._context = contextvars.copy_context()
         """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
@@ -185,6 +196,7 @@ class VoiceSession:
             raise ConfigError(
                 f"a session cannot start on a {type(transport).__name__}: allowed: a Room, a RoomCall or a LocalCall"
             )
+        self.started_at = now()
         # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
         self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
@@ -209,7 +221,6 @@ class VoiceSession:
         from beluga_voice.transport import CallEvents, CallSettings
 
         current_session.set(self.mark)
-        self._context = contextvars.copy_context()
         parts = self._parts
         stt: SpeechToText = parts.stt.create()
         self._components["stt"] = stt
@@ -256,6 +267,7 @@ class VoiceSession:
         self._history = self._cascade.history
         link.on_event = self._on_core_event
         self._become("active")
+        self._context = contextvars.copy_context()  # with what callbacks made current, as traces do
         self._cascade.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 

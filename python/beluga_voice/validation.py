@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Options", "checked", "closest", "config_error"]
+__all__ = ["Options", "checked", "closest", "config_error", "inline_schema"]
 
 
 class CheckedMeta(type(BaseModel)):
@@ -52,6 +52,22 @@ def config_error(error: ValidationError, model: type[BaseModel], *, where: str =
     problems = [_problem(cast("Mapping[str, Any]", item), model, where) for item in error.errors(include_url=False)]
     text = "; ".join(str(problem["problem"]) for problem in problems)
     return ConfigError(text, details={"errors": problems})
+
+
+def inline_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of `model` in one piece, its groups where they are used, so that it fits into another one."""
+    schema = model.model_json_schema()
+    groups = schema.pop("$defs", {})
+
+    def filled(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            values = cast("Mapping[str, Any]", part)
+            name = str(values.get("$ref", "")).rpartition("/")[2]
+            beside = {key: filled(value) for key, value in values.items() if key != "$ref"}
+            return {**filled(groups[name]), **beside} if name else beside
+        return [filled(each) for each in cast("list[Any]", part)] if isinstance(part, list) else part
+
+    return cast("dict[str, Any]", filled(schema))
 
 
 def closest(name: str, known: Iterable[str]) -> str:

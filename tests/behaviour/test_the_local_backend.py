@@ -26,11 +26,11 @@ def config() -> SessionConfig:
 
 async def test_as_many_sessions_as_it_may_and_one_more_when_one_is_closed() -> None:
     backend = get_registry().create("local", {"max_concurrent_sessions": 2, "vad": "energy"})
-    first, second = backend.create_session(config()), backend.create_session(config())
+    first, second = await backend.create_session(config()), await backend.create_session(config())
     await first.start(LocalCall())
     await second.start(LocalCall())
     with pytest.raises(SessionError, match="2 sessions are open: allowed: 2") as refused:
-        backend.create_session(config())
+        await backend.create_session(config())
     assert refused.value.code == "session_limit_exceeded"
     assert backend.list_sessions() == [first, second]
     assert backend.get_session(second.id) is second
@@ -43,7 +43,7 @@ async def test_as_many_sessions_as_it_may_and_one_more_when_one_is_closed() -> N
 
     await backend.close_session(first.id)
     assert first.state == "ended"
-    third = backend.create_session(config())
+    third = await backend.create_session(config())
     assert backend.list_sessions() == [second, third]
     await backend.aclose()
     assert (second.is_over, third.is_over, backend.list_sessions()) == (True, True, [])
@@ -61,11 +61,11 @@ async def test_a_session_that_nobody_knows() -> None:
 
 async def test_a_session_that_hung_up_gives_its_place_free() -> None:
     backend = get_registry().create("local", {"max_concurrent_sessions": 1, "vad": "energy"})
-    session, call = backend.create_session(config()), LocalCall()
+    session, call = await backend.create_session(config()), LocalCall()
     await session.start(call)
     await call.hang_up()
     await session.wait_closed()
-    await backend.create_session(config()).aclose()
+    await (await backend.create_session(config())).aclose()
 
 
 async def test_a_session_that_could_not_start_gives_its_place_free() -> None:
@@ -74,17 +74,17 @@ async def test_a_session_that_could_not_start_gives_its_place_free() -> None:
             raise OSError("no model")
 
     backend = get_registry().create("local", {"max_concurrent_sessions": 1, "vad": "energy"})
-    session = backend.create_session(SessionConfig(agent=agent, stt=Broken, tts=FakeTextToSpeech))
+    session = await backend.create_session(SessionConfig(agent=agent, stt=Broken, tts=FakeTextToSpeech))
     with pytest.raises(OSError, match="no model"):
         await session.start(LocalCall())
-    await backend.create_session(config()).aclose()
+    await (await backend.create_session(config())).aclose()
 
 
 async def test_what_a_session_leaves_unsaid_comes_from_the_backend() -> None:
     backend = get_registry().create(
         "local", BackendConfig(vad="energy", tts=FakeTextToSpeech, stt=FakeSpeechToText, timeout=2.0)
     )
-    session = backend.create_session(SessionConfig(agent=agent))
+    session = await backend.create_session(SessionConfig(agent=agent))
     await session.start(LocalCall())
     await session.say("gold")
     await backend.aclose()

@@ -59,7 +59,8 @@ async def test_a_loop_that_was_held_up_is_told_of() -> None:
 async def test_a_backend_adds_up_what_can_be_added_up() -> None:
     backend = get_registry().create("local", {"vad": "energy"})
     sessions = [
-        backend.create_session(SessionConfig(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech)) for _ in range(2)
+        await backend.create_session(SessionConfig(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech))
+        for _ in range(2)
     ]
     calls = [LocalCall() for _ in sessions]
     for session, call in zip(sessions, calls, strict=True):

@@ -277,6 +277,53 @@ def test_a_backend_with_a_wrong_config_is_not_made() -> None:
     assert provider.created == []
 
 
+def test_threads_that_ask_for_a_backend_at_once_get_the_same_provider() -> None:
+    registry = BackendRegistry()
+    made: list[FakeProvider] = []
+
+    class Counted(FakeProvider):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    registry.register("fake", Counted)
+    gate = threading.Barrier(16)
+    found: list[object] = []
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        gate.wait()
+        try:
+            for number in range(50):
+                mine = f"{threading.get_ident()}-{number}"
+                registry.register(mine, FakeProvider)
+                found.append(registry.get_provider("fake"))
+                assert registry.get_provider(mine) is registry.get_provider(mine)
+                assert mine in registry.list_providers()
+                registry.create("fake", {"max_concurrent_sessions": number})
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert (len(made), set(found)) == (1, {made[0]})
+    assert len(made[0].created) == 16 * 50
+    assert len(registry.list_providers()) == 3 + 16 * 50
+
+
+def test_a_backend_that_was_replaced_is_made_by_the_new_provider_alone() -> None:
+    registry = BackendRegistry()
+    old, new = FakeProvider(), FakeProvider()
+    registry.register("fake", old)
+    assert registry.get_provider("fake") is old
+    registry.register("fake", new, replace=True)
+    assert registry.get_provider("fake") is new
+
+
 def test_an_unknown_backend_lists_the_known_ones() -> None:
     with pytest.raises(ProviderNotFoundError, match=r"backend = 'loca': no such provider, did you mean 'local'"):
         BackendRegistry().create("loca")

@@ -31,6 +31,9 @@ class Media(StrEnum):
     SDK = "sdk"
 
 
+config_app = typer.Typer(help="Settings: what there are, and whether a file of them is right.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Out = Annotated[Path, typer.Option(help="Folder for call.wav, timeline.png and report.json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -122,3 +125,48 @@ def models(as_json: Json = False, debug: Debug = False) -> None:
         from beluga_voice.cli.models import models as run
 
         raise typer.Exit(run(as_json=as_json))
+
+
+@config_app.command("schema")
+def config_schema(debug: Debug = False) -> None:
+    """Print the JSON schema of a settings file, for editors and for checks elsewhere."""
+    with telling(debug=debug):
+        from beluga_voice.cli.settings import print_schema
+
+        print_schema()
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[Path, typer.Argument(help="YAML file with settings.", metavar="FILE.yaml")],
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check a settings file, the environment over it, as a backend that is created with it would. Opens nothing."""
+    with telling(debug=debug):
+        from beluga_voice.cli.settings import check
+
+        check(file, as_json=as_json)
+
+
+@app.command()
+def top(
+    url: Annotated[str, typer.Option(help="Where the dashboard of a running process is.")] = "http://127.0.0.1:9464",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BELUGA_VOICE_TELEMETRY__DASHBOARD__TOKEN",
+            show_envvar=True,
+            help="What the dashboard wants to be shown; a command line is seen by others, an environment is not.",
+        ),
+    ] = None,
+    every: Annotated[float, typer.Option(min=0.2, max=60.0, help="Seconds between two looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the calls of a running process, live: its dashboard tells them (setting telemetry.dashboard)."""
+    with telling(debug=debug):
+        from beluga_voice.cli.top import top as run
+
+        raise typer.Exit(run(url, token=token, once=once, as_json=as_json, every_s=every))

@@ -89,7 +89,7 @@ class Demo:
 
 async def run_demo(*, view: CallView | None = None, script: CallerScript = DEMO_SCRIPT) -> Demo:
     """Plays the call, about a minute in real time. Raises MissingDependencyError without the extra `local`."""
-    from beluga_voice.providers.local import LocalCall
+    from beluga_voice.providers.local.call import LocalCall
     from beluga_voice.session import VoiceSession
     from beluga_voice.simulation.demo_agent import MuseumLine
 

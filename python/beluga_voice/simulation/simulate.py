@@ -45,7 +45,7 @@ async def simulate(
     `settings` are those of `VoiceSession`: stt, tts, vad, turn_handling ... Raises OSError and AudioFormatError for the
     file, and what `VoiceSession` raises.
     """
-    from beluga_voice.providers.local import LocalCall
+    from beluga_voice.providers.local.call import LocalCall
     from beluga_voice.session import VoiceSession
 
     session = VoiceSession(agent=agent, **settings)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
-    from beluga_voice.providers.local import LocalCall
+    from beluga_voice.providers.local.call import LocalCall
     from beluga_voice.rtp_packet import RtpPacket
 
 __all__ = ["EmulatedNetwork", "NetworkConditions"]

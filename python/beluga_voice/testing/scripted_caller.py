@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from beluga_voice.providers.local import LocalCall
+    from beluga_voice.providers.local.call import LocalCall
 
 __all__ = ["Answered", "HangUp", "Noise", "Said", "Say", "ScriptedCaller", "Silence", "Step", "TalkOver"]
 

@@ -147,7 +147,7 @@ async def test_a_token_joins_the_room_that_it_is_for_without_a_key(
     token = livekit_server.token(room_name, "agent", kind="agent")
     options = {"url": livekit_server.url, "token": token, "room": room_name, "media": media, "api_secret": ""}
     backend = get_registry().create("livekit", {"provider_config": options})
-    assert token not in f"{backend!r} {backend.config!r}"
+    assert token not in f"{backend!r} {backend.get_config()!r}"
     room = await backend.join()
     assert room.name == room_name
     with pytest.raises(ConfigError, match="needs api_key and api_secret"):
@@ -160,7 +160,7 @@ def signed(backend: LiveKitBackend, body: str) -> str:
     from livekit import api
 
     digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
-    options = backend.config.provider_config
+    options = backend.get_config().provider_config
     return api.AccessToken(options["api_key"], options["api_secret"]).with_sha256(digest).to_jwt()
 
 

@@ -49,6 +49,13 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "--debug" in result.stdout
 
 
+@pytest.mark.parametrize("command", ["schema", "check"])
+def test_every_command_about_settings_explains_itself(command: str) -> None:
+    result = run("config", command, "--help")
+    assert result.exit_code == 0
+    assert "--debug" in result.stdout
+
+
 def test_who_carries_the_sound_is_asked_of_a_room_alone() -> None:
     result = run("demo", "--media", "sdk")
     assert result.exit_code == 2

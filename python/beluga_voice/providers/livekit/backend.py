@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from beluga_voice import livekit
 from beluga_voice.errors import BelugaVoiceError, ConfigError
+from beluga_voice.health import ComponentHealth
+from beluga_voice.livekit.enums import ConnectionState
+from beluga_voice.providers.livekit.options import LiveKitOptions
 from beluga_voice.providers.livekit.server_api import ServerApi
-from beluga_voice.session_book import SessionBook, backend_stats
 from beluga_voice.tasks import Tasks
+from beluga_voice.validation import checked
+from beluga_voice.voice_backend import VoiceBackend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.livekit.options import TokenSource
     from beluga_voice.livekit.room import Room
-    from beluga_voice.providers.livekit.options import LiveKitOptions
     from beluga_voice.session import VoiceSession
 
 __all__ = ["LiveKitBackend"]
@@ -28,9 +31,29 @@ _log = logging.getLogger("beluga_voice.livekit")
 
 # How long rooms may take to be left once their sessions have ended, in seconds.
 _SETTLE_S = 5.0
+# What the native path may take beyond the time to reach the server, to look for a way for sound and to ask why it was
+# refused.
+_JOIN_EXTRA_S = 15.0
+# A name that no room has: the server is asked for it to see whether it answers.
+_NO_ROOM = "beluga-voice asks whether you are there"
+
+# What of a running backend may change, since each call reads it anew.
+_LIVE_OPTIONS = frozenset(
+    {
+        "room",
+        "media",
+        "publish_rate",
+        "audience",
+        "participant_timeout",
+        "rejoin_timeout",
+        "transcription",
+        "text_input",
+        "delete_room_on_close",
+    }
+)
 
 
-class LiveKitBackend:
+class LiveKitBackend(VoiceBackend):
     """Sessions in rooms, several of each in one process.
 
         backend = get_registry().create("livekit", {"provider_config": {"url": ..., "api_key": ..., "api_secret": ...}})
@@ -41,16 +64,15 @@ class LiveKitBackend:
     the last session in it has ended. Whoever wants more of a room takes the steps one by one:
 
         room = await backend.join("a-room")
-        session = backend.create_session(SessionConfig(agent=agent))
+        session = await backend.create_session(SessionConfig(agent=agent))
         await session.start(backend.call(room, participant_identity="alice"))
 
     `server` manages rooms, mints tokens and verifies webhooks. Belongs to one event loop.
     """
 
     def __init__(self, config: BackendConfig, options: LiveKitOptions) -> None:
-        self._config = config
+        super().__init__(config, provider="livekit")
         self._options = options
-        self._book = SessionBook(config, "livekit")
         self._rooms: dict[str, Room] = {}
         self._joining: dict[str, tuple[asyncio.Lock, int]] = {}
         """By room, with how many hold it or wait for it."""
@@ -58,12 +80,7 @@ class LiveKitBackend:
         """Sessions in each room that `answer` has joined, those that wait for their caller among them."""
         self._places: dict[str, tuple[Room, livekit.RoomCall]] = {}
         self._tasks = Tasks(self._failed)
-        self.server = ServerApi(options)
-
-    @property
-    def config(self) -> BackendConfig:
-        """What it was created with."""
-        return self._config
+        self.server = ServerApi(options, timeout_s=config.connect_timeout)
 
     # -- rooms ----------------------------------------------------------------------------------------------------
 
@@ -78,24 +95,31 @@ class LiveKitBackend:
 
         Raises what `Room.connect` raises, ConfigError where no room is named.
         """
-        name = self._named(room)
-        async with self._one_at_a_time(name):
-            known = self.rooms.get(name)
-            if known is not None:
-                return known
-            options = livekit.RoomOptions(
-                # A session asks for its caller's voice by itself: nothing else is wanted.
-                auto_subscribe=False,
-                media=self._options.media,
-                token_source=self._token_source(name),
-            )
-            joined = livekit.Room()
-            await joined.connect(self._options.url, self._token(name), options)
-            self._rooms[name] = joined
-            return joined
+        async with self._operation("join"):
+            name = self._room_named(room)
+            async with self._one_for_each(name):
+                known = self.rooms.get(name)
+                if known is not None:
+                    return known
+                timeout_s = self._config.connect_timeout + _JOIN_EXTRA_S
+                joined = await self._reach("join", lambda: self._joined(name), timeout=timeout_s)
+                self._rooms[name] = joined
+                return joined
+
+    async def _joined(self, name: str) -> Room:
+        options = livekit.RoomOptions(
+            # A session asks for its caller's voice by itself: nothing else is wanted.
+            auto_subscribe=False,
+            connect_timeout=self._config.connect_timeout,
+            media=self._options.media,
+            token_source=self._token_source(name),
+        )
+        room = livekit.Room()
+        await room.connect(self._options.url, self._token(name), options)
+        return room
 
     @asynccontextmanager
-    async def _one_at_a_time(self, room: str) -> AsyncGenerator[None]:
+    async def _one_for_each(self, room: str) -> AsyncGenerator[None]:
         lock, users = self._joining.get(room, (asyncio.Lock(), 0))
         self._joining[room] = lock, users + 1
         try:
@@ -108,9 +132,10 @@ class LiveKitBackend:
 
     async def leave(self, room: str | None = None) -> None:
         """Leaves a room; sessions in it end. Nothing if it is not in it."""
-        joined = self._rooms.pop(self._named(room), None)
-        if joined is not None:
-            await joined.disconnect()
+        async with self._operation("leave"):
+            joined = self._rooms.pop(self._room_named(room), None)
+            if joined is not None:
+                await joined.disconnect()
 
     def call(self, room: Room, *, participant_identity: str | None = None) -> livekit.RoomCall:
         """What a session starts on: the caller of that identity, or the next one without a session."""
@@ -126,7 +151,7 @@ class LiveKitBackend:
             text_input=options.text_input,
         )
 
-    def _named(self, room: str | None) -> str:
+    def _room_named(self, room: str | None) -> str:
         name = room if room is not None else self._options.room
         if not name:
             raise ConfigError("room: missing; allowed: a name, or the option `room`", provider="livekit")
@@ -144,36 +169,31 @@ class LiveKitBackend:
 
     # -- sessions -------------------------------------------------------------------------------------------------
 
-    def create_session(self, config: SessionConfig) -> VoiceSession:
-        """A session, not yet started: `await session.start(room)`. It counts until it is closed.
-
-        Raises SessionError session_limit_exceeded, and what a wrong configuration raises.
-        """
-        return self._book.create(config)
-
     async def answer(
         self, config: SessionConfig, *, room: str | None = None, participant_identity: str | None = None
     ) -> VoiceSession:
-        """A session under way with the caller of that identity, or with the next one in the room who has none.
+        """A session under way with the caller of that identity (else `config.user_id`), or with the next one in the
+        room who has none.
 
         Waits for him, `participant_timeout` seconds if that is set. Raises what `create_session`, `join` and
         `VoiceSession.start` raise; nothing is left behind then.
         """
-        name = self._named(room)
-        # Before the room is joined: a room in which nobody can be served is none of ours.
-        session = self._book.create(config)
-        self._answering[name] = self._answering.get(name, 0) + 1
-        try:
-            joined = await self.join(name)
-            place = self.call(joined, participant_identity=participant_identity)
-            self._places[session.id] = (joined, place)
-            await session.start(place)
-        except BaseException:
-            await session.aclose()
-            await self._done(name, session)
-            raise
-        self._tasks.start(self._leave_after(name, session), name="livekit room")
-        return session
+        async with self._operation("answer"):
+            name = self._room_named(room)
+            # Before the room is joined: a room in which nobody can be served is none of ours.
+            session = await self.create_session(config)
+            self._answering[name] = self._answering.get(name, 0) + 1
+            try:
+                joined = await self.join(name)
+                place = self.call(joined, participant_identity=participant_identity or config.user_id)
+                self._places[session.id] = (joined, place)
+                await session.start(place)
+            except BaseException:
+                await session.aclose()
+                await self._done(name, session)
+                raise
+            self._tasks.start(self._leave_after(name, session), name="livekit room")
+            return session
 
     async def _leave_after(self, name: str, session: VoiceSession) -> None:
         await session.wait_closed()
@@ -204,34 +224,56 @@ class LiveKitBackend:
         found = self._places.get(session_id)
         return found[1].served_identity if found is not None else None
 
-    def get_session(self, session_id: str) -> VoiceSession:
-        """The open session of that id. Raises SessionError session_not_found."""
-        return self._book.get(session_id)
+    # -- of every backend -----------------------------------------------------------------------------------------
 
-    def list_sessions(self) -> list[VoiceSession]:
-        """The open sessions, oldest first."""
-        return self._book.open
+    async def _open(self) -> None:
+        # A token is good for its room and for nothing else: that the server is there shows when the room is joined.
+        if self._options.has_key:
+            await self.server.list_rooms([_NO_ROOM])
 
-    async def close_session(self, session_id: str) -> None:
-        """Ends one session. Raises SessionError session_not_found."""
-        await self._book.get(session_id).aclose()
-
-    async def aclose(self) -> None:
-        """Ends every session and leaves every room."""
-        await self._book.aclose()
+    async def _close(self) -> None:
         await self._tasks.settle(_SETTLE_S)
         await self._tasks.cancel()
         rooms, self._rooms = self._rooms, {}
         await asyncio.gather(*(room.disconnect() for room in rooms.values()))
         await self.server.aclose()
 
+    async def _examine(self) -> Mapping[str, ComponentHealth]:
+        """`server`: whether it answers; `rooms`: degraded while the connection to one of them is being restored."""
+        parts = {"server": ComponentHealth(), "rooms": ComponentHealth()}
+        try:
+            await self._reach("health_check", self._open, max_retries=0)
+        except BelugaVoiceError as error:
+            parts["server"] = ComponentHealth("unhealthy", f"{error.code}: {error.message}")
+        lost = [name for name, room in self.rooms.items() if room.connection_state == ConnectionState.CONN_RECONNECTING]
+        if lost:
+            parts["rooms"] = ComponentHealth("degraded", f"being restored: {', '.join(sorted(lost))}")
+        return parts
+
+    def _adopt(self, config: BackendConfig) -> None:
+        values = config.provider_config
+        options = checked(LiveKitOptions, lambda: LiveKitOptions.model_validate(values), where="provider_config")
+        fixed = [
+            name
+            for name in LiveKitOptions.model_fields
+            if name not in _LIVE_OPTIONS and getattr(options, name) != getattr(self._options, name)
+        ]
+        if fixed:
+            names = ", ".join(f"provider_config.{name}" for name in fixed)
+            raise ConfigError(
+                f"{names}: allowed: another backend, for this one has taken it; what may change: "
+                f"{', '.join(sorted(_LIVE_OPTIONS))}",
+                details={"fields": [f"provider_config.{name}" for name in fixed]},
+            )
+        self._options = options
+
     def stats(self) -> dict[str, Any]:
-        """As `LocalBackend.stats`, and of the rooms.
+        """As `VoiceBackend.stats`, and of the rooms.
 
         `media_path`: rooms that this process has joined, by who carried them; `rooms`: `Room.stats` by name.
         """
         rooms = {name: room.stats() for name, room in self.rooms.items()}
-        return {**backend_stats(self._book), "media_path": livekit.media_paths(), "rooms": rooms}
+        return {**super().stats(), "media_path": livekit.media_paths(), "rooms": rooms}
 
     def _failed(self, error: BaseException) -> None:
         _log.error("a room could not be left", exc_info=error)

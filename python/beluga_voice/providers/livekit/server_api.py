@@ -41,15 +41,16 @@ class LiveKitRoom:
 
 
 class ServerApi:
-    """See the module. Belongs to the loop on which it is first used.
+    """See the module. Belongs to the loop on which it is first used; `timeout_s`: for each answer of the server.
 
     Raises, whatever is asked: TransportError connection_failed and connection_timeout, AuthError
     authentication_failed and authorization_failed, SessionError session_not_found (no such room or participant) and
     session_limit_exceeded, RateLimitError; ConfigError where there is no key and no secret.
     """
 
-    def __init__(self, options: LiveKitOptions) -> None:
+    def __init__(self, options: LiveKitOptions, *, timeout_s: float) -> None:
         self._options = options
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._client: api.LiveKitAPI | None = None
 
     # -- rooms ----------------------------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ class ServerApi:
     def _api(self) -> api.LiveKitAPI:
         if self._client is None:
             key, secret = self._key()
-            self._client = api.LiveKitAPI(self._options.url, key, secret)
+            self._client = api.LiveKitAPI(self._options.url, key, secret, timeout=self._timeout)
         return self._client
 
     # -- tokens ---------------------------------------------------------------------------------------------------

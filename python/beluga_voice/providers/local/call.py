@@ -1,28 +1,23 @@
-"""Backend `local`: calls within the process, for tests, demos and whoever brings sound of his own."""
+"""A call within the process: for tests, demos and whoever brings sound of his own."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from beluga_voice.audio_chunk import AudioChunk
-from beluga_voice.backend import ConfigField, ProviderCapabilities, config_fields
 from beluga_voice.core_errors import translated
-from beluga_voice.errors import ConfigError, InvalidStateError, SessionError
+from beluga_voice.errors import InvalidStateError, SessionError
 from beluga_voice.rtp_packet import RtpPacket
-from beluga_voice.session_book import SessionBook, backend_stats
-from beluga_voice.validation import Options
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from beluga_voice.call_link import CallLink, Waiter
-    from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.events import SessionEvent
-    from beluga_voice.session import VoiceSession
     from beluga_voice.transport import CallEvents, CallSettings
 
-__all__ = ["LocalBackend", "LocalCall", "LocalProvider"]
+__all__ = ["LocalCall", "LocalOpenCall"]
 
 
 class LocalCall:
@@ -157,77 +152,3 @@ class LocalOpenCall:
 
     async def aclose(self) -> None:
         """The core's call was all there was."""
-
-
-class LocalOptions(Options):
-    """The local backend has no options of its own."""
-
-
-class LocalBackend:
-    """Makes sessions, as many at once as its configuration allows."""
-
-    def __init__(self, config: BackendConfig) -> None:
-        self._config = config
-        self._book = SessionBook(config, "local")
-
-    @property
-    def config(self) -> BackendConfig:
-        """What it was created with."""
-        return self._config
-
-    def create_session(self, config: SessionConfig) -> VoiceSession:
-        """A session, not yet started: `await session.start(LocalCall())`. It counts until it is closed.
-
-        Raises SessionError session_limit_exceeded, and what a wrong configuration raises.
-        """
-        return self._book.create(config)
-
-    def get_session(self, session_id: str) -> VoiceSession:
-        """The open session of that id. Raises SessionError session_not_found."""
-        return self._book.get(session_id)
-
-    def list_sessions(self) -> list[VoiceSession]:
-        """The open sessions, oldest first."""
-        return self._book.open
-
-    async def close_session(self, session_id: str) -> None:
-        """Ends one session. Raises SessionError session_not_found."""
-        await self._book.get(session_id).aclose()
-
-    async def aclose(self) -> None:
-        """Ends every session."""
-        await self._book.aclose()
-
-    def stats(self) -> dict[str, Any]:
-        """What the engine did (see `_core.Engine.stats`), and what its loops and this backend's sessions did.
-
-        `loops` holds the lag of each event loop; `totals` the counters of the open sessions, added up, and of each
-        `..._max` the greatest; `backend_sessions` says how many those are.
-        """
-        return backend_stats(self._book)
-
-
-class LocalProvider:
-    """Makes local backends."""
-
-    def get_name(self) -> str:
-        """local"""
-        return "local"
-
-    def get_capabilities(self) -> ProviderCapabilities:
-        """What local backends can do."""
-        return ProviderCapabilities(multi_user_support=True, supported_codecs=("pcm", "opus", "pcmu", "pcma"))
-
-    def create_backend(self, config: BackendConfig) -> LocalBackend:
-        """A local backend."""
-        return LocalBackend(config)
-
-    def validate_config(self, config: BackendConfig) -> None:
-        """Raises ConfigError for options: there are none."""
-        if config.provider_config:
-            names = ", ".join(sorted(config.provider_config))
-            raise ConfigError(f"provider_config has {names}: allowed: nothing, the local backend has no options")
-
-    def get_config_schema(self) -> tuple[ConfigField, ...]:
-        """None."""
-        return config_fields(LocalOptions)

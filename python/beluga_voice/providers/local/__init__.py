@@ -1,0 +1,1 @@
+"""Backend `local`: callers within the process."""
