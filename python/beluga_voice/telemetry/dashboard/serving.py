@@ -50,6 +50,7 @@ class Dashboard:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((options.host, options.port))
+            listening.listen()  # who asks before the server looks is answered when it does
         except OSError as error:
             listening.close()
             raise ConfigError(
