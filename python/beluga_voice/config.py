@@ -31,6 +31,7 @@ from beluga_voice.hooks.rate_limit import RateLimit
 from beluga_voice.hooks.rate_limiter import RateLimiter
 from beluga_voice.prices import Prices
 from beluga_voice.registry import ComponentFactory, Kind, resolve
+from beluga_voice.telemetry.options import TelemetryOptions
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [
@@ -382,6 +383,9 @@ class BackendConfig(PipelineConfig, BaseSettings):
     )
 
     provider: str = Field("local", description="The backend's name in the registry.")
+    telemetry: TelemetryOptions = Field(
+        default_factory=TelemetryOptions, description="What is told of calls, and to whom; without it nothing is."
+    )
     provider_config: dict[str, Any] = Field(
         default_factory=dict, description="The backend's own options, checked by the backend."
     )

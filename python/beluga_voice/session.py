@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.clock import now
 from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
@@ -215,6 +216,8 @@ class VoiceSession:
         self._usage = UsageMeter()
         self.mark = SessionMark(self.id)
         """What log lines of this call say of it."""
+        self.started_at: float | None = None
+        """When `start` was called, by `clock.now()`."""
         self._context = contextvars.copy_context()
         """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
@@ -236,6 +239,7 @@ class VoiceSession:
             raise ConfigError(
                 f"a session cannot start on a {type(transport).__name__}: allowed: a Room, a RoomCall or a LocalCall"
             )
+        self.started_at = now()
         # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
         self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
@@ -260,7 +264,6 @@ class VoiceSession:
         from beluga_voice.transport import CallEvents, CallSettings
 
         current_session.set(self.mark)
-        self._context = contextvars.copy_context()
         parts = self._parts
         for kind, factory in parts.components.items():
             self._components[kind] = factory.create()
@@ -291,6 +294,7 @@ class VoiceSession:
         self._history = self._pipeline.history
         link.on_event = self._on_core_event
         self._become("active")
+        self._context = contextvars.copy_context()  # with what callbacks made current, as traces do
         self._pipeline.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
