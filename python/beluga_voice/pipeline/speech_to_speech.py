@@ -266,6 +266,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         instructions: list[str] = []
         reason: str | None = None
         said = False
+        speech = self._begin_reply(answer)
         try:
             agent = self.agent
             if agent is not None:
@@ -294,12 +295,13 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
                     text=asked.text if answer.turn_id < 0 else "",
                     instructions=wanted,
                 )
-                await self._request(self._begin_reply(answer), request)
+                await self._request(speech, request)
         finally:
+            self._speaker.end(speech)
             self._speaker.release_floor(answer)
         if reason is not None:
-            for speech in answer.speeches:
-                await speech.finished.wait()
+            for each in answer.speeches:
+                await each.finished.wait()
             self._end_call(reason)
 
     async def _speak_part(self, answer: Answer, command: Say) -> None:
