@@ -49,7 +49,8 @@ class HealthStatus:
     @classmethod
     def of(cls, parts: Mapping[str, ComponentHealth]) -> HealthStatus:
         """The whole of these parts."""
-        worst: Health = max((part.status for part in parts.values()), key=_ORDER.index)
+        statuses: list[Health] = [part.status for part in parts.values()]
+        worst = max(statuses, key=_ORDER.index)
         return cls(status=worst, details=dict(parts))
 
     def to_dict(self) -> dict[str, Any]:
