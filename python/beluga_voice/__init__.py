@@ -18,6 +18,7 @@ _HOMES = {
     "AgentError": "errors",
     "AgentHost": "agent",
     "AudioChunk": "audio_chunk",
+    "AudioFormat": "audio_format",
     "AudioFormatError": "errors",
     "AuthError": "errors",
     "BackendConfig": "config",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from beluga_voice import livekit as livekit
     from beluga_voice.agent import AgentHost as AgentHost
     from beluga_voice.audio_chunk import AudioChunk as AudioChunk
+    from beluga_voice.audio_format import AudioFormat as AudioFormat
     from beluga_voice.backend import (
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
@@ -146,6 +148,7 @@ __all__ = [
     "AgentError",
     "AgentHost",
     "AudioChunk",
+    "AudioFormat",
     "AudioFormatError",
     "AuthError",
     "BackendConfig",
