@@ -29,9 +29,11 @@ _HOMES = {
     "Command": "commands",
     "ComponentError": "errors",
     "ConfigError": "errors",
+    "Conversation": "speech_to_speech",
     "DeadlineError": "errors",
     "Ear": "handles",
     "EndCall": "commands",
+    "GiveUp": "speech_to_speech",
     "InternalError": "errors",
     "InvalidStateError": "errors",
     "LocalCall": "providers.local.call",
@@ -39,17 +41,23 @@ _HOMES = {
     "Mouth": "handles",
     "PipelineConfig": "config",
     "PipelineError": "errors",
+    "Prices": "prices",
     "ProviderCapabilities": "backend",
     "ProviderError": "errors",
     "ProviderInfo": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
+    "Reply": "speech_to_speech",
+    "Respond": "speech_to_speech",
     "Say": "commands",
     "SessionConfig": "config",
     "SessionError": "errors",
+    "Speak": "speech_to_speech",
     "SpeechHandle": "pipeline.speech",
+    "SpeechToSpeech": "speech_to_speech",
     "SpeechToText": "speech_to_text",
     "TextToSpeech": "text_to_speech",
+    "TokensUsed": "commands",
     "ToolFinished": "commands",
     "ToolStarted": "commands",
     "Transcript": "speech_to_text",
@@ -57,6 +65,7 @@ _HOMES = {
     "TransportError": "errors",
     "Turn": "turn",
     "TurnHandling": "config",
+    "Usage": "usage",
     "Utterance": "handles",
     "VadOptions": "config",
     "VoiceBackend": "voice_backend",
@@ -81,6 +90,7 @@ if TYPE_CHECKING:
         Command as Command,
         EndCall as EndCall,
         Say as Say,
+        TokensUsed as TokensUsed,
         ToolFinished as ToolFinished,
         ToolStarted as ToolStarted,
     )
@@ -112,14 +122,24 @@ if TYPE_CHECKING:
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
     from beluga_voice.pipeline.speech import SpeechHandle as SpeechHandle
+    from beluga_voice.prices import Prices as Prices
     from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
+    from beluga_voice.speech_to_speech import (
+        Conversation as Conversation,
+        GiveUp as GiveUp,
+        Reply as Reply,
+        Respond as Respond,
+        Speak as Speak,
+        SpeechToSpeech as SpeechToSpeech,
+    )
     from beluga_voice.speech_to_text import SpeechToText as SpeechToText, Transcript as Transcript
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
+    from beluga_voice.usage import Usage as Usage
     from beluga_voice.voice_backend import VoiceBackend as VoiceBackend
 
 __all__ = [
@@ -137,9 +157,11 @@ __all__ = [
     "Command",
     "ComponentError",
     "ConfigError",
+    "Conversation",
     "DeadlineError",
     "Ear",
     "EndCall",
+    "GiveUp",
     "InternalError",
     "InvalidStateError",
     "LocalCall",
@@ -147,17 +169,23 @@ __all__ = [
     "Mouth",
     "PipelineConfig",
     "PipelineError",
+    "Prices",
     "ProviderCapabilities",
     "ProviderError",
     "ProviderInfo",
     "ProviderNotFoundError",
     "RateLimitError",
+    "Reply",
+    "Respond",
     "Say",
     "SessionConfig",
     "SessionError",
+    "Speak",
     "SpeechHandle",
+    "SpeechToSpeech",
     "SpeechToText",
     "TextToSpeech",
+    "TokensUsed",
     "ToolFinished",
     "ToolStarted",
     "Transcript",
@@ -165,6 +193,7 @@ __all__ = [
     "TransportError",
     "Turn",
     "TurnHandling",
+    "Usage",
     "Utterance",
     "VadOptions",
     "VoiceBackend",

@@ -16,19 +16,21 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from beluga_voice.clock import in_flight
-from beluga_voice.commands import COMMANDS, Command
+from beluga_voice.clock import in_flight, now
+from beluga_voice.commands import COMMANDS, Command, TokensUsed
 from beluga_voice.errors import AgentError, BelugaVoiceError, DeadlineError
 from beluga_voice.foreign_calls import ForeignCalls
 from beluga_voice.sharing import Shared, claims
+from beluga_voice.signal_exit import is_of_a_signal
 from beluga_voice.worker_pool import PoolFullError, WorkerPool
 
 if TYPE_CHECKING:
     from beluga_voice.turn import Turn
 
-__all__ = ["AgentFactory", "AgentHost"]
+__all__ = ["AgentFactory", "AgentHost", "AgentRun"]
 
 _ACCEPTED = (
     "allowed: a function of one argument, the Turn (def or async def, returning or yielding text), "
@@ -54,6 +56,42 @@ class AgentFactory:
     def create(self) -> Callable[[Turn], Any]:
         """What answers one session's turns. Makes the object where a class or factory was given."""
         return self._make()
+
+
+@dataclass(slots=True, eq=False)
+class AgentRun:
+    """What is measured of one answer while it is given.
+
+    `on_tokens` is called with what the agent says that it used, `on_end` when its code has ended.
+    """
+
+    on_tokens: Callable[[TokensUsed], None]
+    on_end: Callable[[AgentRun], None]
+    began_at: float = field(default_factory=now)
+    first_piece_at: float | None = None
+    tokens: list[TokensUsed] = field(default_factory=list[TokensUsed])
+    cancelled: bool = False
+    error: str | None = None
+    """The code of what it failed with."""
+
+    def takes(self, piece: object) -> bool:
+        """Notes a piece of the answer; whether it was meant for us, and is no part of it."""
+        if isinstance(piece, TokensUsed):
+            self.tokens.append(piece)
+            self.on_tokens(piece)
+            return True
+        if self.first_piece_at is None:
+            self.first_piece_at = now()
+        return False
+
+    def ended(self, driver: asyncio.Task[None]) -> None:
+        """The task that ran the agent has ended."""
+        if self.error is None:
+            self.cancelled = driver.cancelled()
+            error = None if driver.cancelled() else driver.exception()
+            if error is not None:
+                self.error = error.code if isinstance(error, BelugaVoiceError) else "agent_error"
+        self.on_end(self)
 
 
 class AgentHost:
@@ -82,12 +120,15 @@ class AgentHost:
         """Answers that went on after they were cancelled or late: what they do from then on is not heeded."""
         return self._foreign.abandoned + self._threads_left
 
-    async def run(self, turn: Turn) -> AsyncGenerator[str | Command]:
+    async def run(self, turn: Turn, measured: AgentRun | None = None) -> AsyncGenerator[str | Command]:
         """The agent's answer, piece by piece. Close it (`contextlib.aclosing`) or cancel it to stop the agent.
+
+        `measured` takes what is measured, and what the agent says of tokens: that is part of no answer.
 
         Raises AgentError agent_error (it raised, or answered with something else than text and commands) and
         DeadlineError timeout.
         """
+        run = measured or AgentRun(_ignore, _ignore)
         pieces: asyncio.Queue[object] = asyncio.Queue()  # bounded by `room`
         room = asyncio.Semaphore(_AHEAD)
 
@@ -95,9 +136,12 @@ class AgentHost:
             try:
                 async with aclosing(self._pieces(turn)) as answer:
                     async for piece in answer:
-                        await room.acquire()
-                        pieces.put_nowait(piece)
+                        if not run.takes(piece):
+                            await room.acquire()
+                            pieces.put_nowait(piece)
             except SystemExit as error:
+                if is_of_a_signal(error):
+                    raise
                 # asyncio would take it out of the loop, and every other call with it.
                 raise self._fault(error, "respond") from error
 
@@ -105,6 +149,7 @@ class AgentHost:
         # that they were entered in.
         driver = asyncio.create_task(drive(), name=f"beluga-voice agent {self.name}")
         driver.add_done_callback(lambda _: pieces.put_nowait(_END))
+        driver.add_done_callback(run.ended)
         loop = asyncio.get_running_loop()
         late_at = loop.time() + self._timeout_s
         try:
@@ -113,6 +158,7 @@ class AgentHost:
                     async with asyncio.timeout_at(late_at):
                         piece = await pieces.get()
                 except TimeoutError:
+                    run.error = "timeout"
                     raise DeadlineError(
                         f"the agent {self.name} gave nothing for {self._timeout_s} s",
                         operation="respond",
@@ -235,6 +281,9 @@ class AgentHost:
             operation=operation,
             details={"type": type(error).__name__},
         )
+
+
+def _ignore(_: object) -> None: ...
 
 
 def _name(agent: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Command", "EndCall", "Say", "ToolFinished", "ToolStarted", "command_from_dict"]
+__all__ = ["Command", "EndCall", "Say", "TokensUsed", "ToolFinished", "ToolStarted", "command_from_dict"]
 
 
 class _Tagged:
@@ -65,9 +65,25 @@ class EndCall(_Tagged):
     reason: str = ""
 
 
-Command = ToolStarted | ToolFinished | Say | EndCall
+@dataclass(frozen=True, slots=True)
+class TokensUsed(_Tagged):
+    """What a model took for this answer: for `session.usage()`, metrics and traces. It counts as soon as it is yielded.
 
-COMMANDS: tuple[type[Command], ...] = (ToolStarted, ToolFinished, Say, EndCall)
+    `input_cached_tokens` are part of `input_tokens`. `provider` and `model` as prices name them: "openai",
+    "gpt-5-mini".
+    """
+
+    type: ClassVar[str] = "tokens_used"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_cached_tokens: int = 0
+    model: str = ""
+    provider: str = ""
+
+
+Command = ToolStarted | ToolFinished | Say | EndCall | TokensUsed
+
+COMMANDS: tuple[type[Command], ...] = (ToolStarted, ToolFinished, Say, EndCall, TokensUsed)
 _BY_TYPE: dict[str, type[Command]] = {command.type: command for command in COMMANDS}
 
 

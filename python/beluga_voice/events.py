@@ -18,6 +18,7 @@ lasted. `created_at` is `time.monotonic()`, or the clock of a loop that keeps vi
     function_tools_executed        FunctionToolsExecuted
     agent_output_transcribed       AgentOutputTranscribed
     conversation_item_added        ConversationItemAdded
+    metrics_collected              MetricsCollected
     session_state_changed          SessionStateChanged
     sip_dtmf_received              SipDtmfReceived
     error                          ErrorEvent
@@ -34,7 +35,9 @@ from beluga_voice.clock import now
 
 if TYPE_CHECKING:
     from beluga_voice.errors import BelugaVoiceError
+    from beluga_voice.metrics import ComponentMetrics
     from beluga_voice.turn import ChatMessage
+    from beluga_voice.usage import Usage
 
 __all__ = [
     "EVENT_NAMES",
@@ -47,6 +50,7 @@ __all__ = [
     "FunctionToolStarted",
     "FunctionToolsExecuted",
     "Interruption",
+    "MetricsCollected",
     "PlayoutFinished",
     "PlayoutMark",
     "PlayoutStarted",
@@ -260,23 +264,35 @@ class ConversationItemAdded(SessionEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsCollected(SessionEvent):
+    """Recogniser, agent or voice ended a piece of work: a turn's words, an answer, a sentence."""
+
+    type: ClassVar[str] = "metrics_collected"
+    metrics: ComponentMetrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent(SessionEvent):
     """Something failed. `recoverable`: the call goes on."""
 
     type: ClassVar[str] = "error"
     error: BelugaVoiceError
-    source: Literal["stt", "agent", "tts", "session"]
+    source: Literal["stt", "agent", "tts", "s2s", "session"]
     recoverable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseEvent(SessionEvent):
-    """The session is over; nothing follows. `detail`: what the agent gave as its reason (`EndCall.reason`)."""
+    """The session is over; nothing follows. `detail`: what the agent gave as its reason (`EndCall.reason`).
+
+    `usage`: what the call used in all.
+    """
 
     type: ClassVar[str] = "close"
     reason: Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
     error: BelugaVoiceError | None = None
     detail: str = ""
+    usage: Usage | None = None
 
 
 EVENT_NAMES: tuple[str, ...] = tuple(
@@ -300,6 +316,7 @@ EVENT_NAMES: tuple[str, ...] = tuple(
             FunctionToolStarted,
             FunctionToolsExecuted,
             ConversationItemAdded,
+            MetricsCollected,
             ErrorEvent,
             CloseEvent,
         )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 45.0
 # Who goes without a word is missed by the server after some 15 s.
 GONE_WITHIN_S = 2.0
+# What livekit's own package writes where events come after the loop is closed and before the process has ended.
+_SDK_REMARK = "error putting to queue: Event loop is closed\n"
 # The ways to end, and the exit codes that belong to them.
 WAYS = {"leave": 0, "exit_in_the_middle": 7, "terminated": 143}
 
@@ -63,6 +65,7 @@ class MidCallEnd:
     status: int | None
     out: str
     err: str
+    """Without what the SDK remarks on a loop that is closed."""
     took_s: float
     """From its being in the middle of a word, or from the signal, to the end of its process."""
     gone_after_s: float
@@ -83,6 +86,8 @@ async def end_in_mid_call(
         if name == "terminated":
             program.send_signal(signal.SIGTERM)
         status, out, err = await ended(program)
+        if media == "sdk":
+            err = err.replace(_SDK_REMARK, "")
     over_s = now()
     left = await caller.event("participant_disconnected", identity=identity, since=began_s, within=PATIENCE_S)
     return MidCallEnd(status, out, err, over_s - told_s, left["at_s"] - over_s, left["reason"])

@@ -18,6 +18,7 @@ from beluga_voice import (
     DeadlineError,
     EndCall,
     Say,
+    TokensUsed,
     ToolFinished,
     ToolStarted,
     Turn,
@@ -147,7 +148,8 @@ async def test_commands_come_in_order_with_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [ToolStarted("a", {"x": [1]}), ToolFinished("a", error="no"), Say("b"), EndCall("c")]
+    "command",
+    [ToolStarted("a", {"x": [1]}), ToolFinished("a", error="no"), Say("b"), EndCall("c"), TokensUsed(7, 3, model="m")],
 )
 def test_commands_and_turns_go_over_the_wire(command: Command) -> None:
     assert command_from_dict(json.loads(json.dumps(command.to_dict()))) == command
@@ -165,7 +167,7 @@ def test_commands_and_turns_go_over_the_wire(command: Command) -> None:
 
 
 def test_an_unknown_command_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="type = 'dance': allowed: end_call, say, tool_finished, tool_started"):
+    with pytest.raises(ValueError, match="allowed: end_call, say, tokens_used, tool_finished, tool_started"):
         command_from_dict({"type": "dance"})
     assert len({command.type for command in COMMANDS}) == len(COMMANDS)
 

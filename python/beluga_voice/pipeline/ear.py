@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from beluga_voice.call_link import CallLink, Waiter
+    from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallEar", "CallUtterance"]
@@ -26,7 +27,15 @@ _TURNS_WAITING = 8
 class CallUtterance:
     """One turn's sound, readable while it is being spoken."""
 
-    def __init__(self, link: CallLink, processing: Processing, turn_id: int, start: int) -> None:
+    def __init__(
+        self,
+        link: CallLink,
+        processing: Processing,
+        stage: Stage,
+        turn_id: int,
+        start: int,
+        on_handed: Callable[[int], None],
+    ) -> None:
         self.turn_id = turn_id
         self.start = start
         """Its first sample."""
@@ -35,8 +44,15 @@ class CallUtterance:
         """Samples that were overwritten before they were read."""
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
+        self._on_handed = on_handed
         self._end: int | None = None
         self._readers: set[Waiter] = set()
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is, once it has ended."""
+        return (self._end - self.start) / EAR_HZ if self._end is not None else 0.0
 
     def end(self, end: int) -> None:
         """The turn is over: nothing after sample `end` belongs to it."""
@@ -65,21 +81,30 @@ class CallUtterance:
                     if not pcm:
                         return
                 position = start + len(pcm) // 2
-                yield await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), "pre_stt")
+                self._on_handed(len(pcm) // 2)
+                yield await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), self._stage)
         finally:
             self._link.release(reader)
             self._readers.discard(reader)
 
 
 class CallEar:
-    """The caller's sound at 16 kHz, from the moment that the ear is made.
+    """The caller's sound at 16 kHz, from the moment that the ear is made, as the processors of `stage` leave it.
 
-    `on_given_up` is called with the number of a turn that no recogniser will be handed.
+    `on_given_up` is called with the number of a turn that no recogniser will be handed, `on_handed` with how many
+    samples one was.
     """
 
     sample_rate = EAR_HZ
 
-    def __init__(self, link: CallLink, processing: Processing, on_given_up: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        link: CallLink,
+        processing: Processing,
+        stage: Stage,
+        on_given_up: Callable[[int], None],
+        on_handed: Callable[[int], None],
+    ) -> None:
         self.lost_samples = 0
         """Samples that were overwritten before `read` came to them."""
         self.turns_given_up = 0
@@ -90,7 +115,9 @@ class CallEar:
         self._taken = 0
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
         self._on_given_up = on_given_up
+        self._on_handed = on_handed
         self._position = link.call.ear_written
         self._turns: deque[CallUtterance] = deque()
         self._changed = asyncio.Event()
@@ -98,6 +125,7 @@ class CallEar:
     async def read(self, duration: float) -> AudioChunk | None:
         """The next `duration` seconds; None when the call is over."""
         self._read_through = True
+        self._turns.clear()  # whoever reads on hears them anyway
         samples = max(1, round(duration * EAR_HZ))
         reader = self._link.ear_reader()
         try:
@@ -110,7 +138,8 @@ class CallEar:
             return None
         self.lost_samples += lost
         self._position = start + len(pcm) // 2
-        return await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), "pre_stt")
+        self._on_handed(len(pcm) // 2)
+        return await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), self._stage)
 
     async def utterances(self) -> AsyncIterator[CallUtterance]:
         """The caller's turns, one after another, until the call is over."""
@@ -131,7 +160,9 @@ class CallEar:
 
     def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
         """A turn has begun; its sound starts at sample `start`."""
-        turn = CallUtterance(self._link, self._processing, turn_id, start)
+        turn = CallUtterance(self._link, self._processing, self._stage, turn_id, start, self._on_handed)
+        if self._read_through:
+            return turn
         while len(self._turns) >= _TURNS_WAITING:
             self.turns_given_up += 1
             self._on_given_up(self._turns.popleft().turn_id)

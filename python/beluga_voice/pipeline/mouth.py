@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from beluga_voice.call_link import CallLink
+    from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallMouth"]
@@ -39,17 +40,20 @@ _BATCH_S = 0.1
 class CallMouth:
     """Writes one utterance. It is opened by its first sound, so that a speech without any is none.
 
-    `open_utterance` opens it in the core.
+    `open_utterance` opens it in the core; what is written goes through the processors of `stage`.
     """
 
-    def __init__(self, link: CallLink, processing: Processing, open_utterance: Callable[[], int]) -> None:
+    def __init__(self, link: CallLink, processing: Processing, stage: Stage, open_utterance: Callable[[], int]) -> None:
         self.utterance: int | None = None
         self.written_s = 0.0
         """Seconds of sound that the core was handed."""
         self.first_sound_at: float | None = None
         """`clock.now()` of the first sound's arrival."""
+        self.sentence_sound_at: float | None = None
+        """The same of the sentence that the voice is at."""
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
         self._open_utterance = open_utterance
         self._processed_s = 0.0
         """Seconds of sound that the audio processors were given."""
@@ -80,6 +84,8 @@ class CallMouth:
                 return 0
             if self.first_sound_at is None:
                 self.first_sound_at = now()
+            if self.sentence_sound_at is None:
+                self.sentence_sound_at = now()
             if self.utterance is None:
                 self.utterance = self._open_utterance()
             if self._beginning is not None:
@@ -94,7 +100,7 @@ class CallMouth:
         self._writing += 1
         began = self._loop.time()
         try:
-            if self._processing.handles("post_tts"):
+            if self._processing.handles(self._stage):
                 async for piece in self._processed(pcm, rate_hz):
                     await self._link.write_mouth(piece, write)
             else:
@@ -113,7 +119,7 @@ class CallMouth:
             self._check_open()
             piece = AudioChunk(sound[start : start + size].tobytes(), rate_hz, self._processed_s)
             self._processed_s += piece.duration_s
-            yield (await self._processing.run(piece, "post_tts")).pcm
+            yield (await self._processing.run(piece, self._stage)).pcm
 
     @property
     def idle_since(self) -> float:
@@ -129,6 +135,7 @@ class CallMouth:
     def begin_sentence(self, number: int) -> None:
         """The next sound is that of the nth sentence: `mark_reached` will tell when it is heard."""
         self._beginning = number
+        self.sentence_sound_at = None
 
     def _mark_beginning(self) -> None:
         number, self._beginning = self._beginning, None
