@@ -51,7 +51,8 @@ def _component(kind: Kind) -> dict[str, Any]:
         "required": ["provider"],
         "allOf": known,
     }
-    return {"anyOf": [{"type": "string", "examples": names}, mapping]}
+    unset: list[dict[str, Any]] = [{"type": "null"}] if kind == "s2s" else []
+    return {"anyOf": [{"type": "string", "examples": names}, mapping, *unset]}
 
 
 def _options(properties: dict[str, Any]) -> dict[str, Any]:

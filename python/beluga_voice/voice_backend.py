@@ -26,6 +26,7 @@ from beluga_voice.hooks.backend_hooks import BackendHooks
 from beluga_voice.retries import Backoff, retried
 from beluga_voice.session import VoiceSession
 from beluga_voice.session_book import SessionBook
+from beluga_voice.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -66,6 +67,7 @@ class VoiceBackend(ABC):
         self._config = config
         self._book = SessionBook(config.max_concurrent_sessions)
         self._watch = SessionsWatch()
+        self.telemetry = Telemetry(config.telemetry)
         self._connection = Connection(provider)
         self._phase: Literal["new", "running", "stopping", "stopped"] = "new"
         self._one_at_a_time = asyncio.Lock()
@@ -86,6 +88,7 @@ class VoiceBackend(ABC):
             self._refuse_if_stopping()
             self._connection.trying()
             try:
+                await self.telemetry.start()
                 await self._reach("start", self._open)
             except BaseException:
                 self._connection.failed()
@@ -148,6 +151,7 @@ class VoiceBackend(ABC):
                 )
                 self._hooks.watch(session)
                 self._watch.watch(session)
+                self.telemetry.watch(session, self.provider, latency_target=self._config.latency_target)
                 self._book.add(session)
                 return session
 
@@ -192,7 +196,7 @@ class VoiceBackend(ABC):
 
         - `connection`, `engine`: unhealthy when they do not work.
         - `capacity`: degraded from 90 % of `max_concurrent_sessions` on.
-        - `stt`, `tts`, `agent`: degraded after three failures within a minute.
+        - `stt`, `tts`, `s2s`, `agent`: degraded after three failures within a minute.
         - `latency`, where there is a `latency_target`: degraded when over 5 % of the last 100 answers missed it.
         - and the backend's own.
         """
@@ -324,7 +328,7 @@ class VoiceBackend(ABC):
 
         Raises AuthError, RateLimitError.
         """
-        with self._named(name):
+        with self._named(name), self.telemetry.operation(self.provider, name):
             async with self._hooks.operation(name, config) as admitted:
                 yield admitted
 
@@ -346,6 +350,7 @@ class VoiceBackend(ABC):
         except TimeoutError:
             _log.warning("%s: not let go of within %g s", self.provider, _CLOSE_TIMEOUT_S)
         finally:
+            await self.telemetry.aclose()
             self._connection.closed()
             self._phase = "stopped"
 
