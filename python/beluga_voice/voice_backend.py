@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("beluga_voice.backend")
 
+# Settings that a backend takes when it is created, and never again.
+_TAKEN_ONCE = ("provider", "session_store", "telemetry")
 # How long a backend may take to let go of what it holds once its sessions are over, in seconds.
 _CLOSE_TIMEOUT_S = 15.0
 # From this share of `max_concurrent_sessions` on a backend is degraded: whoever chooses among several takes another.
@@ -247,16 +249,11 @@ class VoiceBackend(ABC):
         """
         async with self._operation("update_config"):
             config = self._config.changed({**(changes or {}), **more})
-            if config.provider != self._config.provider:
+            fixed = [name for name in _TAKEN_ONCE if getattr(config, name) != getattr(self._config, name)]
+            if fixed:
                 raise ConfigError(
-                    f"provider = {config.provider!r}: allowed: {self._config.provider!r}, for another one is another "
-                    "backend",
-                    details={"field": "provider"},
-                )
-            if config.session_store is not self._config.session_store:
-                raise ConfigError(
-                    "session_store: allowed: another backend, for this one has taken it",
-                    details={"field": "session_store"},
+                    f"{', '.join(fixed)}: allowed: another backend, for this one has taken what it was created with",
+                    details={"fields": fixed},
                 )
             config.check_components()
             self._adopt(config)

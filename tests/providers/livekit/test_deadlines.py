@@ -79,4 +79,6 @@ async def test_settings_of_a_backend_that_can_change_do_and_others_are_named(mut
     with pytest.raises(BelugaVoiceError, match="audience = 'all': allowed: 'caller' or 'room'"):
         await backend.update_config(provider_config={"audience": "all"})
     assert backend.get_config() is changed
+    await backend.update_config(connect_timeout=2.0)
+    assert backend.server.timeout_s == 2.0
     await backend.aclose()

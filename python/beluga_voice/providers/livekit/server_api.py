@@ -52,7 +52,7 @@ class AgentDispatch:
 
 
 class ServerApi:
-    """See the module. Belongs to the loop on which it is first used; `timeout_s`: for each answer of the server.
+    """See the module. Belongs to the loop on which it is first used.
 
     Raises, whatever is asked: TransportError connection_failed and connection_timeout, AuthError
     authentication_failed and authorization_failed, SessionError session_not_found (no such room or participant) and
@@ -61,7 +61,8 @@ class ServerApi:
 
     def __init__(self, options: LiveKitOptions, *, timeout_s: float) -> None:
         self._options = options
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+        """For each answer of the server, in seconds."""
         self._client: api.LiveKitAPI | None = None
 
     # -- rooms ----------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ class ServerApi:
     async def _asked(self, operation: str) -> AsyncGenerator[None]:
         # The library's own timeout does not count: it asks with `timeout=None`, which is none to aiohttp.
         with _translated(operation):
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 yield
 
     @property
