@@ -26,6 +26,7 @@ from beluga_voice.hooks.backend_hooks import BackendHooks
 from beluga_voice.retries import Backoff, retried
 from beluga_voice.session import VoiceSession
 from beluga_voice.session_book import SessionBook
+from beluga_voice.session_keeper import SessionKeeper
 from beluga_voice.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class VoiceBackend(ABC):
         self._phase: Literal["new", "running", "stopping", "stopped"] = "new"
         self._one_at_a_time = asyncio.Lock()
         self._hooks = BackendHooks(config, provider, own_limiter=self._own_rate_limiter())
+        self._keeper = (
+            SessionKeeper(config.session_store, owner=self.id, provider=provider)
+            if config.session_store is not None
+            else None
+        )
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -113,6 +119,8 @@ class VoiceBackend(ABC):
         await self._book.aclose()
         async with self._one_at_a_time:
             if self._phase == "stopping":
+                if self._keeper is not None:
+                    await self._keeper.aclose()
                 await self._hooks.aclose()
                 await self._let_go()
 
@@ -150,6 +158,8 @@ class VoiceBackend(ABC):
                     config, self._config, backend_id=self.id, user_id=admitted.user_id, metadata=admitted.metadata
                 )
                 self._hooks.watch(session)
+                if self._keeper is not None:
+                    self._keeper.watch(session)
                 self._watch.watch(session)
                 self.telemetry.watch(session, self.provider, latency_target=self._config.latency_target)
                 self._book.add(session)
@@ -242,6 +252,11 @@ class VoiceBackend(ABC):
                     f"provider = {config.provider!r}: allowed: {self._config.provider!r}, for another one is another "
                     "backend",
                     details={"field": "provider"},
+                )
+            if config.session_store is not self._config.session_store:
+                raise ConfigError(
+                    "session_store: allowed: another backend, for this one has taken it",
+                    details={"field": "session_store"},
                 )
             config.check_components()
             self._adopt(config)

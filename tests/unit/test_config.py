@@ -152,6 +152,7 @@ WRONG: dict[str, list[object]] = {
     "max_retries": [-1, 11, 1.5, "many", None],
     "retry_delay": [0.05, 31, "soon", None, float("nan")],
     "drain_timeout": [-1, 86_401, "long", None, float("inf")],
+    "session_store": [3, "memory", object],
     "latency_target": [0.05, 5.1, "quick", float("nan")],
     "user_id": ["", "x" * 257, 3],
     "max_concurrent_sessions": [-1, 100_001, 1.5, "many", None],
