@@ -28,7 +28,7 @@ from places import PACKAGE, ROOT, VENV, cache_dir
 
 # command -> Debian package that brings it
 SYSTEM_COMMANDS = {"cc": "build-essential", "make": "build-essential", "cmake": "cmake"}
-EXTRAS = ("local", "plots", "livekit", "telemetry", "dashboard")
+EXTRAS = ("local", "plots", "livekit", "redis", "telemetry", "dashboard")
 CARGO_DENY = "0.20.2"
 CARGO_FUZZ = "0.13.2"
 # The newest that `go install` takes as it is: later ones have replace directives in their go.mod.
@@ -135,7 +135,14 @@ def livekit_server() -> Path:
 
 
 def servers() -> None:
-    """livekit-server, from source: four minutes of CPU the first time on a machine, kept in the cache after that."""
+    """What tests talk to for real: redis-server by apt, livekit-server from source."""
+    _build_livekit_server()
+    if not shutil.which("redis-server"):
+        _install_by_apt("redis-server")
+
+
+def _build_livekit_server() -> None:
+    """Four minutes of CPU the first time on a machine, kept in the cache after that."""
     program = livekit_server()
     if program.exists():
         return
@@ -159,10 +166,7 @@ def livekit_client() -> Path:
 def browser() -> None:
     """Chromium by apt and LiveKit's library for it by npm: for proofs alone, no test needs them."""
     if not shutil.which("chromium"):
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            sys.exit("chromium is not on PATH: install it (on Debian as root: apt-get install chromium).")
-        _run("apt-get", "update", "-qq")
-        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
+        _install_by_apt("chromium")
     library = livekit_client()
     if library.exists():
         return
@@ -177,6 +181,14 @@ def browser() -> None:
             assert source is not None
             (Path(place) / library.name).write_bytes(source.read())
         (Path(place) / library.name).replace(library)
+
+
+def _install_by_apt(program: str) -> None:
+    """A program whose Debian package is called like it."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        sys.exit(f"{program} is not on PATH: install it (on Debian as root: apt-get install {program}).")
+    _run("apt-get", "update", "-qq")
+    _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", program)
 
 
 def _tool(name: str, version: str) -> Path:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 from beluga_voice.simulation.line_process import LineProcess
 
-__all__ = ["Counters", "Crowd", "Manner", "SdkCrowd", "Seat"]
+__all__ = ["Counters", "Crowd", "LightCrowd", "Manner", "NativeCrowd", "SdkCrowd", "Seat"]
 
 
 class Seat(NamedTuple):
@@ -39,12 +39,16 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Of a whole crowd since it joined, except for the latenesses: since they were last asked for."""
+    """Of a whole crowd since it joined, except for lateness and load: since they were last asked for."""
 
     frames_heard: int
     packets_lost: int
     late_ms: list[float]
     """How late each frame was sent, or each tick began."""
+    busy_pct: float
+    """Of a core, by the busiest shard; 0 where there is none."""
+    overloaded: bool
+    """Whether a shard has encoded with less effort, or skipped frames."""
 
 
 class Crowd(ABC):
@@ -74,19 +78,13 @@ class Crowd(ABC):
         """So far."""
 
 
-class SdkCrowd(Crowd):
-    """On the plain SDK. `quiet`: its log capture is off. `per_process`: rooms in a process; None for all in one."""
+class ProcessCrowd(Crowd):
+    """In processes of its own. `per_process`: rooms in a process; None for all in one."""
 
-    codec_rate_hz = 48_000
-    complexity = None
-
-    def __init__(self, rooms: int, *, quiet: bool, per_process: int | None = None) -> None:
+    def __init__(self, module: str, *settings: str, rooms: int, per_process: int | None = None) -> None:
         self._per_process = per_process or rooms
         processes = -(-rooms // self._per_process)
-        logs = "quiet" if quiet else "as-shipped"
-        self._processes = [
-            LineProcess("load.sdk_crowd_process", logs, name=f"crowd {number}") for number in range(processes)
-        ]
+        self._processes = [LineProcess(module, *settings, name=f"crowd {number}") for number in range(processes)]
 
     async def __aenter__(self) -> Self:
         try:
@@ -116,7 +114,7 @@ class SdkCrowd(Crowd):
                 talk_share=manner.talk_share,
                 dtx=manner.dtx,
                 seed=manner.seed + number,
-                within=120.0,
+                within=180.0,
             )
 
     async def counters(self) -> Counters:
@@ -125,4 +123,37 @@ class SdkCrowd(Crowd):
             sum(each["frames_heard"] for each in told),
             sum(each["packets_lost"] for each in told),
             [late for each in told for late in each["late_ms"]],
+            max(each["busy_pct"] for each in told),
+            any(each["overloaded"] for each in told),
         )
+
+
+class SdkCrowd(ProcessCrowd):
+    """On the plain SDK. `quiet`: its log capture is off."""
+
+    codec_rate_hz = 48_000
+    complexity = None
+
+    def __init__(self, rooms: int, *, quiet: bool, per_process: int | None = None) -> None:
+        logs = "quiet" if quiet else "as-shipped"
+        super().__init__("load.sdk_crowd_process", logs, rooms=rooms, per_process=per_process)
+
+
+class NativeCrowd(ProcessCrowd):
+    """Calls of the core, as sessions have them, in rooms that the native participant carries."""
+
+    def __init__(self, rooms: int, *, codec_rate_hz: int, complexity: int, bitrate_bps: int) -> None:
+        self.codec_rate_hz = codec_rate_hz
+        self.complexity = complexity
+        settings = map(str, (codec_rate_hz, complexity, bitrate_bps))
+        super().__init__("load.native_crowd_process", *settings, rooms=rooms)
+
+
+class LightCrowd(ProcessCrowd):
+    """Light callers (`beluga_voice.testing.Caller`)."""
+
+    codec_rate_hz = 16_000
+    complexity = None
+
+    def __init__(self, rooms: int) -> None:
+        super().__init__("load.light_crowd_process", rooms=rooms)

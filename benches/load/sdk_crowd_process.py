@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from livekit import rtc
 
-from beluga_voice import _core
 from beluga_voice.clock import now
 from beluga_voice.livekit.sdk.quiet import quieten
 from beluga_voice.simulation.line_service import LineService
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Microphone
 from beluga_voice.tasks import Tasks
-from load.voiced_sound import RECORDING, SENTENCE_S
+from load.duty import AHEAD_S, PERIOD_S, speech
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 HEARD_HZ = 16_000
-# Everyone talks once in this time, for his share of it.
-PERIOD_S = 10.0
-# Said ahead by so much, so that who talks is never waited for.
-AHEAD_S = 1.0
 
 
 class Participant:
@@ -88,7 +82,7 @@ class SdkCrowdProcess:
     async def join(
         self, seats: list[tuple[str, str]], *, listens: bool, talk_share: int | None, dtx: bool, seed: int
     ) -> None:
-        sound, phases = speech(talk_share or 0), random.Random(seed)
+        sound, phases = speech(talk_share or 0, MICROPHONE_HZ), random.Random(seed)
         for url, token in seats:
             participant = Participant(self._tasks)
             self._everyone.append(participant)
@@ -108,6 +102,8 @@ class SdkCrowdProcess:
             "frames_heard": sum(participant.frames_heard for participant in self._everyone),
             "packets_lost": sum([await participant.packets_lost() for participant in self._everyone]),
             "late_ms": late_ms,
+            "busy_pct": 0.0,
+            "overloaded": False,
         }
 
     async def leave(self) -> None:
@@ -117,15 +113,6 @@ class SdkCrowdProcess:
 
     def _failed(self, error: BaseException) -> None:
         self._failure = error
-
-
-def speech(talk_share: int) -> NDArray[np.int16]:
-    """A recorded sentence again and again, for that percentage of a period."""
-    pcm, rate_hz, _ = _core.read_wav(Path(RECORDING).read_bytes())
-    resampler = _core.Resampler(rate_hz, MICROPHONE_HZ)
-    whole = np.frombuffer(resampler.process(pcm) + resampler.flush(), np.int16)
-    sentence = whole[round(SENTENCE_S[0] * MICROPHONE_HZ) : round(SENTENCE_S[1] * MICROPHONE_HZ)]
-    return np.resize(sentence, round(PERIOD_S * talk_share / 100 * MICROPHONE_HZ))
 
 
 async def main() -> None:

@@ -3,17 +3,24 @@
 Callers are one thread that hands each call 10 ms of sound every 10 ms; recogniser, agent and voice answer in no time.
 Two scripts: `BRISK` has a turn a second, for many turns in little time, and two answers of three are talked over;
 `NATURAL` is a sentence and an answer of the same length every four seconds, for what a call costs.
+
+Stage `room` is the same in rooms of a real livekit-server, `who` being our sessions on either media path, or an agent
+on the plain SDK with nothing in it but levels (`rivals/raw_sdk.py`): rounds of the three alternate. `--rooms` measures
+it alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench_result import QUICK, RESULTS, print_table, write_result
+from load.process_use import MachineTime
+from load.room_share import ROOM_AGENTS, answered_in_rooms
 from load.share_call import Script
 from load.share_picture import draw
 from load.share_run import ShareRun, hold, idle_pss_kb
@@ -59,7 +66,11 @@ KERNEL_OF = {
     "resample": "resampler/48000_16000",
     "vad": "vad/silero_16",
 }
-WAITING = {"room": "LiveKit", "tts_to_out (Opus)": "LiveKit", "cpu (codec and transport)": "LiveKit"}
+WAITING = {"tts_to_out (Opus)": "LiveKit", "cpu (codec and transport)": "make bench-livekit_transport"}
+# Rounds, rooms, and turns in each.
+ROOM_ROUNDS, ROOMS, ROOM_TURNS = (1, 2, 10) if QUICK else (3, 4, 20)
+# Behind the raw SDK agent of the same run: p50 and p99, in milliseconds.
+ROOM_BUDGETS_MS = {"native": (0.0, 40.0), "sdk": (25.0, 60.0)}
 
 
 def percentiles(values: list[float]) -> dict[str, float | None]:
@@ -160,6 +171,42 @@ def kernel_rows() -> list[Row]:
     return rows
 
 
+async def room_rows() -> list[Row]:
+    """How soon callers in rooms are answered, by each kind of agent."""
+    answers: dict[str, list[float]] = {who: [] for who in ROOM_AGENTS}
+    lost = dict.fromkeys(ROOM_AGENTS, 0)
+    machine = MachineTime.now()
+    for number in range(ROOM_ROUNDS):
+        for who in ROOM_AGENTS:
+            values, talks = await answered_in_rooms(who, rooms=ROOMS, turns=ROOM_TURNS, seed=100 * number)
+            answers[who] += values
+            lost[who] += sum(talk.lost for talk in talks)
+    steal_pct = round(MachineTime.now().steal_pct_since(machine), 2)
+    figures = {who: percentiles(values) for who, values in answers.items()}
+    raw = figures["raw_sdk"]
+    rows: list[Row] = []
+    for who, values in answers.items():
+        limits = [
+            raw[name] + above for name, above in zip(("p50_ms", "p99_ms"), ROOM_BUDGETS_MS.get(who, ()), strict=False)
+        ]
+        own = [figures[who][name] for name in ("p50_ms", "p99_ms")]
+        rows.append(
+            blank(
+                "room",
+                sessions=ROOMS,
+                n=len(values),
+                **figures[who],
+                us_mean=round(1e3 * sum(values) / len(values), 1),
+                budget=", ".join(f"{name} {ms:.0f}" for name, ms in zip(("p50", "p99"), limits, strict=False)),
+                met=all(value <= limit for value, limit in zip(own, limits, strict=True)) if limits else None,
+                lost_turns=lost[who],
+                steal_pct=steal_pct,
+            )
+            | {"who": who}
+        )
+    return rows
+
+
 async def measure() -> tuple[list[Row], list[ShareRun]]:
     """Rows, and the brisk runs for the picture."""
     kb = await idle_pss_kb(IDLE_SESSIONS, NATURAL)
@@ -178,10 +225,14 @@ async def measure() -> tuple[list[Row], list[ShareRun]]:
     natural = [await hold(sessions, NATURAL, seconds) for sessions, seconds in NATURAL_S.items()]
     waiting = [blank(stage, waits_for=what) for stage, what in WAITING.items()]
     stages = [row for run in brisk for row in run_rows(run)]
-    return stages + [cpu_row(run) for run in natural] + [memory] + kernel_rows() + waiting, brisk
+    rooms = await room_rows()
+    return stages + [cpu_row(run) for run in natural] + [memory] + rooms + kernel_rows() + waiting, brisk
 
 
 def main() -> None:
+    if "--rooms" in sys.argv[1:]:
+        print_table(asyncio.run(room_rows()))
+        return
     rows, brisk = asyncio.run(measure())
     print_table([row for row in rows if row["stage"] not in BUDGETS])
     print(write_result("share", rows))

@@ -122,6 +122,8 @@ class Engine:
         interruptible_while_thinking: bool,
         min_interruption_ms: int,
         duck_gain_db: float,
+        complexity: int = 5,
+        bitrate_bps: int = 24_000,
         room: Room | None = None,
     ) -> Call:
         """A call, served from the next tick on. One with a `room` leaves its doors there (`Call.doors_in_room`), as yet
@@ -130,6 +132,7 @@ class Engine:
         `input_hz` is read for 'pcm' alone, 8000 to 192000; the jitter delays for packets alone, 0 to 2000:
         the sound waits for the least on a perfect network, and for more, up to the largest, as packets come unevenly;
         `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
+        `complexity` and `bitrate_bps` are Opus's.
 
         Raises CoreError: `invalid_config` with the field, `model_not_found`, `session_limit_exceeded`: there is no
         place, or the machine is overloaded and has no time for another call.
@@ -401,6 +404,16 @@ class Room:
     ) -> int:
         """What goes to a call's input: a track, whatever a participant publishes from a source, or nothing."""
 
+    def open_caller(
+        self, wakeup: Wakeup, *, quiet: Tape, silence: Literal["dtx", "continuous"], kept_packets: int
+    ) -> Caller:
+        """A light caller, as yet without a way to and from him: his `doors` are routed and detached as a call's.
+
+        - `quiet`: a tape of nothing, the silence that he sends.
+        - `kept_packets`: the first so many that he hears are kept for `replay`, and decoded in `drain`, so that voices
+          are known by their level; 0 to 45,000. With 0 they are known by the sizes of packets.
+        """
+
     def detach_input(self, input: int) -> int: ...
     def route_output(self, output: int, track: int | None) -> int:
         """On which track of ours a call's output is sent."""
@@ -410,6 +423,59 @@ class Room:
     def simulate(self, scenario: str, *, seconds: int = 0) -> int: ...
     def stats(self) -> int: ...
     def leave(self, reason: str = "CLIENT_INITIATED") -> int: ...
+
+@final
+class Tape:
+    """Something said, encoded once for any number of callers.
+
+    `sample_rate`: 8,000, 12,000, 16,000, 24,000 or 48,000 Hz. Raises CoreError `invalid_config`.
+    """
+
+    def __new__(cls, pcm: Buffer, *, sample_rate: int, complexity: int = 5, bitrate_bps: int = 24_000) -> Tape: ...
+    @property
+    def frames(self) -> int:
+        """Of 20 ms, the silence that ends it among them."""
+
+    @property
+    def voice_us(self) -> tuple[int, int] | None:
+        """From the first voice to the end of the last, in microseconds from the beginning; None: it is silent."""
+
+@final
+class Caller:
+    """A light caller in a room. Thread-safe; nothing here waits.
+
+    Raises CoreError `invalid_state` when too many orders wait.
+    """
+
+    @property
+    def doors(self) -> tuple[int, int]:
+        """What his ear and his mouth are called in the room."""
+
+    def say(self, tape: Tape) -> None:
+        """From the next frame of 20 ms on, in place of what he is saying."""
+
+    def repeat(self, tape: Tape, *, first_us: int, every_us: int) -> None:
+        """Again and again."""
+
+    def hush(self) -> None:
+        """Falls silent, and ends `repeat`."""
+
+    def drain(self) -> list[tuple[str, dict[str, Any]]]:
+        """What he said and heard since the last time; times in microseconds of the machine's monotonic clock.
+
+        `said`: `first_us`, `last_us`, `cut`. `voice_began`: `first_us`. `voice_ended`: `first_us`, `last_us`,
+        `packets`, `gaps`.
+        """
+
+    def stats(self) -> dict[str, Any]:
+        """`frames`, `frames_skipped`, `packets_said`, `turns_said`, `packets_heard`, `packets_expected`,
+        `packets_voiced`, `news_dropped`, `kept_dropped`; `last_voice`: of the voice that was heard last, over or
+        not, when its last packet came (microseconds), its packets and its gaps; None before there was one.
+        """
+
+    def replay(self) -> tuple[bytes, int, int, int]:
+        """What was kept and drained, played: int16 at 16 kHz, when its first sample was heard (microseconds), frames of
+        10 ms made up, packets of no use."""
 
 @final
 class StreamReader:

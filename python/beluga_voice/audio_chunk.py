@@ -53,3 +53,9 @@ class AudioChunk:
         import numpy as np
 
         return np.frombuffer(self.pcm, dtype="<i2")
+
+    def with_samples(self, samples: NDArray[np.int16]) -> AudioChunk:
+        """This stretch with other samples: int16, shape (n,). Raises ValueError for another type or shape."""
+        if samples.dtype.str != "<i2" or samples.ndim != 1:
+            raise ValueError(f"samples are {samples.dtype}, shape {samples.shape}: allowed: int16, shape (n,)")
+        return AudioChunk(samples.tobytes(), self.sample_rate, self.start_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from beluga_voice._loop import LoopLink
 
-__all__ = ["CallLink", "Waiter"]
+__all__ = ["CallLink", "Waiter", "int16_bytes"]
 
 _EAR_READERS = 8
 _OUTPUT_READERS = 4
@@ -91,6 +92,11 @@ class CallLink:
             if waiter is not None:
                 waiter.wake()
 
+    def abandon(self) -> None:
+        """Ends the call, and waits for nothing; called by the loop's link."""
+        with contextlib.suppress(_core.CoreError):  # over already, or so many commands wait that it is not worth one
+            self.call.close()
+
     async def close(self) -> None:
         """Ends the call and waits for its last event. Raises InternalError if that does not come."""
         try:
@@ -160,7 +166,7 @@ class CallLink:
         write: Callable[[memoryview], int],
         want: Callable[[int], bool],
     ) -> None:
-        rest = _int16_bytes(pcm)
+        rest = int16_bytes(pcm)
         while True:
             if self.call.closed:
                 raise SessionError("the call is over", code="session_not_active", operation="write")
@@ -193,7 +199,8 @@ class CallLink:
 def _ignore(_: _core.Event) -> None: ...
 
 
-def _int16_bytes(pcm: Buffer) -> memoryview:
+def int16_bytes(pcm: Buffer) -> memoryview:
+    """The bytes of a buffer of int16. Raises AudioFormatError for any other."""
     try:
         view = memoryview(pcm)
     except (TypeError, ValueError):  # no buffer, or one that was let go of

@@ -18,11 +18,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from beluga_voice.agent import AgentFactory
 from beluga_voice.errors import ConfigError, masked
+from beluga_voice.hooks.audio_processor import ProcessorFactory, processor_factories
+from beluga_voice.hooks.auth import AuthHook
+from beluga_voice.hooks.data_retention import DataRetentionHook
+from beluga_voice.hooks.hook_spec import made_hook
+from beluga_voice.hooks.rate_limit import RateLimit
+from beluga_voice.hooks.rate_limiter import RateLimiter
 from beluga_voice.prices import Prices
 from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.telemetry.options import TelemetryOptions
@@ -51,6 +57,7 @@ _CORE_VADS = ("silero", "energy")
 # Which fields name components.
 COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "vad")
 # In which ones a change leaves what it does not name.
+_MASKED = ("provider_config", "auth_hook", "data_retention_hook")
 _LAID_ON = ("turn_handling", "provider_config")
 
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
@@ -181,6 +188,13 @@ class PipelineConfig(Options):
     user_away_timeout: float | None = Field(
         15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
     )
+    audio_processors: list[Any] = Field(
+        default_factory=list[Any],
+        description="What sound goes through: AudioProcessor classes, instances, module:Class, or mappings with order.",
+    )
+    audio_processor_timeout: float = Field(
+        0.05, ge=0.005, le=0.1, description="Seconds that audio processors may take for a chunk, together."
+    )
     prices: Prices | None = Field(None, description="What a call's usage costs; null: usage is told without a cost.")
 
 
@@ -199,8 +213,10 @@ class SessionParts:
     tts_timeout: float
     start_timeout: float
     user_away_timeout: float | None
-    prices: Prices | None
+    audio_processors: tuple[ProcessorFactory, ...]
+    audio_processor_timeout: float
     user_id: str | None
+    prices: Prices | None
     metadata: Mapping[str, Any]
 
 
@@ -214,6 +230,9 @@ class SessionConfig(PipelineConfig):
         description="Whom it is for: the identity of the caller that a backend answers; null: the next one.",
     )
     agent: Any = Field(description="A function of a Turn, an object with respond(turn), or a class or factory of one.")
+    auth_token: SecretStr | None = Field(
+        None, description="By what a backend's auth_hook knows who the session is for; null: by user_id alone."
+    )
     metadata: dict[str, Any] = Field(default_factory=dict, description="What the agent finds in turn.metadata.")
 
     def over(self, backend: BackendConfig) -> SessionConfig:
@@ -250,8 +269,10 @@ class SessionConfig(PipelineConfig):
             tts_timeout=self.tts_timeout,
             start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
-            prices=self.prices,
+            audio_processors=processor_factories(self.audio_processors),
+            audio_processor_timeout=self.audio_processor_timeout,
             user_id=self.user_id,
+            prices=self.prices,
             metadata=self.metadata,
         )
 
@@ -334,10 +355,39 @@ class BackendConfig(PipelineConfig, BaseSettings):
         "the backend is degraded; null: not watched.",
     )
 
+    auth_hook: Any = Field(
+        None, description="Who may do what: an AuthHook, its class or module:Class; null: whoever has the backend."
+    )
+    rate_limiter: Any = Field(
+        default_factory=RateLimit,
+        description="How often each user may ask: requests_per_second and burst, redis_url to share them, or a "
+        "RateLimiter; null: without a limit.",
+    )
+    data_retention_hook: Any = Field(
+        None, description="What is kept of a session that is over: a DataRetentionHook, its class or module:Class."
+    )
+    hook_timeout: float = Field(
+        5.0, ge=0.1, le=60.0, description="Seconds that a hook may take, after which its answer is no."
+    )
+
+    @field_validator("auth_hook", "data_retention_hook", mode="plain")
+    @classmethod
+    def _hook(cls, value: object, info: ValidationInfo) -> Any:
+        base = AuthHook if info.field_name == "auth_hook" else DataRetentionHook
+        return None if value is None else made_hook(value, base)
+
+    @field_validator("rate_limiter", mode="plain")
+    @classmethod
+    def _limiter(cls, value: object) -> Any:
+        if isinstance(value, Mapping):
+            values = cast("Mapping[str, Any]", value)
+            return checked(RateLimit, lambda: RateLimit.model_validate(values), where="rate_limiter")
+        return value if value is None or isinstance(value, RateLimit) else made_hook(value, RateLimiter)
+
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the backend has not looked at yet may hold its secrets in the clear.
         for name, value in super().__repr_args__():
-            yield name, masked(value) if name == "provider_config" else value
+            yield name, masked(value) if name in _MASKED else value
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, **values: Any) -> Self:
@@ -372,6 +422,7 @@ class BackendConfig(PipelineConfig, BaseSettings):
         for kind in COMPONENT_FIELDS:
             if kind in self.model_fields_set:
                 resolve(kind, getattr(self, kind))
+        processor_factories(self.audio_processors)
 
     def session_defaults(self) -> dict[str, Any]:
         """What a session of this backend has unless its own config says otherwise."""

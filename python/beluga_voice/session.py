@@ -10,7 +10,8 @@ import logging
 import uuid
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -47,12 +48,14 @@ if TYPE_CHECKING:
     from beluga_voice.agent import AgentHost
     from beluga_voice.call_link import CallLink
     from beluga_voice.config import BackendConfig, SessionConfig, SessionParts, TurnHandling
+    from beluga_voice.hooks.retention import Belongings
     from beluga_voice.pipeline.cascade import Cascade
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.prices import Prices
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
-    from beluga_voice.transport import OpenCall, Transport
+    from beluga_voice.transport import OpenCall, Transport, TransportStats
     from beluga_voice.turn import ChatMessage
 
 __all__ = ["SessionState", "VoiceSession"]
@@ -88,6 +91,8 @@ class VoiceSession:
     - `tts_timeout`: seconds that the voice may give no sound while there is room for some.
     - `start_timeout`: seconds that recogniser and voice may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
+    - `audio_processors`: what sound goes through on its way to the recogniser and from the voice, and
+      `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
     - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
 
@@ -107,6 +112,8 @@ class VoiceSession:
         tts_timeout: float = 10.0,
         start_timeout: float = 30.0,
         user_away_timeout: float | None = 15.0,
+        audio_processors: Sequence[Any] = (),
+        audio_processor_timeout: float = 0.05,
         prices: Prices | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -123,6 +130,8 @@ class VoiceSession:
             "tts_timeout": tts_timeout,
             "start_timeout": start_timeout,
             "user_away_timeout": user_away_timeout,
+            "audio_processors": list(audio_processors),
+            "audio_processor_timeout": audio_processor_timeout,
             "prices": prices,
             "metadata": dict(metadata or {}),
         }
@@ -130,13 +139,23 @@ class VoiceSession:
 
     @classmethod
     def from_config(
-        cls, config: SessionConfig, backend: BackendConfig | None = None, *, backend_id: str | None = None
+        cls,
+        config: SessionConfig,
+        backend: BackendConfig | None = None,
+        *,
+        backend_id: str | None = None,
+        user_id: str = "",
+        metadata: Mapping[str, Any] | None = None,
     ) -> Self:
-        """A session of `config`; what that leaves unsaid comes from the backend's configuration."""
+        """A session of `config`; what that leaves unsaid comes from the backend's configuration. `user_id` and
+        `metadata` are what the backend knows of who it is for, besides."""
         if backend is not None:
             config = config.over(backend)
         session = cls.__new__(cls)
-        session._init(config.resolve(), backend_id)
+        parts = config.resolve()
+        if user_id or metadata:
+            parts = replace(parts, user_id=parts.user_id or user_id, metadata={**parts.metadata, **(metadata or {})})
+        session._init(parts, backend_id)
         return session
 
     def _init(self, parts: SessionParts, backend_id: str | None = None) -> None:
@@ -160,6 +179,7 @@ class VoiceSession:
         self._closer: asyncio.Task[None] | None = None
         self._link: CallLink | None = None
         self._cascade: Cascade | None = None
+        self._processing: Processing | None = None
         self._history: list[ChatMessage] = []
         self._pipeline_counters: dict[str, int] = {}
         """Those of a pipeline that has ended."""
@@ -169,6 +189,8 @@ class VoiceSession:
         self._call: OpenCall | None = None
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
+        self._recordings: list[Any] = []
+        self._forget_recordings: list[Callable[[], object]] = []
         self._close_asked = False
         self._usage = UsageMeter()
         self.mark = SessionMark(self.id)
@@ -218,6 +240,7 @@ class VoiceSession:
     async def _start(self, transport: Transport) -> None:
         from beluga_voice.agent import AgentHost
         from beluga_voice.pipeline.cascade import Cascade
+        from beluga_voice.pipeline.processing import Processing
         from beluga_voice.transport import CallEvents, CallSettings
 
         current_session.set(self.mark)
@@ -226,6 +249,7 @@ class VoiceSession:
         self._components["stt"] = stt
         tts: TextToSpeech = parts.tts.create()
         self._components["tts"] = tts
+        self._processing = Processing(parts.audio_processors, timeout_s=parts.audio_processor_timeout)
         self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
         async with asyncio.TaskGroup() as starting:
             for kind in self._components:
@@ -255,6 +279,7 @@ class VoiceSession:
             tts=tts,
             tts_name=parts.tts.name,
             tts_timeout_s=parts.tts_timeout,
+            processing=self._processing,
             foreign=self._foreign,
             agent=self._host,
             interruption=parts.turn_handling.interruption,
@@ -340,6 +365,17 @@ class VoiceSession:
         if text := plain(user_input).strip():
             cascade.answer_typed(text)
 
+    async def wait_for_inactive(self) -> None:
+        """Until all that was said, written or asked for before is answered and played, or the session is over.
+
+        A caller who is in the middle of a sentence is not waited for. Not for an agent in its own answer: it would wait
+        for itself.
+        """
+        while self._cascade is not None and self._closer is None and await self._cascade.wait_for_work():
+            pass
+        if self._closer is not None:
+            await self._over.wait()
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     @property
@@ -384,6 +420,35 @@ class VoiceSession:
             raise SessionError("the session was not started", code="session_not_active")
         return self._link
 
+    def add_recording(self, recording: Any, *, forget: Callable[[], object] | None = None) -> None:
+        """Something with the sound of this call, such as a path: of it the backend's `data_retention_hook` decides.
+
+        `forget` is called when it is no longer to be kept; without a hook that is the end of the session.
+        """
+        self._recordings.append(recording)
+        if forget is not None:
+            self._forget_recordings.append(forget)
+
+    def belongings(self) -> Belongings:
+        """What there is of this session to be kept or forgotten, for its backend's `data_retention_hook`."""
+        from beluga_voice.hooks.retention import Belongings
+
+        return Belongings(
+            session_id=self.id,
+            user_id=self.user_id,
+            transcript=self.history,
+            metadata=dict(self._parts.metadata),
+            audio=tuple(self._recordings),
+            forget={
+                "audio": [*self._forget_recordings, self._recordings.clear],
+                "transcript": [self._history.clear],
+                "metadata": [self._forget_metadata],
+            },
+        )
+
+    def _forget_metadata(self) -> None:
+        self._parts = replace(self._parts, metadata={})
+
     def stats(self) -> dict[str, int]:
         """What was measured of the call, by name; empty before it was opened.
 
@@ -392,16 +457,26 @@ class VoiceSession:
         agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
-        a slow `events()` loop missed. A transport adds its own, such as `sdk_...` in a room that the SDK carries.
+        a slow `events()` loop missed. With audio processors there are theirs (see `Processing.stats`). A transport adds
+        its own, such as `sdk_...` in a room that the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in
+        every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
             **(self._cascade.stats() if self._cascade is not None else self._pipeline_counters),
+            **(self._processing.stats() if self._processing is not None else {}),
             **(self._call.stats() if self._call is not None else self._transport_counters),
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
         }
+
+    async def transport_stats(self) -> TransportStats | None:
+        """Round trip, loss and jitter on the way to the caller, as far as they are measured; None without a call.
+
+        Raises TransportError not_connected and connection_timeout.
+        """
+        return await self._call.transport_stats() if self._call is not None else None
 
     def usage(self) -> Usage:
         """What the call used so far, and its cost where prices are configured."""
@@ -549,6 +624,8 @@ class VoiceSession:
         """Lets go of components and agent; what one of them does keeps no other from being let go of."""
         components, self._components = self._components, {}
         await asyncio.gather(*(self._close_component(kind, each) for kind, each in components.items()))
+        if self._processing is not None:
+            await self._processing.aclose()
         if self._host is not None:
             self._host.close()
 

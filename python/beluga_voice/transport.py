@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.events import SessionEvent
 
-__all__ = ["CallEvents", "CallSettings", "OpenCall", "Transport"]
+__all__ = ["CallEvents", "CallSettings", "OpenCall", "Transport", "TransportStats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class CallSettings:
     vad_options: VadOptions
     turn_handling: TurnHandling
     user_away_timeout: float | None
+    complexity: int = 5
+    """Opus's, 0 to 10: what the agent's speech may cost, until a table of cost against quality says better."""
+    bitrate_bps: int = 24_000
+    """Opus's mean rate, 6000 to 510000."""
 
     def open(
         self,
@@ -73,6 +77,8 @@ class CallSettings:
                 interruptible_while_thinking=interruption.enabled,
                 min_interruption_ms=_ms(interruption.min_duration),
                 duck_gain_db=interruption.duck_gain_db if interruption.duck_gain_db is not None else 0.0,
+                complexity=self.complexity,
+                bitrate_bps=self.bitrate_bps,
                 room=room,
             )
         return CallLink(call, loop)
@@ -96,6 +102,26 @@ class CallEvents:
     """The caller has pressed a key of his telephone: the digit and its code."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportStats:
+    """What was measured of the way between the session and its caller, so far. None: that is not measured here."""
+
+    round_trip_s: float | None = None
+    """To the server and back, in seconds, when last it was measured."""
+    jitter_s: float | None = None
+    """Of the caller's packets (RFC 3550, 6.4.1)."""
+    buffer_s: float | None = None
+    """By how much the jitter buffer delays the caller."""
+    concealed_s: float | None = None
+    """Seconds of the caller's sound that were lost or late, and made up for."""
+    packets_received: int | None = None
+    """Of the caller's sound."""
+    packets_lost: int | None = None
+    """The same, those that never came."""
+    packets_lost_there: int | None = None
+    """Of the agent's sound, as the other side reports it."""
+
+
 class OpenCall(Protocol):
     """A call that a transport has opened for one session."""
 
@@ -110,6 +136,10 @@ class OpenCall(Protocol):
 
     def stats(self) -> dict[str, int]:
         """What the transport counted of this call."""
+        ...
+
+    async def transport_stats(self) -> TransportStats:
+        """What is measured of the way to the caller. Raises TransportError."""
         ...
 
     async def aclose(self) -> None:

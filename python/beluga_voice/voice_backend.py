@@ -22,6 +22,7 @@ from beluga_voice.errors import (
     TransportError,
 )
 from beluga_voice.health import ComponentHealth, HealthStatus, SessionsWatch
+from beluga_voice.hooks.backend_hooks import BackendHooks
 from beluga_voice.retries import Backoff, retried
 from beluga_voice.session import VoiceSession
 from beluga_voice.session_book import SessionBook
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from beluga_voice.config import BackendConfig, SessionConfig
+    from beluga_voice.hooks.admission import Admitted
+    from beluga_voice.hooks.rate_limiter import RateLimiter
+    from beluga_voice.hooks.retention import RetainedSession
 
 __all__ = ["VoiceBackend"]
 
@@ -67,6 +71,7 @@ class VoiceBackend(ABC):
         self._connection = Connection(provider)
         self._phase: Literal["new", "running", "stopping", "stopped"] = "new"
         self._one_at_a_time = asyncio.Lock()
+        self._hooks = BackendHooks(config, provider, own_limiter=self._own_rate_limiter())
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -99,17 +104,22 @@ class VoiceBackend(ABC):
         backend without new sessions; another one finishes.
         """
         async with self._operation("stop"):
-            if self._phase != "stopped":
-                self._phase = "stopping"
-            await self._book.drain(self._config.drain_timeout if timeout is None else timeout)
-            await self._book.aclose()
-            async with self._one_at_a_time:
-                if self._phase == "stopping":
-                    await self._let_go()
+            await self._stop(timeout)
+
+    async def _stop(self, timeout_s: float | None) -> None:
+        if self._phase != "stopped":
+            self._phase = "stopping"
+        await self._book.drain(self._config.drain_timeout if timeout_s is None else timeout_s)
+        await self._book.aclose()
+        async with self._one_at_a_time:
+            if self._phase == "stopping":
+                await self._hooks.aclose()
+                await self._let_go()
 
     async def aclose(self) -> None:
-        """Ends every session now, and lets go of everything."""
-        await self.stop(timeout=0.0)
+        """Ends every session now, and lets go of everything. No hook is asked whether it may."""
+        with self._named("stop"):
+            await self._stop(0.0)
 
     async def __aenter__(self) -> Self:
         try:
@@ -121,7 +131,8 @@ class VoiceBackend(ABC):
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         """Left by an exception it ends what is going on, else it lets it finish."""
-        await (self.stop() if kind is None else self.aclose())
+        with self._named("stop"):
+            await self._stop(None if kind is None else 0.0)
 
     # -- sessions -------------------------------------------------------------------------------------------------
 
@@ -131,14 +142,17 @@ class VoiceBackend(ABC):
         Raises SessionError session_limit_exceeded, InvalidStateError once the backend is being stopped, what `start`
         raises, and what a wrong configuration raises. Nothing is left behind then.
         """
-        async with self._operation("create_session"):
+        async with self._operation("create_session", config) as admitted:
             # The place first: nothing remote is made for a session that there is no place for.
             with self._book.place():
                 if self._phase == "new":
                     await self.start()
                 if self._phase != "running":
                     raise self._stopping()
-                session = VoiceSession.from_config(config, self._config, backend_id=self.id)
+                session = VoiceSession.from_config(
+                    config, self._config, backend_id=self.id, user_id=admitted.user_id, metadata=admitted.metadata
+                )
+                self._hooks.watch(session)
                 self._watch.watch(session)
                 self.telemetry.watch(session, self.provider, latency_target=self._config.latency_target)
                 self._book.add(session)
@@ -169,6 +183,10 @@ class VoiceBackend(ABC):
         """Ends one session; nothing of it is kept. Raises SessionError session_not_found."""
         async with self._operation("close_session"):
             await self._book.get(session_id).aclose()
+
+    def get_retained(self, session_id: str) -> RetainedSession | None:
+        """What is kept of a session that is over, by its `data_retention_hook`; None where that is nothing."""
+        return self._hooks.retention.get(session_id)
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -230,6 +248,7 @@ class VoiceBackend(ABC):
                 )
             config.check_components()
             self._adopt(config)
+            self._hooks.adopt(config)
             self._config = config
             self._book.limit = config.max_concurrent_sessions
             return config
@@ -295,11 +314,19 @@ class VoiceBackend(ABC):
             backoff=Backoff(self._config.retry_delay),
         )
 
+    def _own_rate_limiter(self) -> RateLimiter | None:
+        """The provider's own limit of how often a user may ask; asked before the one of the configuration."""
+        return None
+
     @asynccontextmanager
-    async def _operation(self, name: str) -> AsyncGenerator[None]:
-        """Around every operation that is awaited."""
+    async def _operation(self, name: str, config: SessionConfig | None = None) -> AsyncGenerator[Admitted]:
+        """Around every operation that is awaited: asks the hooks whether it may be. `config`: of the session it is for.
+
+        Raises AuthError, RateLimitError.
+        """
         with self._named(name), self.telemetry.operation(self.provider, name):
-            yield
+            async with self._hooks.operation(name, config) as admitted:
+                yield admitted
 
     @contextlib.contextmanager
     def _named(self, operation: str) -> Any:

@@ -77,6 +77,24 @@ async def test_what_cuts_off_a_question_that_was_not_answered_is_asked_with_it()
         assert [turn.text for turn in agent.turns] == ["first", "first second"]
 
 
+async def test_one_may_wait_until_all_is_answered_and_said() -> None:
+    agent = FakeAgent(["Gold hand iron jump."], delay=0.5)
+    async with on_call(agent) as tried:
+        await tried.session.wait_for_inactive()
+        tried.session.generate_reply(user_input="first")
+        tried.session.say("Kite lamp.")
+        await tried.session.wait_for_inactive()
+        assert sorted(item.text for item in tried.session.history) == ["Gold hand iron jump.", "Kite lamp.", "first"]
+        assert tried.session.agent_state == "listening"
+        tried.session.generate_reply(user_input="second")
+        waiting = asyncio.create_task(tried.session.wait_for_inactive())
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await tried.session.aclose()
+        await waiting
+    await tried.session.wait_for_inactive()
+
+
 async def test_too_long_a_text_and_a_session_that_is_over_are_refused() -> None:
     async with on_call(repeat) as tried:
         with pytest.raises(ConfigError, match="50001 letters"):

@@ -19,6 +19,7 @@ from beluga_voice.livekit.room_events import (
     TrackSubscribed,
 )
 from beluga_voice.livekit.room_state import Joined, ParticipantInfo, ParticipantPermission, RoomInfo, TrackInfo
+from beluga_voice.transport import TransportStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,9 @@ class FakeMedia:
     def stats(self) -> dict[str, int]:
         return {"fake_frames": 1}
 
+    async def transport_stats(self) -> TransportStats:
+        return TransportStats(round_trip_s=0.02)
+
     async def aclose(self) -> None:
         self.closed = True
 
@@ -61,6 +65,8 @@ class FakeDriver:
         self.calls: list[FakeMedia] = []
         self.sinks: list[FakeSink] = []
         """Of the tracks that were published."""
+        self.feeds: dict[str, FakeFeed] = {}
+        """Of the tracks that somebody listens to, by sid."""
         self._changed = asyncio.Event()
         self.wait_for: asyncio.Event | None = None
         """What commands wait for that are awaited."""
@@ -155,6 +161,11 @@ class FakeDriver:
         if subscribed:
             asyncio.get_running_loop().call_soon(self.tell, TrackSubscribed(identity, sid))
 
+    def open_audio(self, sid: str, **_: Any) -> FakeFeed:
+        self.feeds[sid] = FakeFeed()
+        self._changed.set()
+        return self.feeds[sid]
+
     # -- what others do -------------------------------------------------------------------------------------------
 
     def joins(self, identity: str, *, kind: int = ParticipantKind.PARTICIPANT_KIND_STANDARD, **more: Any) -> None:
@@ -178,6 +189,20 @@ class FakeSink:
 
     def clear(self) -> None:
         self.frames.clear()
+
+
+class FakeFeed:
+    """The sound of a remote track, which never ends by itself."""
+
+    def __init__(self) -> None:
+        self.frames: asyncio.Queue[Any] = asyncio.Queue()
+        self.closed = False
+
+    async def read(self) -> Any:
+        return await self.frames.get()
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 async def room_on(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> Room:

@@ -30,9 +30,11 @@ MAY_DEPEND_ON: dict[str, set[str]] = {
     "livekit": {"dsp", "codec", "jitter", "vad", "engine", "webrtc"},
     # Knows sockets, clocks and TLS, and no protocol.
     "runtime": {"dsp", "codec", "jitter", "vad", "engine"},
+    # Speaks and listens where a session would: tests and benches, and pybind for `beluga_voice.testing`.
+    "caller": {"dsp", "codec", "engine"},
     # Packets and times are all it knows. Tests and benches use it, and pybind for `beluga_voice.testing`.
     "sim": set(),
-    "pybind": {"dsp", "codec", "jitter", "vad", "engine", "webrtc", "livekit", "runtime", "sim"},
+    "pybind": {"dsp", "codec", "jitter", "vad", "engine", "webrtc", "livekit", "runtime", "caller", "sim"},
 }
 
 # Tests and benches of a crate may see the network and clock emulator, and the allocator that counts.

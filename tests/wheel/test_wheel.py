@@ -3,6 +3,7 @@ compiler is. `ci/wheel.py` builds them, or finds in its cache what was built fro
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import os
@@ -22,6 +23,10 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
+from support.sdk_caller import SdkCaller
+
+from beluga_voice.clock import now
+from beluga_voice.testing import LiveKitServer
 
 if TYPE_CHECKING:
     from beluga_voice._model_table import Model
@@ -180,19 +185,82 @@ assert len(quiet) == 31 and max(quiet) < 0.3, quiet
 """
 
 
-def test_it_installs_and_works_where_no_compiler_is(built: Path, tmp_path: Path) -> None:
-    place = tmp_path / "venv"
+def installed(built: Path, place: Path, extra: str = "") -> dict[str, str]:
+    """An empty environment at `place` with the wheel in it; what a process there has for its own environment."""
     venv.create(place, with_pip=True)
     kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "HOME"}
     bare = kept | {"PATH": str(place / "bin")}
+    [wheel] = built.glob("*.whl")
+    subprocess.run(
+        [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check",
+         "--only-binary", ":all:", "-c", str(ROOT / "ci" / "constraints.txt"), f"{wheel}{extra}"],
+        check=True, env=bare, cwd=place,
+    )  # fmt: skip
+    return bare
+
+
+def test_it_installs_and_works_where_no_compiler_is(built: Path, tmp_path: Path) -> None:
+    place = tmp_path / "venv"
+    bare = installed(built, place)
     for tool in ("cargo", "rustc", "cc", "gcc", "clang", "cmake", "make"):
         assert shutil.which(tool, path=bare["PATH"]) is None
     python = str(place / "bin" / "python")
-    [wheel] = built.glob("*.whl")
-    subprocess.run(
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:",
-         "-c", str(ROOT / "ci" / "constraints.txt"), str(wheel)],
-        check=True, env=bare, cwd=tmp_path,
-    )  # fmt: skip
     subprocess.run([python, "-W", "error", "-c", USE], check=True, env=bare, cwd=tmp_path)
     subprocess.run([str(place / "bin" / "beluga-voice"), "--help"], check=True, env=bare, cwd=tmp_path)
+
+
+# An agent in a room, carried by the core alone: signalling, WebRTC and Opus of the wheel.
+JOIN = """
+import asyncio
+import sys
+from beluga_voice import VoiceSession, _core, livekit
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+
+assert _core.__file__.startswith(sys.prefix), _core.__file__
+
+async def agent(turn):
+    return f"{turn.text}."
+
+async def main(url, token):
+    async with await livekit.connect(url, token) as room:
+        assert (room.media_path, "livekit" in sys.modules) == ("native", False)
+        session = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
+        await session.start(room)
+        await session.say("gold hand iron jump")
+        await session.wait_closed()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_it_joins_a_room_where_nothing_else_is_and_is_heard_and_hears(built: Path, tmp_path: Path) -> None:
+    place = tmp_path / "venv"
+    bare = await asyncio.to_thread(installed, built, place, "[livekit]")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with LiveKitServer() as server:
+        async with SdkCaller(server, "ada") as ada:
+            await ada.join("a-room")
+            await ada.publish()
+            program = await asyncio.create_subprocess_exec(
+                *(str(place / "bin" / "python"), "-W", "error", "-c", JOIN),
+                *(server.url, server.token("a-room", "agent", kind="agent")),
+                env=bare, cwd=elsewhere, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+            try:
+                began_s = await ada.voice_from("agent", within=60.0)
+                greeted_s = await ada.silence_from("agent", since=began_s)
+                asked = await ada.say_words("able bake", at_s=now() + 0.3)
+                answered_s = await ada.voice_from("agent", since=asked.last_s, within=20.0)
+                over_s = await ada.silence_from("agent", since=answered_s)
+                heard = await ada.heard("agent")
+                assert heard.between(began_s - 0.5, greeted_s).words == ["gold", "hand", "iron", "jump"]
+                assert heard.between(asked.last_s, over_s).words == ["able", "bake"]
+                await ada.leave()
+                async with asyncio.timeout(20.0):
+                    written, _ = await program.communicate()
+                assert (program.returncode, written) == (0, b"")
+            finally:
+                if program.returncode is None:
+                    program.kill()
+                    print((await program.communicate())[0].decode())

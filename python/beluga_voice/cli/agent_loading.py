@@ -12,7 +12,7 @@ from typing import Any
 
 from beluga_voice.cli.problems import WRONG_USE, CommandError
 
-__all__ = ["load_agent"]
+__all__ = ["agent_or_demo", "load_agent"]
 
 _FORM = "give it as MODULE:NAME, such as --agent my_agents:booking, or FILE.py:NAME"
 
@@ -33,6 +33,16 @@ def load_agent(path: str) -> Any:
         except AttributeError:
             raise _no_such_name(where, module, name) from None
     return agent
+
+
+def agent_or_demo(path: str | None, greeting: str | None) -> tuple[Any, str | None]:
+    """The agent at `path` and what it says first; where no path is given, the demo's and its greeting."""
+    if path is not None:
+        return load_agent(path), greeting
+    from beluga_voice.simulation.demo import GREETING
+    from beluga_voice.simulation.demo_agent import MuseumLine
+
+    return MuseumLine, GREETING if greeting is None else greeting
 
 
 def _from_module(name: str) -> ModuleType:

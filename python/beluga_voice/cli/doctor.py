@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from beluga_voice.cli.checks import Finding, examine
+from beluga_voice.cli.checks import examine
+from beluga_voice.cli.finding import Finding
 from beluga_voice.cli.problems import FAILED
 from beluga_voice.cli.showing import console
 

@@ -70,6 +70,12 @@ def _advice(error: BelugaVoiceError) -> str:
             return "change it to what is allowed and run it again"
         case "invalid_format":
             return "use a WAV file of PCM, float or G.711 sound: `ffmpeg -i INPUT OUTPUT.wav` makes one"
+        case "authentication_failed" | "authorization_failed" if error.provider == "livekit":
+            return (
+                "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET: `beluga-voice doctor` says whether the server takes them"
+            )
+        case "connection_failed" | "connection_timeout" if error.provider == "livekit":
+            return "check LIVEKIT_URL and whether the server runs: `beluga-voice doctor` says what answers there"
         case "model_load_failed" | "model_not_found":
             return "run `beluga-voice models`: it says which model is missing or damaged"
         case _ if isinstance(error, InternalError):

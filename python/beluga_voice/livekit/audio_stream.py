@@ -54,7 +54,6 @@ class AudioStream:
         self._ended = False
         self._error: BaseException | None = None
         self._changed = asyncio.Event()
-        self._feed: AudioFeed | None = None
         self.frames_dropped = 0
         """Frames that were not read in time."""
         self._tasks = Tasks(self._failed)
@@ -137,15 +136,25 @@ class AudioStream:
             num_channels=self._num_channels,
             frame_size_ms=self._frame_size_ms,
         )
+        # Neither path ends the sound of a track that is no longer there: the SDK's goes on with that of the next one.
+        reading = asyncio.ensure_future(self._read(feed))
+        leaving = asyncio.ensure_future(record.left.wait())
         try:
-            while (frame := await feed.read()) is not None:
-                if len(self._frames) >= self._capacity:
-                    self._frames.popleft()
-                    self.frames_dropped += 1
-                self._frames.append(AudioFrameEvent(frame))
-                self._changed.set()
+            await asyncio.wait((reading, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                await reading
         finally:
+            reading.cancel()
+            leaving.cancel()
             await feed.aclose()
+
+    async def _read(self, feed: AudioFeed) -> None:
+        while (frame := await feed.read()) is not None:
+            if len(self._frames) >= self._capacity:
+                self._frames.popleft()
+                self.frames_dropped += 1
+            self._frames.append(AudioFrameEvent(frame))
+            self._changed.set()
 
     def _end(self) -> None:
         self._ended = True

@@ -28,10 +28,13 @@ class TrackRecord:
         """Who carries it; None: it is in no room."""
         self.outlets: Outlets | None = None
         """Of ours: where its source sends."""
+        self.left = asyncio.Event()
+        """It was in a room and no longer is; of others: for ever, who subscribes again has another one."""
         self._sink: AudioSink | None = None
 
     def enter(self, driver: RoomDriver, info: TrackInfo, sink: AudioSink | None = None) -> None:
         """It is in a room, by this name; ours goes to `sink`."""
+        self.left.clear()
         self.driver = driver
         self.sid = info.sid
         self.muted = info.muted
@@ -42,6 +45,7 @@ class TrackRecord:
     def leave(self) -> None:
         """It no longer is."""
         self.driver = None
+        self.left.set()
         if self._sink is not None and self.outlets is not None:
             self.outlets.remove(self._sink)
             self._sink = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from beluga_voice.livekit.room_events import RoomEvent, TranscriptionPart
     from beluga_voice.livekit.room_state import Joined, StreamInfo, TrackInfo
     from beluga_voice.livekit.rpc import RpcCallInfo, RpcError
-    from beluga_voice.transport import CallSettings
+    from beluga_voice.transport import CallSettings, TransportStats
 
 __all__ = ["AudioFeed", "AudioSink", "CallMedia", "NeedsSdkError", "RoomDriver"]
 
@@ -74,6 +74,10 @@ class CallMedia(Protocol):
 
     def stats(self) -> dict[str, int]:
         """What was counted on this path."""
+        ...
+
+    async def transport_stats(self) -> TransportStats:
+        """What is measured on this path. Raises TransportError."""
         ...
 
     async def aclose(self) -> None:

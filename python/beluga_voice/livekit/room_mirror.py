@@ -177,6 +177,9 @@ class RoomMirror:
         self._tasks.start(self.agents.aclose(), name="end of agents")
         for record in self._records.values():
             record.leave()
+            for publication in record.publications.values():
+                if publication.track is not None:
+                    publication.track.leave()
         local = self._local_record
         local.info = replace(local.info, disconnect_reason=event.reason)
         for sid in tuple(local.publications):

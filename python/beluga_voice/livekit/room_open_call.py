@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from beluga_voice.livekit.room import EventTypes, Room
     from beluga_voice.livekit.room_driver import CallMedia
     from beluga_voice.livekit.room_mirror import RoomMirror
-    from beluga_voice.transport import CallEvents
+    from beluga_voice.transport import CallEvents, TransportStats
 
 __all__ = ["RoomOpenCall"]
 
@@ -124,8 +124,17 @@ class RoomOpenCall:
             self._transcripts.caller_says(event.turn_id, event.transcript, is_final=event.is_final)
 
     def stats(self) -> dict[str, int]:
-        """What the path counted, and transcripts that could not be sent."""
-        return {**self._media.stats(), **(self._transcripts.stats() if self._transcripts is not None else {})}
+        """What the path counted, transcripts that could not be sent, and `media_path_native` or `media_path_sdk`, 1: so
+        that a backend's totals say how many calls went which way."""
+        return {
+            f"media_path_{self._mirror.driver.media_path}": 1,
+            **self._media.stats(),
+            **(self._transcripts.stats() if self._transcripts is not None else {}),
+        }
+
+    async def transport_stats(self) -> TransportStats:
+        """As the path measures it."""
+        return await self._media.transport_stats()
 
     async def aclose(self) -> None:
         """Unpublishes the agent's voice and lets go of the rest; the room stays as it is."""

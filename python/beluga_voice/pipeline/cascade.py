@@ -37,7 +37,7 @@ from beluga_voice.tasks import Tasks
 from beluga_voice.turn import ChatMessage, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 
     from beluga_voice import _core
     from beluga_voice.agent import AgentHost
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.foreign_calls import ForeignCalls
     from beluga_voice.pipeline.listener import CallerTurn
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import Speech, SpeechHandle
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
@@ -86,6 +87,7 @@ class Cascade:
         tts: TextToSpeech,
         tts_name: str,
         tts_timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         agent: AgentHost,
         interruption: InterruptionRules,
@@ -110,6 +112,7 @@ class Cascade:
             stt=stt,
             stt_name=stt_name,
             timeout_s=transcript_timeout_s,
+            processing=processing,
             tasks=self._tasks,
             report=self._report,
             usage=usage,
@@ -120,6 +123,7 @@ class Cascade:
             tts=tts,
             tts_name=tts_name,
             timeout_s=tts_timeout_s,
+            processing=processing,
             foreign=foreign,
             interruption=interruption,
             tasks=self._tasks,
@@ -127,6 +131,8 @@ class Cascade:
             usage=usage,
             on_played=self._remember,
         )
+        self._answering: set[asyncio.Task[None]] = set()
+        """Of each turn that has ended and is not settled."""
         self._answer: _Answer | None = None
         self._unheard: _Answer | None = None
         self._typed: deque[str] = deque()
@@ -184,7 +190,17 @@ class Cascade:
             self._typed.popleft()
             self._typed_dropped += 1
         if self._typed_task is None:
-            self._typed_task = self._tasks.start(self._answer_typed(), name="typed turn")
+            self._typed_task = self._start_answering(self._answer_typed(), name="typed turn")
+
+    async def wait_for_work(self) -> bool:
+        """Waits until something that is under way has ended, and says whether there was anything."""
+        if self._answering:
+            await asyncio.wait(self._answering, return_when=asyncio.FIRST_COMPLETED)
+        elif unfinished := self._speaker.unfinished:
+            await unfinished[0].finished.wait()
+        else:
+            return False
+        return True
 
     def interrupt(self) -> None:
         """Fades out whatever is being said and gives up the rest; the question is not asked again."""
@@ -206,7 +222,7 @@ class Cascade:
 
     def _on_turn_ended(self, event: _core.Event) -> None:
         turn = self._listener.turn_ended(event)
-        self._tasks.start(self._answer_turn(turn), name=f"turn {turn.id}")
+        self._start_answering(self._answer_turn(turn), name=f"turn {turn.id}")
 
     def _on_interrupted(self, event: _core.Event) -> None:
         speech = self._speaker.speech_of(event.utterance)
@@ -240,6 +256,12 @@ class Cascade:
         self._speaker.playout_finished(event)
 
     # -- answering ------------------------------------------------------------------------------------------------
+
+    def _start_answering(self, answering: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = self._tasks.start(answering, name=name)
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+        return task
 
     def _on_words(self, text: str) -> None:
         if self._contested is not None and len(text.split()) >= max(1, self._interruption.min_words):

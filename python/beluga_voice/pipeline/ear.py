@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from beluga_voice.call_link import CallLink, Waiter
+    from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallEar", "CallUtterance"]
 
@@ -25,7 +26,9 @@ _TURNS_WAITING = 8
 class CallUtterance:
     """One turn's sound, readable while it is being spoken."""
 
-    def __init__(self, link: CallLink, turn_id: int, start: int, on_handed: Callable[[int], None]) -> None:
+    def __init__(
+        self, link: CallLink, processing: Processing, turn_id: int, start: int, on_handed: Callable[[int], None]
+    ) -> None:
         self.turn_id = turn_id
         self.start = start
         """Its first sample."""
@@ -33,6 +36,7 @@ class CallUtterance:
         self.lost_samples = 0
         """Samples that were overwritten before they were read."""
         self._link = link
+        self._processing = processing
         self._on_handed = on_handed
         self._end: int | None = None
         self._readers: set[Waiter] = set()
@@ -70,7 +74,7 @@ class CallUtterance:
                         return
                 position = start + len(pcm) // 2
                 self._on_handed(len(pcm) // 2)
-                yield AudioChunk(pcm, EAR_HZ, start / EAR_HZ)
+                yield await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), "pre_stt")
         finally:
             self._link.release(reader)
             self._readers.discard(reader)
@@ -85,7 +89,13 @@ class CallEar:
 
     sample_rate = EAR_HZ
 
-    def __init__(self, link: CallLink, on_given_up: Callable[[int], None], on_handed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        link: CallLink,
+        processing: Processing,
+        on_given_up: Callable[[int], None],
+        on_handed: Callable[[int], None],
+    ) -> None:
         self.lost_samples = 0
         """Samples that were overwritten before `read` came to them."""
         self.turns_given_up = 0
@@ -95,6 +105,7 @@ class CallEar:
         self._read_through = False
         self._taken = 0
         self._link = link
+        self._processing = processing
         self._on_given_up = on_given_up
         self._on_handed = on_handed
         self._position = link.call.ear_written
@@ -117,7 +128,7 @@ class CallEar:
         self.lost_samples += lost
         self._position = start + len(pcm) // 2
         self._on_handed(len(pcm) // 2)
-        return AudioChunk(pcm, EAR_HZ, start / EAR_HZ)
+        return await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), "pre_stt")
 
     async def utterances(self) -> AsyncIterator[CallUtterance]:
         """The caller's turns, one after another, until the call is over."""
@@ -138,7 +149,7 @@ class CallEar:
 
     def begin_turn(self, turn_id: int, start: int) -> CallUtterance:
         """A turn has begun; its sound starts at sample `start`."""
-        turn = CallUtterance(self._link, turn_id, start, self._on_handed)
+        turn = CallUtterance(self._link, self._processing, turn_id, start, self._on_handed)
         while len(self._turns) >= _TURNS_WAITING:
             self.turns_given_up += 1
             self._on_given_up(self._turns.popleft().turn_id)

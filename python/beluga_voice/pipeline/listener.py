@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from beluga_voice import _core
     from beluga_voice.call_link import CallLink
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.speech_to_text import SpeechToText, Transcript
     from beluga_voice.tasks import Tasks
@@ -77,6 +78,7 @@ class Listener:
         stt: SpeechToText,
         stt_name: str,
         timeout_s: float,
+        processing: Processing,
         tasks: Tasks,
         report: Reporter,
         usage: UsageMeter,
@@ -91,7 +93,7 @@ class Listener:
         self._tasks = tasks
         self._report = report
         self._on_words = on_words
-        self._ear = CallEar(link, self._given_up, usage.heard)
+        self._ear = CallEar(link, processing, self._given_up, usage.heard)
         self.guesses_skipped = 0
         """Guesses that were not told because too many came."""
         self._guesses_told = 0

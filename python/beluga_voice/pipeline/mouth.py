@@ -8,16 +8,19 @@ import operator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from beluga_voice.audio_chunk import AudioChunk
+from beluga_voice.call_link import int16_bytes
 from beluga_voice.clock import now
 from beluga_voice.core_errors import QueueFullError, translated
 from beluga_voice.errors import AudioFormatError, SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from typing_extensions import Buffer
 
     from beluga_voice.call_link import CallLink
+    from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallMouth"]
 
@@ -29,6 +32,8 @@ _TRICKLE_S = 0.02
 _BEGINNINGS_PER_S = 100
 # Writes that find room and so never wait: after so many the loop's other tasks have their turn.
 _WRITES_IN_A_ROW = 64
+# What audio processors are given at once, in seconds.
+_BATCH_S = 0.1
 
 
 class CallMouth:
@@ -37,7 +42,7 @@ class CallMouth:
     `open_utterance` opens it in the core.
     """
 
-    def __init__(self, link: CallLink, open_utterance: Callable[[], int]) -> None:
+    def __init__(self, link: CallLink, processing: Processing, open_utterance: Callable[[], int]) -> None:
         self.utterance: int | None = None
         self.written_s = 0.0
         """Seconds of sound that the core was handed."""
@@ -46,7 +51,10 @@ class CallMouth:
         self.sentence_sound_at: float | None = None
         """The same of the sentence that the voice is at."""
         self._link = link
+        self._processing = processing
         self._open_utterance = open_utterance
+        self._processed_s = 0.0
+        """Seconds of sound that the audio processors were given."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._idle_since = self._loop.time()
@@ -90,13 +98,26 @@ class CallMouth:
         self._writing += 1
         began = self._loop.time()
         try:
-            await self._link.write_mouth(pcm, write)
+            if self._processing.handles("post_tts"):
+                async for piece in self._processed(pcm, rate_hz):
+                    await self._link.write_mouth(piece, write)
+            else:
+                await self._link.write_mouth(pcm, write)
             self._writes += 1
             if self._writes % _WRITES_IN_A_ROW == 0:
                 await asyncio.sleep(0)
         finally:
             self._writing -= 1
             self._note_progress(began)
+
+    async def _processed(self, pcm: Buffer, rate_hz: int) -> AsyncGenerator[bytes]:
+        sound = int16_bytes(pcm)
+        size = 2 * round(rate_hz * _BATCH_S)
+        for start in range(0, len(sound), size):
+            self._check_open()
+            piece = AudioChunk(sound[start : start + size].tobytes(), rate_hz, self._processed_s)
+            self._processed_s += piece.duration_s
+            yield (await self._processing.run(piece, "post_tts")).pcm
 
     @property
     def idle_since(self) -> float:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.foreign_calls import ForeignCalls
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.tasks import Tasks
     from beluga_voice.text_to_speech import TextToSpeech
@@ -70,6 +71,7 @@ class Speaker:
         tts: TextToSpeech,
         tts_name: str,
         timeout_s: float,
+        processing: Processing,
         foreign: ForeignCalls,
         interruption: InterruptionRules,
         tasks: Tasks,
@@ -84,6 +86,7 @@ class Speaker:
         self._tts = tts
         self._tts_name = tts_name
         self._timeout_s = timeout_s
+        self._processing = processing
         self._foreign = foreign
         self._interruption = interruption
         self._tasks = tasks
@@ -155,7 +158,7 @@ class Speaker:
             caller_voiced_end_s=caller_voiced_end_s,
         )
         speech.part_of = part_of if part_of is not None else speech
-        speech.mouth = CallMouth(self._link, lambda: self._open_utterance(speech))
+        speech.mouth = CallMouth(self._link, self._processing, lambda: self._open_utterance(speech))
         speech.words = SpokenWords(speech, lambda words, is_final: self._tell_words(speech, words, is_final=is_final))
         self._unfinished[speech.id] = speech
         self._report.event(

@@ -83,10 +83,12 @@ async def run_call(
     log: CallLog,
     view: CallView | None = None,
     greeting: str | None = None,
+    recorded: bool = True,
 ) -> CallRecord:
     """Starts `session` on `call`, lets the caller talk, closes it.
 
     - `call`: a LocalCall, or a Room for a caller who has his own way into it and needs no `call`.
+    - `recorded`: whether the sound is kept: 5 MB a minute, of a call that may last for hours.
 
     Raises what `session.start` raises. What fails in the call itself is in the log.
     """
@@ -96,7 +98,8 @@ async def run_call(
     try:
         await session.start(call)
         recorder = Recorder(session.link)
-        recorder.start()
+        if recorded:
+            recorder.start()
         try:
             if greeting is not None:
                 session.say(greeting)

@@ -19,6 +19,8 @@ from beluga_voice.clock import in_flight
 from beluga_voice.rtp_packet import RtpPacket
 from beluga_voice.simulation.livekit_server import LiveKitServer
 from beluga_voice.testing import tone_words
+from beluga_voice.testing.caller import Caller, Tape
+from beluga_voice.testing.caller_report import CallerReport, CallerTurn, HeardSound, HeardVoice
 from beluga_voice.testing.fake_agent import FakeAgent
 from beluga_voice.testing.fake_stt import FakeSpeechToText
 from beluga_voice.testing.fake_tts import FakeTextToSpeech
@@ -39,6 +41,9 @@ from beluga_voice.virtual_time import Charge, FixedTimes, MeasuredTimes, Recorde
 
 __all__ = [
     "Answered",
+    "Caller",
+    "CallerReport",
+    "CallerTurn",
     "Charge",
     "EmulatedNetwork",
     "FakeAgent",
@@ -46,6 +51,8 @@ __all__ = [
     "FakeTextToSpeech",
     "FixedTimes",
     "HangUp",
+    "HeardSound",
+    "HeardVoice",
     "LiveKitServer",
     "MeasuredTimes",
     "NetworkConditions",
@@ -57,6 +64,7 @@ __all__ = [
     "ScriptedCaller",
     "Silence",
     "Step",
+    "Tape",
     "TalkOver",
     "VirtualLoop",
     "in_flight",

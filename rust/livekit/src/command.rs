@@ -2,8 +2,8 @@
 
 use crate::error::RpcError;
 use crate::info::TrackSource;
-use beluga_engine::Secret;
-use beluga_webrtc::{InputId, OutputId, SoundInput, SoundOutput};
+use beluga_engine::{PacketSink, PacketSource, Secret};
+use beluga_webrtc::{InputId, OutputId};
 use std::collections::BTreeMap;
 
 /// A command and its one [`Event::Done`](crate::Event::Done).
@@ -309,12 +309,12 @@ pub enum Command {
         /// All of it.
         content: Vec<u8>,
     },
-    /// Gives a session's door for packets to the room.
+    /// Gives the room what packets go to, a session's door as a rule.
     AttachInput {
         /// Its name here.
         input: InputId,
         /// The door.
-        door: Box<SoundInput>,
+        door: Box<dyn PacketSink>,
         /// What goes there.
         route: InputRoute,
     },
@@ -327,12 +327,12 @@ pub enum Command {
     },
     /// Takes the door away and drops it.
     DetachInput(InputId),
-    /// Gives a session's door that packets come from to the room.
+    /// Gives the room what packets come from, a session's door as a rule.
     AttachOutput {
         /// Its name here.
         output: OutputId,
         /// The door.
-        door: Box<SoundOutput>,
+        door: Box<dyn PacketSource>,
         /// On which of our tracks its packets are sent; it need not be published yet.
         track: Option<LocalTrackId>,
     },

@@ -5,7 +5,8 @@ use crate::event::Event;
 use crate::publications::Publications;
 use crate::roster::Roster;
 use crate::subscriptions::Subscriptions;
-use beluga_webrtc::{InputId, Mid, OutputId, PeerCommand, SoundInput, SoundOutput};
+use beluga_engine::{PacketSink, PacketSource};
+use beluga_webrtc::{InputId, Mid, OutputId, PeerCommand};
 use std::collections::BTreeMap;
 
 /// Which peer of the room, counted from 1.
@@ -13,7 +14,7 @@ pub(crate) type Generation = u32;
 
 /// Where a door is.
 #[derive(Debug)]
-enum Place<Door> {
+enum Place<Door: ?Sized> {
     /// Here, for want of a peer.
     Here(Box<Door>),
     /// With this peer, bound to that section.
@@ -21,7 +22,7 @@ enum Place<Door> {
 }
 
 #[derive(Debug)]
-struct Door<Route, Kind> {
+struct Door<Route, Kind: ?Sized> {
     route: Route,
     place: Place<Kind>,
 }
@@ -29,8 +30,8 @@ struct Door<Route, Kind> {
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Sound {
-    inputs: BTreeMap<InputId, Door<InputRoute, SoundInput>>,
-    outputs: BTreeMap<OutputId, Door<Option<LocalTrackId>, SoundOutput>>,
+    inputs: BTreeMap<InputId, Door<InputRoute, dyn PacketSink>>,
+    outputs: BTreeMap<OutputId, Door<Option<LocalTrackId>, dyn PacketSource>>,
 }
 
 impl Sound {
@@ -38,7 +39,7 @@ impl Sound {
     pub(crate) fn attach_input(
         &mut self,
         id: InputId,
-        door: Box<SoundInput>,
+        door: Box<dyn PacketSink>,
         route: InputRoute,
     ) -> bool {
         let place = Place::Here(door);
@@ -53,7 +54,7 @@ impl Sound {
     pub(crate) fn attach_output(
         &mut self,
         id: OutputId,
-        door: Box<SoundOutput>,
+        door: Box<dyn PacketSource>,
         route: Option<LocalTrackId>,
     ) -> bool {
         let place = Place::Here(door);
@@ -140,8 +141,8 @@ impl Sound {
     /// A peer has given its doors back. Those that were detached meanwhile are dropped.
     pub(crate) fn released(
         &mut self,
-        inputs: Vec<(InputId, Box<SoundInput>)>,
-        outputs: Vec<(OutputId, Box<SoundOutput>)>,
+        inputs: Vec<(InputId, Box<dyn PacketSink>)>,
+        outputs: Vec<(OutputId, Box<dyn PacketSource>)>,
     ) {
         for (id, held) in inputs {
             if let Some(door) = self.inputs.get_mut(&id) {
@@ -176,7 +177,7 @@ impl Sound {
     }
 }
 
-impl<Kind> Place<Kind> {
+impl<Kind: ?Sized> Place<Kind> {
     /// The door, if it is here; from now on it is with that peer.
     fn hand_to(&mut self, generation: Generation) -> Option<Box<Kind>> {
         match std::mem::replace(self, Self::With(generation, None)) {

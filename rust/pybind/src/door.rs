@@ -1,7 +1,7 @@
 //! The ways in and out that a call may be given.
 
 use crate::error::invalid_config;
-use beluga_codec::{ALaw, Decoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
+use beluga_codec::{ALaw, CodecError, Decoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{
     DelayBounds, EAR_HZ, InDoor, OutDoor, PacketInError, PacketReader, PacketWriter, PcmWriter,
     SoundRing, packet_in, packet_out, pcm_in, pcm_out,
@@ -14,9 +14,6 @@ use std::sync::Arc;
 const OPUS_CLOCK_HZ: u32 = 48_000;
 /// RTP clock and rate of G.711 (RFC 3551, section 4.5.14).
 const G711_CLOCK_HZ: u32 = 8_000;
-/// Effort and mean rate of the agent's speech as Opus, until a table of cost against quality says better.
-const OPUS_COMPLEXITY: u8 = 5;
-const OPUS_BITRATE_BPS: u32 = 24_000;
 
 /// A door for the session, and what writes to it.
 pub(crate) struct InputDoor {
@@ -85,8 +82,20 @@ pub(crate) struct OutputDoor {
     pub packets: Option<PacketReader>,
 }
 
+/// How hard an encoder tries, and how much it may send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opus {
+    pub complexity: u8,
+    pub bitrate_bps: u32,
+}
+
 /// The door named `kind` for sound at `sample_rate_hz`. Doors of even and of odd `phase` encode in turn.
-pub(crate) fn output_door(kind: &str, sample_rate_hz: u32, phase: usize) -> PyResult<OutputDoor> {
+pub(crate) fn output_door(
+    kind: &str,
+    sample_rate_hz: u32,
+    opus: Opus,
+    phase: usize,
+) -> PyResult<OutputDoor> {
     match kind {
         "pcm" => {
             let (door, ring) = pcm_out(sample_rate_hz);
@@ -99,10 +108,16 @@ pub(crate) fn output_door(kind: &str, sample_rate_hz: u32, phase: usize) -> PyRe
         "opus" => {
             let encoder = OpusEncoder::new(OpusEncoderConfig {
                 sample_rate_hz,
-                complexity: OPUS_COMPLEXITY,
-                bitrate_bps: OPUS_BITRATE_BPS,
+                complexity: opus.complexity,
+                bitrate_bps: opus.bitrate_bps,
             })
-            .map_err(|codec| invalid_config("output_hz", format!("for Opus, {codec}")))?;
+            .map_err(|codec| {
+                let field = match codec {
+                    CodecError::InvalidConfig { field, .. } if field != "sample_rate_hz" => field,
+                    _ => "output_hz",
+                };
+                invalid_config(field, format!("for Opus, {codec}"))
+            })?;
             let (packets, door, ring) = packet_out(Box::new(encoder), OPUS_CLOCK_HZ, phase);
             Ok(OutputDoor {
                 door: Box::new(door),

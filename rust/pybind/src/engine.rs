@@ -1,7 +1,7 @@
 //! The engine of a process: its shards, and the way to a call.
 
 use crate::call::Call;
-use crate::door::{InputDoor, InputWriter, OutputDoor, input_door, output_door};
+use crate::door::{InputDoor, InputWriter, Opus, OutputDoor, input_door, output_door};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::host::{Clock, Host, Stepped};
@@ -87,7 +87,8 @@ impl Engine {
         wakeup, *, input, input_hz, output, output_hz, jitter_min_delay_ms, jitter_max_delay_ms, vad,
         activation_threshold, deactivation_threshold, min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms,
         discard_audio_if_uninterruptible, false_interruption_timeout_ms, user_away_timeout_ms,
-        interruptible_while_thinking, min_interruption_ms, duck_gain_db, room=None
+        interruptible_while_thinking, min_interruption_ms, duck_gain_db, complexity=5,
+        bitrate_bps=24_000, room=None
     ))]
     #[expect(
         clippy::too_many_arguments,
@@ -115,6 +116,8 @@ impl Engine {
         interruptible_while_thinking: bool,
         min_interruption_ms: u32,
         duck_gain_db: f32,
+        complexity: u8,
+        bitrate_bps: u32,
         room: Option<&Room>,
     ) -> PyResult<Call> {
         self.check_process()?;
@@ -170,12 +173,16 @@ impl Engine {
             min_ms: jitter_min_delay_ms,
             max_ms: jitter_max_delay_ms,
         };
+        let opus = Opus {
+            complexity,
+            bitrate_bps,
+        };
         let InputDoor { door, writer } = input_door(input, input_hz, delay)?;
         let OutputDoor {
             door: out_door,
             ring,
             packets,
-        } = output_door(output, output_hz, opened)?;
+        } = output_door(output, output_hz, opus, opened)?;
         let (mut session, handles) = session(config, door, out_door, ring, wakeup.wake.clone())
             .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
@@ -205,11 +212,11 @@ impl Engine {
         };
         let shared = handles.shared.clone();
         let doors = room.attach(
-            SoundInput {
+            Box::new(SoundInput {
                 writer,
                 shared: shared.clone(),
-            },
-            SoundOutput { reader, shared },
+            }),
+            Box::new(SoundOutput { reader, shared }),
         )?;
         Ok(Call::new(
             handles,

@@ -5,6 +5,7 @@
 mod audio;
 mod buffer;
 mod call;
+mod caller;
 mod door;
 mod engine;
 mod error;
@@ -27,6 +28,8 @@ mod _core {
     use crate::audio::{ALaw, MuLaw, OpusDecoder, OpusEncoder, Resampler, read_wav, write_wav};
     #[pymodule_export]
     use crate::call::Call;
+    #[pymodule_export]
+    use crate::caller::{Caller, Tape};
     #[pymodule_export]
     use crate::engine::{Engine, transitions};
     #[pymodule_export]

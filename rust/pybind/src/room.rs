@@ -1,16 +1,18 @@
 //! A LiveKit room: what is asked of it, and what it has to say.
 
+use crate::caller::{Caller, Tape};
 use crate::engine::check_process;
 use crate::error::{error, invalid_config};
 use crate::room_event::{ShownEvent, shown};
-use beluga_engine::Secret;
+use crate::wakeup::Wakeup;
+use beluga_engine::{PacketSink, PacketSource, Secret};
 use beluga_livekit::{
     ChatMessage, Command, InputRoute, LeaveReason, LocalTrackId, RoomHandle, RpcError, RpcId,
     Scenario, StreamContent, StreamOptions, TrackOptions, TrackPermission, TrackSource,
     TranscriptionSegment,
 };
 use beluga_runtime::Place;
-use beluga_webrtc::{InputId, OutputId, SoundInput, SoundOutput};
+use beluga_webrtc::{InputId, OutputId};
 use pyo3::prelude::*;
 use std::collections::BTreeMap;
 
@@ -37,17 +39,21 @@ impl Room {
         }
     }
 
-    /// Gives a call's doors to the room, as yet without a way to and from them.
-    pub(crate) fn attach(&self, input: SoundInput, output: SoundOutput) -> PyResult<(u32, u32)> {
+    /// Gives what packets go to and come from to the room, as yet without a way there.
+    pub(crate) fn attach(
+        &self,
+        input: Box<dyn PacketSink>,
+        output: Box<dyn PacketSource>,
+    ) -> PyResult<(u32, u32)> {
         let (input_id, output_id) = (self.handle.input_id(), self.handle.output_id());
         self.ask(Command::AttachInput {
             input: input_id,
-            door: Box::new(input),
+            door: input,
             route: InputRoute::Nothing,
         })?;
         self.ask(Command::AttachOutput {
             output: output_id,
-            door: Box::new(output),
+            door: output,
             track: None,
         })?;
         Ok((input_id.0, output_id.0))
@@ -353,6 +359,20 @@ impl Room {
             stream_id,
             reason,
             attributes,
+        })
+    }
+
+    #[pyo3(signature = (wakeup, *, quiet, silence, kept_packets))]
+    fn open_caller(
+        &self,
+        wakeup: &Wakeup,
+        quiet: &Tape,
+        silence: &str,
+        kept_packets: usize,
+    ) -> PyResult<Caller> {
+        let wake = wakeup.wake.clone();
+        Caller::open(wake, quiet, silence, kept_packets, |ear, mouth| {
+            self.attach(ear, mouth)
         })
     }
 

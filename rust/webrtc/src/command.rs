@@ -1,6 +1,8 @@
 //! What a peer is asked to do.
 
-use beluga_engine::{PacketReader, PacketWriter, Shared};
+use beluga_engine::{
+    EncodedPacket, Packet, PacketReader, PacketSink, PacketSource, PacketWriter, Shared,
+};
 use std::sync::Arc;
 
 /// A media section's name in the SDP, as str0m gives it. RFC 5888, section 4.
@@ -48,6 +50,28 @@ pub struct SoundOutput {
     pub shared: Arc<Shared>,
 }
 
+impl PacketSink for SoundInput {
+    fn take(&mut self, packet: Packet<'_>) {
+        let queued = self.writer.push(
+            packet.arrival_us,
+            packet.sequence,
+            packet.timestamp,
+            packet.ssrc,
+            packet.payload,
+        );
+        if queued != Ok(true) {
+            self.shared.counters.packets_refused.add(1);
+        }
+    }
+}
+
+impl PacketSource for SoundOutput {
+    fn next(&mut self, now_us: u64) -> Option<EncodedPacket> {
+        self.reader
+            .pop(now_us, &self.shared.counters.frame_age_out_us)
+    }
+}
+
 /// A sending section for an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendSection {
@@ -92,14 +116,14 @@ pub enum PeerCommand {
     },
     /// An address at which the other side can be reached, as an SDP candidate attribute.
     RemoteCandidate(String),
-    /// A session's door for packets. None reach it until it is bound.
-    AttachInput(InputId, Box<SoundInput>),
+    /// What packets go to, a session's door as a rule. None reach it until it is bound.
+    AttachInput(InputId, Box<dyn PacketSink>),
     /// Packets of this section go there; with none, of no section.
     BindInput(InputId, Option<Mid>),
     /// Takes the door away and drops it.
     DetachInput(InputId),
-    /// A session's door that packets come from. They go nowhere until it is bound.
-    AttachOutput(OutputId, Box<SoundOutput>),
+    /// What packets come from, a session's door as a rule. They go nowhere until it is bound.
+    AttachOutput(OutputId, Box<dyn PacketSource>),
     /// Its packets are sent on this section; with none, on no section (muted, unpublished, not yet published): they are
     /// taken from the door and dropped.
     BindOutput(OutputId, Option<Mid>),

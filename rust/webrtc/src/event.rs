@@ -1,6 +1,7 @@
 //! What a peer has to say.
 
-use crate::command::{Channel, InputId, Mid, OutputId, SoundInput, SoundOutput};
+use crate::command::{Channel, InputId, Mid, OutputId};
+use beluga_engine::{PacketSink, PacketSource};
 
 /// An offer, and which of its sections are for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,9 +110,9 @@ pub enum PeerEvent {
     /// All doors, and what they were bound to.
     Released {
         /// Doors that packets went to.
-        inputs: Vec<(InputId, Box<SoundInput>)>,
+        inputs: Vec<(InputId, Box<dyn PacketSink>)>,
         /// Doors that packets came from.
-        outputs: Vec<(OutputId, Box<SoundOutput>)>,
+        outputs: Vec<(OutputId, Box<dyn PacketSource>)>,
     },
     /// The answer to [`PeerCommand::Stats`](crate::PeerCommand::Stats).
     Stats(PeerStats),

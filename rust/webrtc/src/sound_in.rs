@@ -1,7 +1,8 @@
 //! Packets that came, to the doors that they are for.
 
-use crate::command::{InputId, SoundInput};
+use crate::command::InputId;
 use crate::section::{Purpose, Section};
+use beluga_engine::{Packet, PacketSink};
 use str0m::Rtc;
 use str0m::media::Mid as RtcMid;
 use str0m::rtp::{RtpPacket, Ssrc};
@@ -12,7 +13,7 @@ const MAX_ROUTES: usize = 16;
 #[derive(Debug)]
 struct Input {
     id: InputId,
-    door: Box<SoundInput>,
+    door: Box<dyn PacketSink>,
     section: Option<RtcMid>,
 }
 
@@ -43,7 +44,7 @@ pub(crate) enum Taken {
 }
 
 impl SoundIn {
-    pub(crate) fn attach(&mut self, id: InputId, door: Box<SoundInput>) {
+    pub(crate) fn attach(&mut self, id: InputId, door: Box<dyn PacketSink>) {
         self.detach(id);
         self.inputs.push(Input {
             id,
@@ -69,7 +70,7 @@ impl SoundIn {
         self.routes.clear();
     }
 
-    pub(crate) fn release(&mut self) -> Vec<(InputId, Box<SoundInput>)> {
+    pub(crate) fn release(&mut self) -> Vec<(InputId, Box<dyn PacketSink>)> {
         self.routes.clear();
         let inputs = std::mem::take(&mut self.inputs);
         inputs.into_iter().map(|i| (i.id, i.door)).collect()
@@ -100,16 +101,13 @@ impl SoundIn {
         let Some(input) = route.input.and_then(|input| self.inputs.get_mut(input)) else {
             return Taken::Unbound(route.section);
         };
-        let queued = input.door.writer.push(
+        input.door.take(Packet {
             arrival_us,
-            header.sequence_number,
-            header.timestamp,
-            *header.ssrc,
-            &packet.payload,
-        );
-        if queued != Ok(true) {
-            input.door.shared.counters.packets_refused.add(1);
-        }
+            sequence: header.sequence_number,
+            timestamp: header.timestamp,
+            ssrc: *header.ssrc,
+            payload: &packet.payload,
+        });
         Taken::Done
     }
 

@@ -1,9 +1,9 @@
 //! Packets of the doors, onto the sections that they are bound to.
 
-use crate::command::{OutputId, SoundOutput};
+use crate::command::OutputId;
 use crate::config::ClockEpoch;
 use crate::section::{Purpose, Section};
-use beluga_engine::EncodedPacket;
+use beluga_engine::{EncodedPacket, PacketSource};
 use str0m::Rtc;
 use str0m::media::{ExtensionValues, Mid as RtcMid};
 use str0m::rtp::RtpWrite;
@@ -14,7 +14,7 @@ const SILENCE_LEVEL: u8 = 127;
 #[derive(Debug)]
 struct Output {
     id: OutputId,
-    door: Box<SoundOutput>,
+    door: Box<dyn PacketSource>,
     section: Option<RtcMid>,
 }
 
@@ -31,7 +31,7 @@ impl SoundOut {
         &mut self,
         sections: &mut [Section],
         id: OutputId,
-        door: Box<SoundOutput>,
+        door: Box<dyn PacketSource>,
     ) {
         self.detach(id);
         for section in sections {
@@ -61,7 +61,7 @@ impl SoundOut {
         }
     }
 
-    pub(crate) fn release(&mut self) -> Vec<(OutputId, Box<SoundOutput>)> {
+    pub(crate) fn release(&mut self) -> Vec<(OutputId, Box<dyn PacketSource>)> {
         let outputs = std::mem::take(&mut self.outputs);
         outputs.into_iter().map(|o| (o.id, o.door)).collect()
     }
@@ -78,12 +78,11 @@ impl SoundOut {
     ) -> bool {
         let before = self.packets;
         for output in &mut self.outputs {
-            let age_us = &output.door.shared.counters.frame_age_out_us;
             let mut section = output
                 .section
                 .filter(|_| connected)
                 .and_then(|mid| sections.iter_mut().find(|s| s.wanted && s.mid == mid));
-            while let Some(packet) = output.door.reader.pop(now_us, age_us) {
+            while let Some(packet) = output.door.next(now_us) {
                 let sent = section
                     .as_mut()
                     .is_some_and(|section| write(rtc, section, epoch, output.id, &packet));

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.room_session import MEDIA, is_heard, joined, say, session_on
+from support.room_session import MEDIA, PATIENCE_S, answer_to, is_heard, joined, say, session_on
 
 from beluga_voice import Turn, livekit
 from beluga_voice.clock import now
@@ -37,6 +38,33 @@ async def ada(livekit_server: LiveKitServer, call_in: Any, room_name: str) -> Sd
     await caller.join(room_name)
     await caller.publish()
     return caller
+
+
+async def test_what_is_measured_of_the_way_to_the_caller_is_the_sessions_to_show(
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
+) -> None:
+    async with joined(livekit_server, room_name, media=media) as room, session_on(room, repeat) as tried:
+        await is_heard(room, "ada")
+        assert await answer_to(ada, "able bake") == ["able", "bake"]
+        stats = None
+        # Reports of the other side come every few seconds.
+        async with asyncio.timeout(PATIENCE_S):
+            while stats is None or stats.round_trip_s is None:
+                await asyncio.sleep(0.1)
+                stats = await tried.session.transport_stats()
+        # Loopback: nothing is far, and nothing is lost.
+        assert 0.0 <= stats.round_trip_s < 0.5
+        assert stats.packets_lost_there == 0
+        assert stats.buffer_s is not None
+        assert 0.0 < stats.buffer_s < 1.0
+        assert stats.concealed_s is not None
+        if media == "sdk":
+            assert stats.jitter_s is not None
+            assert 0.0 <= stats.jitter_s < 0.5
+            assert stats.packets_lost == 0
+            assert stats.packets_received is not None
+            assert stats.packets_received > 50
+    assert await tried.session.transport_stats() is None
 
 
 async def test_what_the_caller_says_is_answered_and_the_answer_is_heard_whole(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-from support.room_session import MEDIA, RoomSession, answer_to, is_heard, joined, session_on
+from support.room_session import MEDIA, PATIENCE_S, RoomSession, answer_to, is_heard, joined, session_on
 
 from beluga_voice import Turn, livekit
 from beluga_voice.clock import now
 from beluga_voice.errors import DeadlineError
 from beluga_voice.events import CloseEvent, SipDtmfReceived, UserInputTranscribed
+from beluga_voice.testing.tone_words import understood
 
 if TYPE_CHECKING:
+    from support.sdk_caller import SdkCaller
+
     from beluga_voice.testing import LiveKitServer
 
 pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
@@ -47,6 +51,85 @@ async def test_a_microphone_that_is_muted_or_exchanged_keeps_the_session(
         assert events[:2] == ["track_muted", "track_unmuted"]
         assert sorted(events[2:]) == ["track_published", "track_unpublished"]
         assert tried.session.state == "active"
+
+
+async def test_a_listener_to_a_track_ends_with_it_and_one_to_a_caller_goes_on_with_his_next_one(
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+) -> None:
+    ada, bob = await asyncio.gather(call_in(livekit_server, "ada"), call_in(livekit_server, "bob"))
+    for caller in (ada, bob):
+        await caller.join(room_name)
+        await caller.publish()
+    async with joined(livekit_server, room_name, media=media) as room:
+        await is_heard(room, "ada")
+        await is_heard(room, "bob")
+        first = livekit.AudioStream(_track_of(room.remote_participants["ada"]), sample_rate=16_000)
+        every = livekit.AudioStream.from_participant(
+            participant=room.remote_participants["bob"],
+            track_source=livekit.TrackSource.SOURCE_MICROPHONE,
+            sample_rate=16_000,
+        )
+        hearing_first, hearing_every = (asyncio.create_task(_heard(each)) for each in (first, every))
+        await _says(ada, "able")
+        await _says(bob, "bake")
+        await ada.unpublish()
+        await bob.unpublish()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await hearing_first == ["able"]
+        for caller in (ada, bob):
+            await is_heard(room, caller.identity, track=await caller.publish(name="another microphone"))
+        second = livekit.AudioStream(_track_of(room.remote_participants["ada"]), sample_rate=16_000)
+        hearing_second = asyncio.create_task(_heard(second))
+        await _says(ada, "calm")
+        await _says(bob, "dark")
+        await ada.leave()
+        await bob.leave()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await hearing_second == ["calm"]
+            assert await hearing_every == ["bake", "dark"]
+        for stream in (first, second, every):
+            await stream.aclose()
+
+
+async def _says(caller: SdkCaller, word: str) -> None:
+    """Until it was said, and heard."""
+    said = await caller.say_words(word, at_s=now() + 0.3)
+    await asyncio.sleep(said.last_s + 0.3 - now())
+
+
+async def test_who_listens_besides_a_session_takes_nothing_from_it_and_goes_on_without_it(
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+) -> None:
+    ada = await call_in(livekit_server, "ada")
+    await ada.join(room_name)
+    await ada.publish()
+    async with joined(livekit_server, room_name, media=media) as room:
+        await is_heard(room, "ada")
+        track = _track_of(room.remote_participants["ada"])
+        before = livekit.AudioStream(track, sample_rate=16_000)
+        hearing_before = asyncio.create_task(_heard(before))
+        async with session_on(room, repeat):
+            beside = livekit.AudioStream(track, sample_rate=16_000)
+            hearing_beside = asyncio.create_task(_heard(beside))
+            assert await answer_to(ada, "able bake") == ["able", "bake"]
+        await _says(ada, "calm")
+        await ada.leave()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await hearing_before == ["able", "bake", "calm"]
+            assert await hearing_beside == ["able", "bake", "calm"]
+        for stream in (before, beside):
+            await stream.aclose()
+
+
+def _track_of(caller: livekit.RemoteParticipant) -> Any:
+    (publication,) = caller.track_publications.values()
+    return publication.track
+
+
+async def _heard(stream: livekit.AudioStream) -> list[str]:
+    """The tone words in all that comes of a stream."""
+    sound = b"".join([bytes(event.frame.data) async for event in stream])
+    return understood(np.frombuffer(sound, np.int16), 16_000)
 
 
 async def test_who_comes_again_under_the_same_identity_has_his_session_still(

@@ -60,6 +60,36 @@ async def test_rooms_are_created_listed_and_deleted(backend: LiveKitBackend, roo
     assert missing.value.code == "session_not_found"
 
 
+async def test_an_agent_of_a_worker_is_wanted_in_a_room_until_it_no_longer_is(
+    backend: LiveKitBackend, room_name: str
+) -> None:
+    wanted = await backend.server.dispatch_agent(room_name, "helper", metadata="hello")
+    assert (wanted.agent_name, wanted.room, wanted.metadata) == ("helper", room_name, "hello")
+    # The other one is the server's own, for workers whose agents have no name.
+    assert {each.agent_name for each in await backend.server.list_dispatches(room_name)} == {"", "helper"}
+    assert wanted in await backend.server.list_dispatches(room_name)
+    await backend.server.delete_dispatch(wanted)
+    assert wanted not in await backend.server.list_dispatches(room_name)
+
+
+@pytest.mark.parametrize("media", MEDIA)
+async def test_a_backend_for_telephones_serves_the_telephone_and_nobody_else(
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+) -> None:
+    user, phone = await asyncio.gather(call_in(livekit_server, "user"), call_in(livekit_server, "phone"))
+    await user.join(room_name)
+    await phone.join(room_name, kind="sip", attributes={"sip.phoneNumber": "+4912345"})
+    await phone.publish()
+    backend = backend_on(livekit_server, media=media, participant_kinds=["sip"], identity="helper", publish_rate=8_000)
+    session = await backend.answer(session_config(), room=room_name)
+    assert backend.participant_of(session.id) == "phone"
+    there = backend.rooms[room_name].remote_participants["phone"]
+    assert there.attributes["sip.phoneNumber"] == "+4912345"
+    await is_heard(backend.rooms[room_name], "phone")
+    assert await answer_to(phone, "able bake", agent="helper") == ["able", "bake"]
+    await backend.aclose()
+
+
 async def test_a_wrong_secret_and_a_server_that_is_gone_are_told_apart(own_livekit_server: LiveKitServer) -> None:
     secret = "canary-" * 8
     wrong, right = backend_on(own_livekit_server, api_secret=secret), backend_on(own_livekit_server)

@@ -42,7 +42,7 @@ def test_the_module_is_the_command() -> None:
     assert done.stdout.strip() == _core.__version__
 
 
-@pytest.mark.parametrize("command", ["demo", "simulate", "doctor", "models"])
+@pytest.mark.parametrize("command", ["demo", "simulate", "call", "console", "doctor", "models"])
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from beluga_voice import _core
 from beluga_voice.config import TurnHandling, VadOptions
+from beluga_voice.errors import TransportError
 from beluga_voice.livekit.audio_frame import AudioFrame
 from beluga_voice.transport import CallSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from beluga_voice.call_link import CallLink
+    from beluga_voice.livekit.native.ears import Ears
 
 __all__ = ["NativeAudioFeed", "NativeAudioSink", "bare_call"]
 
@@ -65,32 +65,43 @@ class NativeAudioSink:
 class NativeAudioFeed:
     """A remote track's sound, as the core hears it: at 16 kHz, brought to the rate that was asked for."""
 
-    def __init__(
-        self,
-        link: CallLink,
-        detach: Callable[[], None],
-        *,
-        sample_rate: int,
-        num_channels: int,
-        frame_size_ms: int | None,
-    ) -> None:
-        self._link = link
-        self._detach = detach
+    def __init__(self, ears: Ears, sid: str, *, sample_rate: int, num_channels: int, frame_size_ms: int | None) -> None:
+        self._ears = ears
+        self._sid = sid
         self._rate_hz = sample_rate
         self._channels = num_channels
         self._samples = _EAR_HZ * (frame_size_ms or 10) // 1000
         self._resampler = _core.Resampler(_EAR_HZ, sample_rate) if sample_rate != _EAR_HZ else None
+        self._closed = False
+        self._sit_down(ears.of(sid))
+
+    def _sit_down(self, link: CallLink) -> None:
         self._reader = link.ear_reader()
         self._position = link.call.ear_written
+        self._link = link
+        self._ears.enter(link)
+
+    async def _get_up(self) -> None:
+        self._link.release(self._reader)
+        await self._ears.leave(self._link)
 
     async def read(self) -> AudioFrame | None:
         """The next frame; None when the track is gone."""
-        call = self._link.call
-        while call.ear_written < self._position + self._samples:
-            if call.closed:
+        while True:
+            if self._closed:
                 return None
-            await self._link.heard(self._reader, self._position + self._samples)
-        pcm, start, _ = call.read_ear(self._position, self._samples)
+            try:
+                link = self._ears.of(self._sid)
+            except TransportError:  # the room is gone
+                return None
+            if link is not self._link:
+                await self._get_up()
+                self._sit_down(link)
+            if link.call.ear_written >= self._position + self._samples:
+                break
+            if not link.call.closed:
+                await link.heard(self._reader, self._position + self._samples)
+        pcm, start, _ = link.call.read_ear(self._position, self._samples)
         self._position = start + len(pcm) // 2
         if self._resampler is not None:
             pcm = self._resampler.process(pcm)
@@ -99,8 +110,10 @@ class NativeAudioFeed:
 
     async def aclose(self) -> None:
         """Lets go of it."""
-        self._detach()
-        await self._link.close()
+        if not self._closed:
+            self._closed = True
+            self._reader.wake()
+            await self._get_up()
 
 
 def _mono(samples: memoryview, channels: int) -> memoryview:

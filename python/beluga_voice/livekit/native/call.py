@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from beluga_voice.errors import BelugaVoiceError
+from beluga_voice.transport import TransportStats
 
 if TYPE_CHECKING:
     from beluga_voice.call_link import CallLink
@@ -46,6 +47,17 @@ class NativeCallMedia:
     def stats(self) -> dict[str, int]:
         """Nothing of its own: the call counts packets itself."""
         return {}
+
+    async def transport_stats(self) -> TransportStats:
+        """The round trip and what the other side lost are the room's: all its sessions go the same way."""
+        call, room = self._link.stats(), await self._driver.rtc_stats()
+        round_trip_ms = room["round_trip_ms"]
+        return TransportStats(
+            round_trip_s=round_trip_ms / 1000 if round_trip_ms is not None else None,
+            buffer_s=call["jitter_delay_ms"] / 1000,
+            concealed_s=call["frames_concealed"] / 100,
+            packets_lost_there=room["packets_lost_there"],
+        )
 
     async def aclose(self) -> None:
         """Takes the doors out of the room and the track back."""

@@ -25,6 +25,7 @@ from beluga_voice.livekit.enums import DisconnectReason, SimulateScenarioKind
 from beluga_voice.livekit.native import translation
 from beluga_voice.livekit.native.audio import NativeAudioFeed, NativeAudioSink, bare_call
 from beluga_voice.livekit.native.call import NativeCallMedia
+from beluga_voice.livekit.native.ears import Ears
 from beluga_voice.livekit.native.events import EventTranslator
 from beluga_voice.livekit.room_driver import NeedsSdkError
 from beluga_voice.livekit.rpc import RpcError
@@ -86,6 +87,7 @@ class NativeDriver:
         self._tracks: dict[int, TrackInfo] = {}
         self._sources: dict[int, CallLink] = {}
         """Calls that carry a track's `AudioSource`."""
+        self._ears = Ears(lambda: bare_call(self._core_room, output_hz=8_000), self._route, self._close_bare)
         self._topics: set[tuple[str, bool]] = set()
         self._streams: dict[str, _core.StreamReader] = {}
         self._over = asyncio.Event()
@@ -152,6 +154,10 @@ class NativeDriver:
         if more and self._loop is not None:
             self._loop.wakeup.notify()
 
+    def abandon(self) -> None:
+        """Leaves the room, and waits for nothing; called by the loop's link."""
+        self._say(lambda room: room.leave("CLIENT_INITIATED"))
+
     def _take(self, name: str, fields: dict[str, Any]) -> None:
         match name:
             case "done":
@@ -215,7 +221,10 @@ class NativeDriver:
                 waiting.exception()  # who waits is told; who does not need not be
         self._commands.clear()
         self._streams.clear()
-        self._sources.clear()  # the core closes calls that nobody holds
+        # Calls of no session: the loop holds them, and nobody else would end them.
+        for source in self._sources.values():
+            source.abandon()
+        self._sources.clear()
 
     async def _renew_token(self) -> None:
         source = self._token_source
@@ -304,11 +313,15 @@ class NativeDriver:
         self._tracks.pop(track, None)
 
     def route_input(self, link: CallLink, sid: str | None) -> None:
-        """What a call hears: a remote track, or None: silence."""
+        """What a session's call hears: a remote track, or None: silence."""
+        self._ears.give(link, sid)
+
+    def _route(self, link: CallLink, sid: str | None) -> None:
         self._say(lambda room: room.route_input(_doors(link)[0], track_sid=sid))
 
     def detach(self, link: CallLink) -> None:
         """The call is over: its doors leave the room."""
+        self._ears.forget(link)
         input_door, output_door = _doors(link)
         self._say(lambda room: room.detach_input(input_door))
         self._say(lambda room: room.detach_output(output_door))
@@ -366,15 +379,13 @@ class NativeDriver:
         self, sid: str, *, sample_rate: int, num_channels: int, frame_size_ms: int | None
     ) -> NativeAudioFeed:
         """See `RoomDriver`."""
-        link = bare_call(self._core_room, output_hz=8_000)
-        self.route_input(link, sid)
         return NativeAudioFeed(
-            link,
-            lambda: self.detach(link),
-            sample_rate=sample_rate,
-            num_channels=num_channels,
-            frame_size_ms=frame_size_ms,
+            self._ears, sid, sample_rate=sample_rate, num_channels=num_channels, frame_size_ms=frame_size_ms
         )
+
+    async def _close_bare(self, link: CallLink) -> None:
+        self.detach(link)
+        await link.close()
 
     async def open_call(
         self, settings: CallSettings, *, track_name: str, sample_rate: int, options: TrackPublishOptions
@@ -390,6 +401,27 @@ class NativeDriver:
             raise
         self._say(lambda room: room.route_output(_doors(link)[1], track))
         return NativeCallMedia(self, link, track)
+
+    async def open_caller(
+        self,
+        wakeup: _core.Wakeup,
+        quiet: _core.Tape,
+        *,
+        silence: Literal["dtx", "continuous"],
+        kept_packets: int,
+        options: TrackPublishOptions | None,
+    ) -> _core.Caller:
+        """A light caller (`beluga_voice.testing.Caller`), who hears nobody yet; with `options` he has a track."""
+        with translated():
+            caller = self._core_room.open_caller(wakeup, quiet=quiet, silence=silence, kept_packets=kept_packets)
+        if options is not None:
+            track = await self._publish("microphone", options)
+            self._say(lambda room: room.route_output(caller.doors[1], track))
+        return caller
+
+    def route_caller(self, caller: _core.Caller, sid: str | None) -> None:
+        """What a light caller hears: a remote track, or None: nobody."""
+        self._say(lambda room: room.route_input(caller.doors[0], track_sid=sid))
 
     # -- data -----------------------------------------------------------------------------------------------------
 

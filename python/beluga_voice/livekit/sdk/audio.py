@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from livekit import rtc
@@ -35,6 +36,7 @@ class SdkAudioFeed:
     """A remote track's livekit.rtc AudioStream."""
 
     def __init__(self, track: Any, *, sample_rate: int, num_channels: int, frame_size_ms: int | None) -> None:
+        self._loop = asyncio.get_running_loop()
         self._stream: Any = rtc.AudioStream(
             track,
             capacity=_FRAMES_WAITING,
@@ -53,4 +55,5 @@ class SdkAudioFeed:
 
     async def aclose(self) -> None:
         """Lets go of it."""
-        await self._stream.aclose()
+        if not self._loop.is_closed():  # else nobody is left to wait for it
+            await self._stream.aclose()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
 
-from beluga_voice.errors import BelugaVoiceError
+from beluga_voice.errors import BelugaVoiceError, TransportError
+from beluga_voice.livekit.sdk.measuring import measured
 from beluga_voice.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from beluga_voice.call_link import CallLink
     from beluga_voice.livekit.room_state import TrackInfo
+    from beluga_voice.transport import TransportStats
 
 __all__ = ["INPUT_HZ", "SdkCallMedia"]
 
@@ -30,6 +32,8 @@ _FRAMES_WAITING = 90
 
 # How long the server may take to hear that the track is gone, in seconds.
 _UNPUBLISH_TIMEOUT_S = 3.0
+# How long the SDK may take to say what it has measured, in seconds.
+_STATS_TIMEOUT_S = 3.0
 
 
 class SdkCallMedia:
@@ -44,12 +48,16 @@ class SdkCallMedia:
         track: Callable[[], TrackInfo],
         unpublish: Callable[[], Awaitable[None]],
         remote_track: Callable[[str], Any],
+        ours: Callable[[], Any],
     ) -> None:
         self._link = link
         self._source = source
         self._track = track
         self._unpublish = unpublish
         self._remote_track = remote_track
+        self._ours = ours
+        self._heard: Any = None
+        self._loop = asyncio.get_running_loop()
         self._tasks = Tasks(self._failed)
         self._listening: asyncio.Task[None] | None = None
         self._frames_dropped = 0
@@ -71,7 +79,7 @@ class SdkCallMedia:
         if self._listening is not None:
             self._listening.cancel()
             self._listening = None
-        track = self._remote_track(sid) if sid is not None else None
+        track = self._heard = self._remote_track(sid) if sid is not None else None
         if track is not None:
             self._listening = self._tasks.start(self._hear(track), name="sdk ear")
 
@@ -79,6 +87,16 @@ class SdkCallMedia:
         """`sdk_input_dropped`: samples of the caller's, at 48 kHz, that found the call's input full;
         `sdk_output_lost`: samples of the agent's that were overwritten before they could be sent."""
         return {"sdk_input_dropped": self._frames_dropped, "sdk_output_lost": self._frames_lost}
+
+    async def transport_stats(self) -> TransportStats:
+        """As libwebrtc measures both tracks. Raises TransportError."""
+        try:
+            async with asyncio.timeout(_STATS_TIMEOUT_S):
+                return await measured(heard=self._heard, ours=self._ours())
+        except TimeoutError:
+            raise TransportError(
+                "the SDK measured nothing in time", code="connection_timeout", provider="livekit"
+            ) from None
 
     async def aclose(self) -> None:
         """Unpublishes the track, ends the streams."""
@@ -101,7 +119,8 @@ class SdkCallMedia:
                 pcm = event.frame.data
                 self._frames_dropped += len(pcm) - call.write_input(pcm)
         finally:
-            await stream.aclose()
+            if not self._loop.is_closed():  # else nobody is left to wait for it
+                await stream.aclose()
 
     async def _speak(self) -> None:
         link, call = self._link, self._link.call

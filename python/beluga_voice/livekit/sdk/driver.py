@@ -19,6 +19,7 @@ from beluga_voice.livekit.rpc import RpcError
 from beluga_voice.livekit.sdk.audio import SdkAudioFeed, SdkAudioSink
 from beluga_voice.livekit.sdk.call import INPUT_HZ, SdkCallMedia
 from beluga_voice.livekit.sdk.events import TRANSLATIONS
+from beluga_voice.livekit.sdk.farewell import Farewell
 from beluga_voice.livekit.sdk.streams import IncomingStreams, OutgoingStreams
 from beluga_voice.livekit.sdk.translation import joined, room_info, track_info
 from beluga_voice.tasks import Tasks
@@ -76,6 +77,7 @@ class SdkDriver:
         self.on_event: Callable[[RoomEvent], None] = _ignore
         self._tasks = Tasks(self._failed)
         self._room: Any = None
+        self._farewell: Farewell | None = None
         self._url = ""
         self._sid = ""
         self._options: RoomOptions | None = None
@@ -97,8 +99,12 @@ class SdkDriver:
         """See `RoomDriver`. Raises TransportError `connection_failed` for whatever it was; `joining` looks closer."""
         self._url, self._options = url, options
         self._room = await self._joined(token)
+        self._farewell = Farewell()
+        self._farewell.room(self._room)
         self._listen(self._room)
         self._tasks.start(self._learn_sid(self._room), name="room sid")
+        # Whoever waits for this sees what was joined first, and then what is subscribed to.
+        asyncio.get_running_loop().call_soon(self._tell_subscribed, _subscribed(self._room))
         return joined(self._room)
 
     async def disconnect(self, reason: int) -> None:
@@ -186,6 +192,11 @@ class SdkDriver:
         if event is not None:
             self.on_event(event)
 
+    def _tell_subscribed(self, tracks: Sequence[tuple[str, Any]]) -> None:
+        for identity, publication in tracks:
+            if publication.track is not None:
+                self._tell(told.TrackSubscribed(identity, publication.sid))
+
     def _forget(self, publication: Any) -> None:
         self._published.pop(publication.sid, None)
         self._tell(told.LocalTrackUnpublished(publication.sid))
@@ -217,6 +228,8 @@ class SdkDriver:
     def _end(self, reason: int) -> None:
         if not self._over:
             self._over = True
+            if self._farewell is not None:
+                self._farewell.done()
             self.on_event(told.Disconnected(reason))
             for waiting in self._rpc_waiting.values():
                 waiting.cancel()
@@ -240,11 +253,14 @@ class SdkDriver:
 
     async def _move_to(self, room: Any) -> None:
         self._room = room
+        if self._farewell is not None:
+            self._farewell.room(room)
         self._listen(room)
         self._incoming.move_to(room)
         for method in self._rpc_methods:
             room.local_participant.register_rpc_method(method, self._on_rpc)
         self._tell(told.Rejoined(joined(room)))
+        self._tell_subscribed(_subscribed(room))
         self._tasks.start(self._learn_sid(room), name="room sid")
         for previous_sid, ours in tuple(self._published.items()):
             publication = await self._publish(ours)
@@ -334,9 +350,13 @@ class SdkDriver:
         """See `RoomDriver`."""
         ours = _Published(track_name, rtc.AudioSource(sample_rate, 1, queue_size_ms=0), options)
         link = settings.open(codec="pcm", input_hz=INPUT_HZ, output_hz=sample_rate)
+        farewell = self._farewell
+        assert farewell is not None
+        farewell.opened(link.call)
         try:
             await self._publish(ours)
         except BaseException:
+            farewell.closed(link.call)
             await link.close()
             raise
 
@@ -344,7 +364,11 @@ class SdkDriver:
             assert ours.info is not None
             return ours.info
 
-        return SdkCallMedia(link, ours.source, track, lambda: self.unpublish_track(track().sid), self.sdk_track)
+        async def unpublish() -> None:
+            farewell.closed(link.call)
+            await self.unpublish_track(track().sid)
+
+        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track)
 
     # -- data -----------------------------------------------------------------------------------------------------
 
@@ -538,6 +562,16 @@ class SdkDriver:
 
 
 def _ignore(_: RoomEvent) -> None: ...
+
+
+def _subscribed(room: Any) -> list[tuple[str, Any]]:
+    """What was subscribed to before anybody listened: the SDK tells of it while it still joins, and never again."""
+    return [
+        (identity, publication)
+        for identity, participant in room.remote_participants.items()
+        for publication in participant.track_publications.values()
+        if publication.track is not None
+    ]
 
 
 async def _leave(room: Any, connecting: asyncio.Future[None]) -> None:

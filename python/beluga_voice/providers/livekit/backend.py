@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["LiveKitBackend"]
 
 _log = logging.getLogger("beluga_voice.livekit")
+
+_KINDS = {
+    "standard": livekit.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    "ingress": livekit.ParticipantKind.PARTICIPANT_KIND_INGRESS,
+    "egress": livekit.ParticipantKind.PARTICIPANT_KIND_EGRESS,
+    "sip": livekit.ParticipantKind.PARTICIPANT_KIND_SIP,
+    "agent": livekit.ParticipantKind.PARTICIPANT_KIND_AGENT,
+    "connector": livekit.ParticipantKind.PARTICIPANT_KIND_CONNECTOR,
+}
 
 # How long rooms may take to be left once their sessions have ended, in seconds.
 _SETTLE_S = 5.0
@@ -79,6 +89,7 @@ class LiveKitBackend(VoiceBackend):
         self._answering: dict[str, int] = {}
         """Sessions in each room that `answer` has joined, those that wait for their caller among them."""
         self._places: dict[str, tuple[Room, livekit.RoomCall]] = {}
+        self._media_paths: Counter[str] = Counter()
         self._tasks = Tasks(self._failed)
         self.server = ServerApi(options, timeout_s=config.connect_timeout)
 
@@ -104,6 +115,7 @@ class LiveKitBackend(VoiceBackend):
                 timeout_s = self._config.connect_timeout + _JOIN_EXTRA_S
                 joined = await self._reach("join", lambda: self._joined(name), timeout=timeout_s)
                 self._rooms[name] = joined
+                self._media_paths[joined.media_path] += 1
                 return joined
 
     async def _joined(self, name: str) -> Room:
@@ -133,16 +145,21 @@ class LiveKitBackend(VoiceBackend):
     async def leave(self, room: str | None = None) -> None:
         """Leaves a room; sessions in it end. Nothing if it is not in it."""
         async with self._operation("leave"):
-            joined = self._rooms.pop(self._room_named(room), None)
-            if joined is not None:
-                await joined.disconnect()
+            await self._leave(self._room_named(room))
+
+    async def _leave(self, name: str) -> None:
+        joined = self._rooms.pop(name, None)
+        if joined is not None:
+            await joined.disconnect()
 
     def call(self, room: Room, *, participant_identity: str | None = None) -> livekit.RoomCall:
-        """What a session starts on: the caller of that identity, or the next one without a session."""
+        """What a session starts on: the caller of that identity, or the next one of `participant_kinds` without a
+        session."""
         options = self._options
         return livekit.RoomCall(
             room,
             participant_identity=participant_identity,
+            participant_kinds=[_KINDS[kind] for kind in options.participant_kinds],
             participant_timeout=options.participant_timeout,
             rejoin_timeout=options.rejoin_timeout,
             sample_rate=options.publish_rate,
@@ -178,7 +195,7 @@ class LiveKitBackend(VoiceBackend):
         Waits for him, `participant_timeout` seconds if that is set. Raises what `create_session`, `join` and
         `VoiceSession.start` raise; nothing is left behind then.
         """
-        async with self._operation("answer"):
+        async with self._operation("answer", config):
             name = self._room_named(room)
             # Before the room is joined: a room in which nobody can be served is none of ours.
             session = await self.create_session(config)
@@ -206,7 +223,7 @@ class LiveKitBackend(VoiceBackend):
             return
         del self._answering[name]
         try:
-            await self.leave(name)
+            await self._leave(name)  # nobody asks for it
             if self._options.delete_room_on_close and self._options.has_key:
                 await self.server.delete_room(name)
         except BelugaVoiceError as error:
@@ -270,10 +287,12 @@ class LiveKitBackend(VoiceBackend):
     def stats(self) -> dict[str, Any]:
         """As `VoiceBackend.stats`, and of the rooms.
 
-        `media_path`: rooms that this process has joined, by who carried them; `rooms`: `Room.stats` by name.
+        `media_path`: rooms that this backend has joined, by who carried them (`livekit.media_paths()` has all of the
+        process's); `rooms`: `Room.stats` by name. Of its open sessions `totals` has `media_path_native`, `_sdk`.
         """
+        paths = {path: self._media_paths[path] for path in ("native", "sdk")}
         rooms = {name: room.stats() for name, room in self.rooms.items()}
-        return {**super().stats(), "media_path": livekit.media_paths(), "rooms": rooms}
+        return {**super().stats(), "media_path": paths, "rooms": rooms}
 
     def _failed(self, error: BaseException) -> None:
         _log.error("a room could not be left", exc_info=error)

@@ -54,6 +54,11 @@ class LiveKitOptions(Options):
     audience: Literal["caller", "room"] = Field(
         "caller", description="Who hears the agent and reads the transcripts: its own caller alone, or everybody."
     )
+    participant_kinds: tuple[Literal["standard", "sip", "connector", "ingress", "egress", "agent"], ...] = Field(
+        ("standard", "sip", "connector"),
+        min_length=1,
+        description="Who may be a caller where no identity is named: users, telephones, connectors.",
+    )
     participant_timeout: float | None = Field(
         None, ge=0.0, le=86_400.0, description="Seconds to wait for a caller; null: until there is one."
     )

@@ -23,7 +23,7 @@ from beluga_voice.errors import (
 if TYPE_CHECKING:
     from beluga_voice.providers.livekit.options import LiveKitOptions
 
-__all__ = ["LiveKitRoom", "ServerApi"]
+__all__ = ["AgentDispatch", "LiveKitRoom", "ServerApi"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,16 @@ class LiveKitRoom:
     """0: any number."""
     created_at_s: float = 0.0
     """Since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDispatch:
+    """That an agent of that name is wanted in a room: a worker of livekit-agents is asked to come."""
+
+    id: str
+    agent_name: str
+    room: str
+    metadata: str = ""
 
 
 class ServerApi:
@@ -88,6 +98,25 @@ class ServerApi:
         """Sends somebody out of a room."""
         with _translated("remove_participant"):
             await self._api.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
+
+    # -- agents of workers ----------------------------------------------------------------------------------------
+
+    async def dispatch_agent(self, room: str, agent_name: str, *, metadata: str = "") -> AgentDispatch:
+        """Wants a worker's agent in a room, which is created if it is not there."""
+        request = api.CreateAgentDispatchRequest(room=room, agent_name=agent_name, metadata=metadata)
+        with _translated("dispatch_agent"):
+            return _dispatch(await self._api.agent_dispatch.create_dispatch(request))
+
+    async def list_dispatches(self, room: str) -> list[AgentDispatch]:
+        """The agents that are wanted in a room; one with no name is the server's own, for workers that gave none."""
+        with _translated("list_dispatches"):
+            found = await self._api.agent_dispatch.list_dispatch(room)
+        return [_dispatch(each) for each in found]
+
+    async def delete_dispatch(self, dispatch: AgentDispatch) -> None:
+        """It is wanted no longer."""
+        with _translated("delete_dispatch"):
+            await self._api.agent_dispatch.delete_dispatch(dispatch.id, dispatch.room)
 
     async def aclose(self) -> None:
         """Ends its connections."""
@@ -178,6 +207,10 @@ def _room(room: Any) -> LiveKitRoom:
         max_participants=room.max_participants,
         created_at_s=float(room.creation_time),
     )
+
+
+def _dispatch(dispatch: Any) -> AgentDispatch:
+    return AgentDispatch(id=dispatch.id, agent_name=dispatch.agent_name, room=dispatch.room, metadata=dispatch.metadata)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class LocalBackend(VoiceBackend):
 
     async def answer(self, config: SessionConfig) -> VoiceSession:
         """A session under way with the next caller, or the one of that `user_id`, who rings or will."""
-        async with self._operation("answer"):
+        async with self._operation("answer", config):
             session = await self.create_session(config)
             await session.start(RingingCall(self._ringing, config.user_id))
             return session

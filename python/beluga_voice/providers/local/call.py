@@ -9,6 +9,7 @@ from beluga_voice.audio_chunk import AudioChunk
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import InvalidStateError, SessionError
 from beluga_voice.rtp_packet import RtpPacket
+from beluga_voice.transport import TransportStats
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -149,6 +150,10 @@ class LocalOpenCall:
     def stats(self) -> dict[str, int]:
         """Nothing is counted but by the core."""
         return {}
+
+    async def transport_stats(self) -> TransportStats:
+        """There is no way between the two."""
+        return TransportStats()
 
     async def aclose(self) -> None:
         """The core's call was all there was."""

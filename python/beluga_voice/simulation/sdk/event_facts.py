@@ -54,6 +54,9 @@ def facts_of(event: str, arguments: tuple[object, ...]) -> dict[str, Any]:
                 facts |= {"code": value.code, "digit": value.digit, "identity": _identity(value.participant)}
             case _:
                 facts[name] = _plain(event, name, value)
+    if event == "participant_disconnected" and isinstance(arguments[0], rtc.Participant):
+        reason = arguments[0].disconnect_reason
+        facts["reason"] = rtc.DisconnectReason.Name(reason) if reason is not None else None
     return facts
 
 

@@ -1,7 +1,7 @@
 //! What is asked of a room.
 
 use super::Room;
-use super::course::Phase;
+use super::course::{Manner, Phase};
 use crate::command::{
     ChatMessage, Command, CommandId, LeaveReason, LocalTrackId, Scenario, TrackOptions,
 };
@@ -449,7 +449,16 @@ impl Room {
             Scenario::DisconnectSignalOnResumeNoMessages => {
                 Simulated::DisconnectSignalOnResumeNoMessages(true)
             }
-            Scenario::FullReconnect => Simulated::LeaveRequestFullReconnect(true),
+            Scenario::FullReconnect => {
+                if self.phase != Phase::Joined {
+                    return wrong(ErrorCode::InvalidState, "there is no connection");
+                }
+                // Ours to do: livekit-server knows the request (`LeaveRequestFullReconnect`) and does nothing.
+                let why = "a full rejoin was asked for";
+                let error = RoomError::new(ErrorCode::ConnectionFailed, why);
+                self.connection_lost(Manner::Join, error);
+                return DONE;
+            }
         };
         if !self.has_signalling() {
             return wrong(ErrorCode::InvalidState, "there is no connection");

@@ -1,7 +1,8 @@
 //! Sound both ways, to the byte.
 
 use crate::support::{Call, Options, payload};
-use beluga_webrtc::{InputId, Mid, OutputId, PeerCommand, PeerEvent, SoundInput, SoundOutput};
+use beluga_engine::{PacketSink, PacketSource};
+use beluga_webrtc::{InputId, Mid, OutputId, PeerCommand, PeerEvent};
 
 /// The far side says packets from `first` on, 20 ms apart.
 fn say(call: &mut Call, receive: &Mid, first: u64, count: u64, mut tick: impl FnMut(&mut Call)) {
@@ -261,8 +262,8 @@ fn doors_that_are_released_go_on_at_another_peer() {
     else {
         unreachable!()
     };
-    let (input, door_in): (InputId, Box<SoundInput>) = inputs.remove(0);
-    let (output, door_out): (OutputId, Box<SoundOutput>) = outputs.remove(0);
+    let (input, door_in): (InputId, Box<dyn PacketSink>) = inputs.remove(0);
+    let (output, door_out): (OutputId, Box<dyn PacketSource>) = outputs.remove(0);
     assert_eq!((input, output), (InputId(4), OutputId(3)));
 
     let (mut new, send, receive) = Call::connected(Options {

@@ -1,10 +1,9 @@
 //! Peers that do at once what they are told, or only what the test says.
 
-use beluga_engine::{Carrier, Datagram, Peer, Urgency};
+use beluga_engine::{Carrier, Datagram, PacketSink, PacketSource, Peer, Urgency};
 use beluga_livekit::{LOSSY, PeerMaker, PeerPort, RELIABLE};
 use beluga_webrtc::{
     Channel, InputId, Mid, OfferMade, OutputId, PeerCommand, PeerEvent, PeerFault, PeerStats,
-    SoundInput, SoundOutput,
 };
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
@@ -40,8 +39,8 @@ pub struct FakePeer {
     pub messages: Vec<(Channel, Vec<u8>)>,
     /// Tickets that were not answered yet, where the test answers them.
     pub tickets: VecDeque<u64>,
-    pub inputs: BTreeMap<InputId, (Box<SoundInput>, Option<Mid>)>,
-    pub outputs: BTreeMap<OutputId, (Box<SoundOutput>, Option<Mid>)>,
+    pub inputs: BTreeMap<InputId, (Box<dyn PacketSink>, Option<Mid>)>,
+    pub outputs: BTreeMap<OutputId, (Box<dyn PacketSource>, Option<Mid>)>,
     events: VecDeque<PeerEvent>,
     offer: Option<u32>,
     next_mid: usize,

@@ -1,0 +1,92 @@
+"""What a light caller measures is what a caller on the SDK hears in the same room: `make prove-light-callers`.
+
+Both listen to the same agent on the plain SDK (`rivals/raw_sdk.py`), which answers turns with a tone. The light one
+goes by the arrival of packets, the other by what his loudspeaker is given, a jitter buffer later:
+
+- `answer`: p50 of the delay from the end of a turn to the answer, of the light caller's turns, at either's ear.
+- `behind`: how much later the SDK caller hears the same answer, of each; a jitter buffer is 20 to 150 ms, and steady.
+- `voice`: how long the answers are, in frames of 10 ms; they agree within a frame in twenty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from support.sdk_caller import SdkCaller
+
+from beluga_voice.clock import now
+from beluga_voice.testing import Caller, LiveKitServer, Tape, tone_words
+from bench_result import QUICK, write_proof_rows
+from rivals.raw_sdk import RawSdkAgent
+
+TURNS = 6 if QUICK else 30
+TURN, HZ = "able bake", 16_000
+SILENCE_S, ANSWER_S = 0.3, 1.0
+# A packet holds so many frames of 10 ms.
+FRAMES_PER_PACKET = 2
+BEHIND_MS, SPREAD_MS = (0.0, 150.0), 80.0
+VOICE_OFF_PCT = 5.0
+
+
+async def measured() -> dict[str, Any]:
+    """Both callers' figures."""
+    tape = Tape(tone_words.spoken(TURN, HZ), sample_rate=HZ)
+    with LiveKitServer() as server:
+        async with (
+            RawSdkAgent(silence_s=SILENCE_S, answer_s=ANSWER_S) as agent,
+            SdkCaller(server, "sdk") as bob,
+            Caller(url=server.url, token=server.token("room", "light"), listens_to="agent", sampled_s=600.0) as ada,
+        ):
+            await bob.join("room")
+            await agent.join(server.url, server.token("room", "agent", kind="agent"))
+            await bob.event("track_subscribed", identity="agent")
+            await agent.event("track_subscribed", identity="light")
+            for _ in range(TURNS):
+                turn = await ada.speak(tape)
+                await ada.answered(timeout=10.0)
+                await ada.silence()
+                await bob.silence_from("agent", since=turn.last_s)
+                await asyncio.sleep(0.3)
+            heard, report = (await bob.heard("agent")).between(0.0, now()), ada.report()
+    ends = [turn.first_s for turn in report.turns[1:]] + [now()]
+    answers = [
+        (first_s, last_s)
+        for turn, end_s in zip(report.turns, ends, strict=True)
+        if (first_s := heard.first_sound_s(turn.last_s)) is not None
+        and (last_s := heard.between(turn.last_s, end_s).last_sound_s(first_s)) is not None
+    ]
+    voices = [voice for voice in report.voices if voice.first_s > report.turns[0].last_s]
+    assert len(answers) == len(voices) == TURNS, f"{len(answers)} and {len(voices)} answers to {TURNS} turns"
+    light_ms = [1e3 * delay_s for delay_s in report.answer_delays_s if delay_s is not None]
+    sdk_ms = [1e3 * (first_s - turn.last_s) for turn, (first_s, _) in zip(report.turns, answers, strict=True)]
+    behind_ms = [1e3 * (first_s - voice.first_s) for voice, (first_s, _) in zip(voices, answers, strict=True)]
+    p5, p50, p95 = np.percentile(behind_ms, [5, 50, 95])
+    return {
+        "turns": TURNS,
+        "answer_ms_light_p50": round(float(np.median(light_ms)), 1),
+        "answer_ms_sdk_p50": round(float(np.median(sdk_ms)), 1),
+        "behind_ms_p5": round(float(p5), 1),
+        "behind_ms_p50": round(float(p50), 1),
+        "behind_ms_p95": round(float(p95), 1),
+        "voice_frames_light": FRAMES_PER_PACKET * sum(voice.packets for voice in voices),
+        "voice_frames_sdk": round(100 * sum(last_s - first_s for first_s, last_s in answers)),
+        "gaps_light": sum(voice.gaps for voice in voices),
+        "packets_lost": report.packets_lost,
+        "frames_skipped": report.frames_skipped,
+    }
+
+
+def main() -> None:
+    row = asyncio.run(measured())
+    print(row)
+    write_proof_rows([row])
+    assert BEHIND_MS[0] <= row["behind_ms_p50"] <= BEHIND_MS[1], "the SDK caller hears it at another time"
+    assert row["behind_ms_p95"] - row["behind_ms_p5"] <= SPREAD_MS, "now sooner and now later than the SDK caller"
+    off_pct = 100 * abs(row["voice_frames_light"] / row["voice_frames_sdk"] - 1)
+    assert off_pct <= VOICE_OFF_PCT, f"the answers' lengths differ by {off_pct:.1f} %"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The hooks of one backend, as its configuration has them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from beluga_voice.hooks.admission import Admission
+from beluga_voice.hooks.rate_limit import RateLimit
+from beluga_voice.hooks.retention import Retention
+from beluga_voice.tasks import Tasks
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+    from beluga_voice.config import BackendConfig, SessionConfig
+    from beluga_voice.hooks.admission import Admitted
+    from beluga_voice.hooks.rate_limiter import RateLimiter
+    from beluga_voice.session import VoiceSession
+
+__all__ = ["BackendHooks"]
+
+_log = logging.getLogger("beluga_voice.hooks")
+
+
+class BackendHooks:
+    """What a backend asks its owner. `own_limiter`: the provider's, which is asked before the configured one.
+
+    Raises MissingDependencyError.
+    """
+
+    def __init__(self, config: BackendConfig, provider: str, *, own_limiter: RateLimiter | None = None) -> None:
+        self._provider = provider
+        self._own_limiter = own_limiter
+        self._limiter_as_said: object = None
+        self._limiter: RateLimiter | None = None
+        self._tasks = Tasks(self._failed)
+        self.retention = Retention(config.data_retention_hook, timeout_s=config.hook_timeout)
+        self._admission = self._admission_of(config)
+        self._timeout_s = config.hook_timeout
+
+    def adopt(self, config: BackendConfig) -> None:
+        """Goes by another configuration. Buckets of an unchanged rate limiter stay as full as they are."""
+        self._admission = self._admission_of(config)
+        self._timeout_s = config.hook_timeout
+        self.retention.adopt(config.data_retention_hook, timeout_s=config.hook_timeout)
+
+    def operation(self, name: str, config: SessionConfig | None) -> AbstractAsyncContextManager[Admitted]:
+        """Around each operation of the backend: see `Admission.operation`. Raises AuthError, RateLimitError."""
+        if config is None:
+            return self._admission.operation(name)
+        token = config.auth_token.get_secret_value() if config.auth_token is not None else ""
+        return self._admission.operation(name, user_id=config.user_id or "", token=token, metadata=config.metadata)
+
+    def watch(self, session: VoiceSession) -> None:
+        """Has what is kept of the session decided when it is over."""
+
+        def over(_: object) -> None:
+            left = session.belongings()
+            if self.retention.asks or left.forget:
+                self._tasks.start(self.retention.take(left), name="retention")
+
+        session.on("close", over)
+
+    def stats(self) -> dict[str, int]:
+        """What was refused and given up."""
+        return {**self._admission.stats(), "sessions_forgotten_early": self.retention.forgotten_early}
+
+    async def aclose(self) -> None:
+        """Waits until it is decided what is kept of each session, and lets go of connections."""
+        await self._tasks.settle(6 * (self._timeout_s + 1.0))  # two questions about each of three
+        await self._tasks.cancel()
+        if self._limiter is not None and isinstance(self._limiter_as_said, RateLimit):
+            await self._limiter.aclose()
+
+    def _admission_of(self, config: BackendConfig) -> Admission:
+        said = config.rate_limiter
+        if said != self._limiter_as_said:
+            self._limiter = said.limiter() if isinstance(said, RateLimit) else said
+            self._limiter_as_said = said
+        return Admission(
+            self._provider,
+            auth=config.auth_hook,
+            limiters=[each for each in (self._own_limiter, self._limiter) if each is not None],
+            timeout_s=config.hook_timeout,
+        )
+
+    def _failed(self, error: BaseException) -> None:
+        _log.error("what is kept of a session could not be decided", exc_info=error)

@@ -1,0 +1,88 @@
+"""A loop that is closed under a room: nobody is left to leave it, and the SDK would stay in it for ever.
+
+At the process's exit the SDK leaves its rooms by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from contextlib import suppress
+from typing import Any
+
+from livekit.rtc import _ffi_client
+from livekit.rtc._proto import ffi_pb2
+
+from beluga_voice import _core
+
+__all__ = ["Farewell"]
+
+_log = logging.getLogger("beluga_voice.livekit")
+
+# Later than anything: the timer is never to ring, only to be let go of.
+_NEVER_S = 1e9
+
+
+class Farewell:
+    """Leaves a room and closes its calls when the loop is closed that it was made on; until `done` is called."""
+
+    def __init__(self) -> None:
+        self._left_behind = _LeftBehind()
+        anchor = _Anchor()
+        # The loop's timers alone hold the anchor, and closing a loop is the end of its timers.
+        self._timer = weakref.ref(asyncio.get_running_loop().call_later(_NEVER_S, anchor.hold))
+        self._finalizer = weakref.finalize(anchor, self._left_behind.leave)
+        self._finalizer.atexit = False
+
+    def room(self, room: Any) -> None:
+        """It is this livekit.rtc Room that is to be left."""
+        self._left_behind.room = room
+
+    def opened(self, call: _core.Call) -> None:
+        """This call is to be closed."""
+        self._left_behind.calls[call] = None
+
+    def closed(self, call: _core.Call) -> None:
+        """And this one no longer."""
+        self._left_behind.calls.pop(call, None)
+
+    def done(self) -> None:
+        """The room was left."""
+        self._finalizer.detach()
+        timer = self._timer()
+        if timer is not None:
+            timer.cancel()
+
+
+class _Anchor:
+    def hold(self) -> None:
+        """Never called: a timer has to have something to hold."""
+
+
+class _LeftBehind:
+    """What a closed loop leaves behind. Nothing is waited for here: it may be any thread that finds out."""
+
+    def __init__(self) -> None:
+        self.room: Any = None
+        self.calls: dict[_core.Call, None] = {}
+
+    def leave(self) -> None:
+        for call in self.calls:
+            with suppress(_core.CoreError):
+                call.close()
+        try:
+            client = _ffi_client.FfiClient.instance
+            _forget_closed_loops(client.queue)
+            if self.room is not None and self.room.isconnected():
+                request = ffi_pb2.FfiRequest()
+                request.disconnect.room_handle = self.room._ffi_handle.handle
+                client.request(request)
+        except (AssertionError, AttributeError, RuntimeError) as error:  # it is gone already, or this is a forked child
+            _log.debug("a room of a closed loop was not left: %r", error)
+
+
+def _forget_closed_loops(queue: Any) -> None:
+    """The SDK would go on to offer them every event, and keep alive all that waits for one."""
+    with queue._lock:
+        queue._subscribers[:] = [each for each in queue._subscribers if not each[1].is_closed()]

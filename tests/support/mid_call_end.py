@@ -1,0 +1,93 @@
+"""Programs of `support.room_program`, run in processes of their own and watched as they end in the middle of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from beluga_voice.clock import now
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncGenerator
+
+    from support.sdk_caller import SdkCaller, Server
+
+# A program that takes longer for what is waited for has failed.
+PATIENCE_S = 45.0
+# Who goes without a word is missed by the server after some 15 s.
+GONE_WITHIN_S = 2.0
+# What livekit's own package writes where events come after the loop is closed and before the process has ended.
+_SDK_REMARK = "error putting to queue: Event loop is closed\n"
+# The ways to end, and the exit codes that belong to them.
+WAYS = {"leave": 0, "exit_in_the_middle": 7, "terminated": 143}
+
+
+@asynccontextmanager
+async def running(name: str, server: Server, room: str, media: str, identity: str = "agent") -> AsyncGenerator[Process]:
+    """A program that speaks in the room."""
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "support.room_program", name),
+        *(server.url, server.token(room, identity, kind="agent"), media),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])},
+    )
+    try:
+        assert program.stdout is not None
+        async with asyncio.timeout(PATIENCE_S):
+            said = await program.stdout.readline()
+        assert said == b"speaking\n", await program.communicate()
+        yield program
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+
+
+async def ended(program: Process) -> tuple[int | None, str, str]:
+    """Exit code and what was written, once it has ended by itself."""
+    async with asyncio.timeout(PATIENCE_S):
+        out, err = await program.communicate()
+    return program.returncode, out.decode(), err.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class MidCallEnd:
+    """How a program ended, and what became of it in the room."""
+
+    status: int | None
+    out: str
+    err: str
+    """Without what the SDK remarks on a loop that is closed."""
+    took_s: float
+    """From its being in the middle of a word, or from the signal, to the end of its process."""
+    gone_after_s: float
+    """From there until its caller was told that it has left; negative where it was told before."""
+    reason: str | None
+    """livekit's name for why: CLIENT_INITIATED of one who said goodbye."""
+
+
+async def end_in_mid_call(
+    name: str, server: Server, room: str, media: Any, caller: SdkCaller, *, identity: str = "agent"
+) -> MidCallEnd:
+    """Runs a program and waits for its end. Raises TimeoutError where it hangs, DeadlineError where it stays."""
+    began_s = now()
+    async with running(name, server, room, media, identity) as program:
+        if name == "terminated":
+            await caller.voice_from(identity, since=began_s, within=PATIENCE_S)
+        told_s = now()
+        if name == "terminated":
+            program.send_signal(signal.SIGTERM)
+        status, out, err = await ended(program)
+        if media == "sdk":
+            err = err.replace(_SDK_REMARK, "")
+    over_s = now()
+    left = await caller.event("participant_disconnected", identity=identity, since=began_s, within=PATIENCE_S)
+    return MidCallEnd(status, out, err, over_s - told_s, left["at_s"] - over_s, left["reason"])
