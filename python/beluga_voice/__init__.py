@@ -18,6 +18,7 @@ _HOMES = {
     "AgentError": "errors",
     "AgentHost": "agent",
     "AudioChunk": "audio_chunk",
+    "AudioFormat": "audio_format",
     "AudioFormatError": "errors",
     "AuthError": "errors",
     "BackendConfig": "config",
@@ -29,9 +30,11 @@ _HOMES = {
     "Command": "commands",
     "ComponentError": "errors",
     "ConfigError": "errors",
+    "Conversation": "speech_to_speech",
     "DeadlineError": "errors",
     "Ear": "handles",
     "EndCall": "commands",
+    "GiveUp": "speech_to_speech",
     "InternalError": "errors",
     "InvalidStateError": "errors",
     "LocalCall": "providers.local.call",
@@ -45,10 +48,14 @@ _HOMES = {
     "ProviderInfo": "backend",
     "ProviderNotFoundError": "errors",
     "RateLimitError": "errors",
+    "Reply": "speech_to_speech",
+    "Respond": "speech_to_speech",
     "Say": "commands",
     "SessionConfig": "config",
     "SessionError": "errors",
+    "Speak": "speech_to_speech",
     "SpeechHandle": "pipeline.speech",
+    "SpeechToSpeech": "speech_to_speech",
     "SpeechToText": "speech_to_text",
     "TextToSpeech": "text_to_speech",
     "TokensUsed": "commands",
@@ -73,6 +80,7 @@ if TYPE_CHECKING:
     from beluga_voice import livekit as livekit
     from beluga_voice.agent import AgentHost as AgentHost
     from beluga_voice.audio_chunk import AudioChunk as AudioChunk
+    from beluga_voice.audio_format import AudioFormat as AudioFormat
     from beluga_voice.backend import (
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
@@ -121,6 +129,14 @@ if TYPE_CHECKING:
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
     from beluga_voice.sharing import share as share
+    from beluga_voice.speech_to_speech import (
+        Conversation as Conversation,
+        GiveUp as GiveUp,
+        Reply as Reply,
+        Respond as Respond,
+        Speak as Speak,
+        SpeechToSpeech as SpeechToSpeech,
+    )
     from beluga_voice.speech_to_text import SpeechToText as SpeechToText, Transcript as Transcript
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
@@ -132,6 +148,7 @@ __all__ = [
     "AgentError",
     "AgentHost",
     "AudioChunk",
+    "AudioFormat",
     "AudioFormatError",
     "AuthError",
     "BackendConfig",
@@ -143,9 +160,11 @@ __all__ = [
     "Command",
     "ComponentError",
     "ConfigError",
+    "Conversation",
     "DeadlineError",
     "Ear",
     "EndCall",
+    "GiveUp",
     "InternalError",
     "InvalidStateError",
     "LocalCall",
@@ -159,10 +178,14 @@ __all__ = [
     "ProviderInfo",
     "ProviderNotFoundError",
     "RateLimitError",
+    "Reply",
+    "Respond",
     "Say",
     "SessionConfig",
     "SessionError",
+    "Speak",
     "SpeechHandle",
+    "SpeechToSpeech",
     "SpeechToText",
     "TextToSpeech",
     "TokensUsed",

@@ -54,8 +54,12 @@ _LOWEST_THRESHOLD = 0.01
 
 _CORE_VADS = ("silero", "energy")
 
+PipelineType = Literal["stt_tts", "s2s"]
+ComponentKind = Literal["stt", "tts", "s2s"]
+"""What a session makes one of for itself."""
+
 # Which fields name components.
-COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "vad")
+COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "s2s", "vad")
 # In which ones a change leaves what it does not name.
 _MASKED = ("provider_config", "auth_hook", "data_retention_hook")
 _LAID_ON = ("turn_handling", "provider_config")
@@ -158,7 +162,10 @@ class Interruption(Options):
 class TurnHandling(Options):
     """Whose turn it is."""
 
-    turn_detection: Literal["vad"] = Field("vad", description="vad: by the sound's speech and silence alone.")
+    turn_detection: Literal["vad", "realtime_llm"] = Field(
+        "vad",
+        description="vad: by the sound's speech and silence alone; realtime_llm: by the model of speech (s2s) itself.",
+    )
     endpointing: Endpointing = Field(default_factory=Endpointing, description="When the caller's turn is over.")
     interruption: Interruption = Field(
         default_factory=Interruption, description="What happens when the caller talks over the agent."
@@ -171,6 +178,12 @@ class PipelineConfig(Options):
 
     stt: Any = Field("pocketsphinx", description="Speech to text: name, provider/model, mapping, class or instance.")
     tts: Any = Field("piper", description="Text to speech: name, provider/model, mapping, class or instance.")
+    s2s: Any = Field(
+        None, description="Speech to speech, in place of stt and tts: name, provider/model, mapping, class or instance."
+    )
+    pipeline_type: PipelineType | None = Field(
+        None, description="stt_tts or s2s, where both are given; null: s2s if that is given, else stt_tts."
+    )
     vad: Any = Field("silero", description="Voice activity detector: name or mapping.")
     turn_handling: TurnHandling = Field(default_factory=TurnHandling, description="Whose turn it is.")
     timeout: float = Field(
@@ -182,9 +195,13 @@ class PipelineConfig(Options):
     tts_timeout: float = Field(
         10.0, ge=0.5, le=60.0, description="Seconds that the voice may give no sound while there is room for some."
     )
-    start_timeout: float = Field(
-        30.0, ge=1.0, le=600.0, description="Seconds that recogniser and voice may take to be ready."
+    s2s_timeout: float = Field(
+        10.0,
+        ge=0.5,
+        le=60.0,
+        description="Seconds that the model of speech may give no sound of an answer while there is room for some.",
     )
+    start_timeout: float = Field(30.0, ge=1.0, le=600.0, description="Seconds that components may take to be ready.")
     user_away_timeout: float | None = Field(
         15.0, ge=1.0, le=3600.0, description="Seconds of silence after which the caller is away; null: never."
     )
@@ -197,20 +214,35 @@ class PipelineConfig(Options):
     )
     prices: Prices | None = Field(None, description="What a call's usage costs; null: usage is told without a cost.")
 
+    def pipeline(self) -> PipelineType:
+        """Which pipeline is meant. Raises ConfigError where that is not clear."""
+        if self.pipeline_type == "s2s" and self.s2s is None:
+            raise _contradiction("s2s", None, "a model of speech with pipeline_type = 's2s'")
+        if self.pipeline_type is not None:
+            return self.pipeline_type
+        if self.s2s is None:
+            return "stt_tts"
+        beside = next((name for name in ("stt", "tts") if name in self.model_fields_set), None)
+        if beside is not None:
+            raise _contradiction("pipeline_type", None, f"'stt_tts' or 's2s' where both {beside} and s2s are given")
+        return "s2s"
+
 
 @dataclass(frozen=True, slots=True)
 class SessionParts:
     """A session's settings with every name resolved: what the session is built from."""
 
-    agent: AgentFactory
-    stt: ComponentFactory
-    tts: ComponentFactory
+    agent: AgentFactory | None
+    """None: a model of speech answers by itself."""
+    components: Mapping[ComponentKind, ComponentFactory]
+    """stt and tts, or s2s."""
     vad: ComponentFactory
     vad_options: VadOptions
     turn_handling: TurnHandling
     timeout: float
     transcript_timeout: float
     tts_timeout: float
+    s2s_timeout: float
     start_timeout: float
     user_away_timeout: float | None
     audio_processors: tuple[ProcessorFactory, ...]
@@ -229,7 +261,11 @@ class SessionConfig(PipelineConfig):
         max_length=256,
         description="Whom it is for: the identity of the caller that a backend answers; null: the next one.",
     )
-    agent: Any = Field(description="A function of a Turn, an object with respond(turn), or a class or factory of one.")
+    agent: Any = Field(
+        None,
+        description="A function of a Turn, an object with respond(turn), or a class or factory of one; "
+        "with s2s null: the model answers by itself.",
+    )
     auth_token: SecretStr | None = Field(
         None, description="By what a backend's auth_hook knows who the session is for; null: by user_id alone."
     )
@@ -238,6 +274,11 @@ class SessionConfig(PipelineConfig):
     def over(self, backend: BackendConfig) -> SessionConfig:
         """This configuration with the backend's defaults for what it leaves unsaid."""
         said = {name: getattr(self, name) for name in self.model_fields_set}
+        if not {"pipeline_type", "stt", "tts", "s2s"} & said.keys():
+            said["pipeline_type"] = backend.pipeline()
+        elif "pipeline_type" not in said:
+            # Of what is given here one pipeline is meant, whatever the backend has.
+            said["pipeline_type"] = self.pipeline()
         return SessionConfig(**{**backend.session_defaults(), **said})
 
     def resolve(self) -> SessionParts:
@@ -255,18 +296,17 @@ class SessionConfig(PipelineConfig):
             )
         vad_options = vad.options
         _check_delays(self.turn_handling, vad_options)
-        stt = resolve("stt", self.stt)
-        _check_words(self.turn_handling, stt)
+        components = self._components()
         return SessionParts(
-            agent=AgentFactory(self.agent),
-            stt=stt,
-            tts=resolve("tts", self.tts),
+            agent=AgentFactory(self.agent) if self.agent is not None or "s2s" not in components else None,
+            components=components,
             vad=vad,
             vad_options=vad_options,
             turn_handling=self.turn_handling,
             timeout=self.timeout,
             transcript_timeout=self.transcript_timeout,
             tts_timeout=self.tts_timeout,
+            s2s_timeout=self.s2s_timeout,
             start_timeout=self.start_timeout,
             user_away_timeout=self.user_away_timeout,
             audio_processors=processor_factories(self.audio_processors),
@@ -275,6 +315,29 @@ class SessionConfig(PipelineConfig):
             prices=self.prices,
             metadata=self.metadata,
         )
+
+    def _components(self) -> dict[ComponentKind, ComponentFactory]:
+        """Those of the pipeline that is meant, and no others: what is not used need not be installed."""
+        turns = self.turn_handling
+        if self.pipeline() == "stt_tts":
+            if turns.turn_detection == "realtime_llm":
+                raise _contradiction("turn_handling.turn_detection", turns.turn_detection, "'vad' without s2s")
+            stt = resolve("stt", self.stt)
+            _check_words(turns, stt)
+            return {"stt": stt, "tts": resolve("tts", self.tts)}
+        s2s = resolve("s2s", self.s2s)
+        if turns.turn_detection == "realtime_llm" and not s2s.component.detects_turns:
+            allowed = f"'vad' with s2s.{s2s.name}, which does not detect turns"
+            raise _contradiction("turn_handling.turn_detection", turns.turn_detection, allowed)
+        words = turns.interruption.min_words
+        if words and not s2s.component.transcribes:
+            allowed = f"0 with s2s.{s2s.name}, which does not say what it hears"
+            raise _contradiction("turn_handling.interruption.min_words", words, allowed)
+        return {"s2s": s2s}
+
+
+def _contradiction(field: str, value: object, allowed: str) -> ConfigError:
+    return ConfigError(f"{field} = {value!r}: allowed: {allowed}", details={"field": field, "value": value})
 
 
 def _shown(spec: object) -> str:
@@ -384,6 +447,11 @@ class BackendConfig(PipelineConfig, BaseSettings):
             return checked(RateLimit, lambda: RateLimit.model_validate(values), where="rate_limiter")
         return value if value is None or isinstance(value, RateLimit) else made_hook(value, RateLimiter)
 
+    @model_validator(mode="after")
+    def _pipeline_is_clear(self) -> Self:
+        self.pipeline()
+        return self
+
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the backend has not looked at yet may hold its secrets in the clear.
         for name, value in super().__repr_args__():
@@ -420,7 +488,7 @@ class BackendConfig(PipelineConfig, BaseSettings):
         Raises ConfigError, ProviderNotFoundError, MissingDependencyError.
         """
         for kind in COMPONENT_FIELDS:
-            if kind in self.model_fields_set:
+            if kind in self.model_fields_set and (kind != "s2s" or self.s2s is not None):
                 resolve(kind, getattr(self, kind))
         processor_factories(self.audio_processors)
 

@@ -277,7 +277,7 @@ class ErrorEvent(SessionEvent):
 
     type: ClassVar[str] = "error"
     error: BelugaVoiceError
-    source: Literal["stt", "agent", "tts", "session"]
+    source: Literal["stt", "agent", "tts", "s2s", "session"]
     recoverable: bool
 
 

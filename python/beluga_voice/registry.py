@@ -47,6 +47,7 @@ _EMBEDDED: dict[Kind, dict[str, tuple[str, str | None]]] = {
 _BASES: dict[Kind, str] = {
     "stt": "beluga_voice.speech_to_text:SpeechToText",
     "tts": "beluga_voice.text_to_speech:TextToSpeech",
+    "s2s": "beluga_voice.speech_to_speech:SpeechToSpeech",
 }
 
 
@@ -160,6 +161,8 @@ class ComponentFactory:
     kind: Kind
     name: str
     options: BaseModel | None
+    component: Any
+    """The class, or the object that was given."""
     _make: Callable[[], Any]
 
     def create(self) -> Any:
@@ -268,12 +271,12 @@ class ComponentRegistry:
 
                 shown = masked(value, name=field)
                 raise ConfigError(f"{where}.{field} = {shown!r}: no such option; allowed: no options at all")
-            return ComponentFactory(kind, name, None, component)
+            return ComponentFactory(kind, name, None, component, component)
         options = _checked_options(model, values, where)
         check: Callable[[BaseModel], None] | None = getattr(component, "check", None)
         if check is not None:
             check(options)
-        return ComponentFactory(kind, name, options, lambda: component(options))
+        return ComponentFactory(kind, name, options, component, lambda: component(options))
 
     def _from_object(self, kind: Kind, spec: object) -> ComponentFactory:
         shared = isinstance(spec, Shared)
@@ -298,7 +301,7 @@ class ComponentRegistry:
                 )
             return value
 
-        return ComponentFactory(kind, name, options, take)
+        return ComponentFactory(kind, name, options, value, take)
 
 
 def _checked_options(model: type[BaseModel], values: dict[str, object], where: str) -> BaseModel:

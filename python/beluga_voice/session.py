@@ -47,12 +47,20 @@ if TYPE_CHECKING:
     from beluga_voice import _core
     from beluga_voice.agent import AgentHost
     from beluga_voice.call_link import CallLink
-    from beluga_voice.config import BackendConfig, SessionConfig, SessionParts, TurnHandling
+    from beluga_voice.config import (
+        BackendConfig,
+        ComponentKind,
+        PipelineType,
+        SessionConfig,
+        SessionParts,
+        TurnHandling,
+    )
     from beluga_voice.hooks.retention import Belongings
-    from beluga_voice.pipeline.cascade import Cascade
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
+    from beluga_voice.pipeline.turn_taking import Pipeline
     from beluga_voice.prices import Prices
+    from beluga_voice.speech_to_speech import SpeechToSpeech
     from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.transport import OpenCall, Transport, TransportStats
@@ -83,15 +91,18 @@ class VoiceSession:
 
     Everything is checked here, before anything is opened: names are resolved, options validated.
 
-    - `agent`: answers turns; see `beluga_voice.agent`.
-    - `stt`, `tts`, `vad`: a name, "provider/model", `{"provider": ..., option: ...}`, a class or an instance.
+    - `agent`: answers turns; see `beluga_voice.agent`. With `s2s` it tells the model how to answer; None: the model
+      answers by itself.
+    - `stt`, `tts`, `s2s`, `vad`: a name, "provider/model", `{"provider": ..., option: ...}`, a class or an instance.
+    - `pipeline_type`: "stt_tts" or "s2s", where `s2s` is given beside the others; None: whichever is given.
     - `turn_handling`: see `TurnHandling`; a mapping will do.
     - `timeout`: seconds that the agent may take for the next piece of its answer.
     - `transcript_timeout`: seconds that the recogniser may take for its text after a turn has ended.
     - `tts_timeout`: seconds that the voice may give no sound while there is room for some.
-    - `start_timeout`: seconds that recogniser and voice may take to be ready.
+    - `s2s_timeout`: seconds that the model of speech may give no sound of an answer while there is room for some.
+    - `start_timeout`: seconds that components may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
-    - `audio_processors`: what sound goes through on its way to the recogniser and from the voice, and
+    - `audio_processors`: what sound goes through on its way to the recogniser or model and from the voice or model, and
       `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
     - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
@@ -102,14 +113,17 @@ class VoiceSession:
     def __init__(
         self,
         *,
-        agent: Any,
+        agent: Any = None,
         stt: Any = "pocketsphinx",
         tts: Any = "piper",
+        s2s: Any = None,
+        pipeline_type: PipelineType | None = None,
         vad: Any = "silero",
         turn_handling: TurnHandling | Mapping[str, Any] | None = None,
         timeout: float = 30.0,
         transcript_timeout: float = 10.0,
         tts_timeout: float = 10.0,
+        s2s_timeout: float = 10.0,
         start_timeout: float = 30.0,
         user_away_timeout: float | None = 15.0,
         audio_processors: Sequence[Any] = (),
@@ -121,19 +135,26 @@ class VoiceSession:
 
         settings: dict[str, Any] = {
             "agent": agent,
-            "stt": stt,
-            "tts": tts,
+            "s2s": s2s,
+            "pipeline_type": pipeline_type,
             "vad": vad,
             "turn_handling": turn_handling if turn_handling is not None else {},
             "timeout": timeout,
             "transcript_timeout": transcript_timeout,
             "tts_timeout": tts_timeout,
+            "s2s_timeout": s2s_timeout,
             "start_timeout": start_timeout,
             "user_away_timeout": user_away_timeout,
             "audio_processors": list(audio_processors),
             "audio_processor_timeout": audio_processor_timeout,
             "prices": prices,
             "metadata": dict(metadata or {}),
+        }
+        # The defaults are what serves without a model of speech: nobody has asked for them beside one.
+        settings |= {
+            name: value
+            for name, value in (("stt", stt), ("tts", tts))
+            if s2s is None or value != SessionConfig.model_fields[name].default
         }
         self._init(SessionConfig(**settings).resolve())
 
@@ -178,13 +199,13 @@ class VoiceSession:
         self._keeper: asyncio.Task[None] | None = None
         self._closer: asyncio.Task[None] | None = None
         self._link: CallLink | None = None
-        self._cascade: Cascade | None = None
+        self._pipeline: Pipeline | None = None
         self._processing: Processing | None = None
         self._history: list[ChatMessage] = []
         self._pipeline_counters: dict[str, int] = {}
         """Those of a pipeline that has ended."""
         self._host: AgentHost | None = None
-        self._components: dict[Literal["stt", "tts"], SpeechToText | TextToSpeech] = {}
+        self._components: dict[ComponentKind, SpeechToText | TextToSpeech | SpeechToSpeech] = {}
         self._foreign = ForeignCalls()
         self._call: OpenCall | None = None
         self._transport_counters: dict[str, int] = {}
@@ -239,18 +260,16 @@ class VoiceSession:
 
     async def _start(self, transport: Transport) -> None:
         from beluga_voice.agent import AgentHost
-        from beluga_voice.pipeline.cascade import Cascade
         from beluga_voice.pipeline.processing import Processing
         from beluga_voice.transport import CallEvents, CallSettings
 
         current_session.set(self.mark)
         parts = self._parts
-        stt: SpeechToText = parts.stt.create()
-        self._components["stt"] = stt
-        tts: TextToSpeech = parts.tts.create()
-        self._components["tts"] = tts
+        for kind, factory in parts.components.items():
+            self._components[kind] = factory.create()
         self._processing = Processing(parts.audio_processors, timeout_s=parts.audio_processor_timeout)
-        self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
+        if parts.agent is not None:
+            self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
         async with asyncio.TaskGroup() as starting:
             for kind in self._components:
                 starting.create_task(self._start_component(kind))
@@ -271,32 +290,54 @@ class VoiceSession:
             ),
         )
         self._link = link = self._call.link
-        self._cascade = Cascade(
-            link,
-            stt=stt,
-            stt_name=parts.stt.name,
-            transcript_timeout_s=parts.transcript_timeout,
-            tts=tts,
-            tts_name=parts.tts.name,
-            tts_timeout_s=parts.tts_timeout,
-            processing=self._processing,
-            foreign=self._foreign,
-            agent=self._host,
-            interruption=parts.turn_handling.interruption,
-            session_id=self.id,
-            metadata=parts.metadata,
-            usage=self._usage,
-            emit=self._emit,
-            end_call=lambda reason: self._end_soon("task_completed", detail=reason),
-        )
-        self._history = self._cascade.history
+        self._pipeline = self._make_pipeline(link, self._processing)
+        self._history = self._pipeline.history
         link.on_event = self._on_core_event
         self._become("active")
         self._context = contextvars.copy_context()  # with what callbacks made current, as traces do
-        self._cascade.start()
+        self._pipeline.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
-    async def _start_component(self, kind: Literal["stt", "tts"]) -> None:
+    def _make_pipeline(self, link: CallLink, processing: Processing) -> Pipeline:
+        from beluga_voice.pipeline.cascade import Cascade
+        from beluga_voice.pipeline.speech_to_speech import SpeechToSpeechPipeline
+
+        parts, components = self._parts, self._components
+        shared: dict[str, Any] = {
+            "transcript_timeout_s": parts.transcript_timeout,
+            "processing": processing,
+            "usage": self._usage,
+            "agent": self._host,
+            "interruption": parts.turn_handling.interruption,
+            "session_id": self.id,
+            "metadata": parts.metadata,
+            "emit": self._emit,
+            "end_call": self._task_completed,
+        }
+        if "s2s" in components:
+            return SpeechToSpeechPipeline(
+                link,
+                s2s=cast("SpeechToSpeech", components["s2s"]),
+                s2s_name=self._name_of("s2s"),
+                s2s_timeout_s=parts.s2s_timeout,
+                detects_turns=parts.turn_handling.turn_detection == "realtime_llm",
+                **shared,
+            )
+        return Cascade(
+            link,
+            stt=cast("SpeechToText", components["stt"]),
+            stt_name=self._name_of("stt"),
+            tts=cast("TextToSpeech", components["tts"]),
+            tts_name=self._name_of("tts"),
+            tts_timeout_s=parts.tts_timeout,
+            foreign=self._foreign,
+            **shared,
+        )
+
+    def _task_completed(self, reason: str) -> None:
+        self._end_soon("task_completed", detail=reason)
+
+    async def _start_component(self, kind: ComponentKind) -> None:
         timeout_s = self._parts.start_timeout
         late_at = asyncio.get_running_loop().time() + timeout_s
         try:
@@ -310,8 +351,8 @@ class VoiceSession:
                 operation="start",
             ) from None
 
-    def _name_of(self, kind: Literal["stt", "tts"]) -> str:
-        return self._parts.stt.name if kind == "stt" else self._parts.tts.name
+    def _name_of(self, kind: ComponentKind) -> str:
+        return self._parts.components[kind].name
 
     async def _keep(self) -> None:
         try:
@@ -361,9 +402,9 @@ class VoiceSession:
         """
         if len(user_input) > _LONGEST_TEXT:
             raise ConfigError(f"user_input has {len(user_input)} letters: allowed: up to {_LONGEST_TEXT}")
-        cascade = self._running()
+        pipeline = self._running()
         if text := plain(user_input).strip():
-            cascade.answer_typed(text)
+            pipeline.answer_typed(text)
 
     async def wait_for_inactive(self) -> None:
         """Until all that was said, written or asked for before is answered and played, or the session is over.
@@ -371,7 +412,7 @@ class VoiceSession:
         A caller who is in the middle of a sentence is not waited for. Not for an agent in its own answer: it would wait
         for itself.
         """
-        while self._cascade is not None and self._closer is None and await self._cascade.wait_for_work():
+        while self._pipeline is not None and self._closer is None and await self._pipeline.wait_for_work():
             pass
         if self._closer is not None:
             await self._over.wait()
@@ -405,8 +446,10 @@ class VoiceSession:
 
     @property
     def component_names(self) -> Mapping[str, str]:
-        """Who serves it: `stt`, `tts` and `agent`, by name."""
-        return {"stt": self._parts.stt.name, "tts": self._parts.tts.name, "agent": self._parts.agent.name}
+        """Who serves it by name: `stt` and `tts`, or `s2s`, and `agent`, if there is one."""
+        agent = self._parts.agent
+        names: dict[str, str] = {kind: self._name_of(kind) for kind in self._parts.components}
+        return names | {"agent": agent.name} if agent is not None else names
 
     @property
     def history(self) -> tuple[ChatMessage, ...]:
@@ -457,13 +500,15 @@ class VoiceSession:
         agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
-        a slow `events()` loop missed. With audio processors there are theirs (see `Processing.stats`). A transport adds
-        its own, such as `sdk_...` in a room that the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in
-        every room.
+        a slow `events()` loop missed. Of a model of speech `s2s_restarts` counts how often it was started again,
+        `s2s_turns_unanswered` turns that it found no end of or had no answer to, `s2s_sounds_dropped` pieces of sound
+        that came when nobody wanted them any more, `s2s_requests_dropped` what it did not take in time. With audio
+        processors there are theirs (see `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that
+        the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
-            **(self._cascade.stats() if self._cascade is not None else self._pipeline_counters),
+            **(self._pipeline.stats() if self._pipeline is not None else self._pipeline_counters),
             **(self._processing.stats() if self._processing is not None else {}),
             **(self._call.stats() if self._call is not None else self._transport_counters),
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
@@ -479,12 +524,14 @@ class VoiceSession:
         return await self._call.transport_stats() if self._call is not None else None
 
     def usage(self) -> Usage:
-        """What the call used so far, and its cost where prices are configured."""
+        """What the call used so far, and its cost where prices are configured. A model of speech is both
+        `stt`, of which the sound that it was handed counts, and `tts`."""
+        names = self.component_names
         usage = Usage(
             call_seconds=self._at_s,
-            stt=self._parts.stt.name,
+            stt=names.get("stt", names.get("s2s", "")),
             stt_seconds=self._usage.stt_samples / 16_000,
-            tts=self._parts.tts.name,
+            tts=names.get("tts", names.get("s2s", "")),
             tts_characters=self._usage.tts_characters,
             tts_seconds=self._usage.tts_seconds,
             tokens=self._usage.tokens,
@@ -518,10 +565,10 @@ class VoiceSession:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def _running(self) -> Cascade:
-        if self._state not in ("active", "reconnecting") or self._cascade is None or self._closer is not None:
+    def _running(self) -> Pipeline:
+        if self._state not in ("active", "reconnecting") or self._pipeline is None or self._closer is not None:
             raise SessionError(f"the session is {self._state}", code="session_not_active")
-        return self._cascade
+        return self._pipeline
 
     def _on_core_event(self, event: _core.Event) -> None:
         try:
@@ -545,7 +592,7 @@ class VoiceSession:
                 self._emit(ErrorEvent(at_s=event.at_s, error=error, source="session", recoverable=False))
                 self._end_soon("error", error)
             case _:
-                cast("Cascade", self._cascade).on_event(event)
+                cast("Pipeline", self._pipeline).on_event(event)
 
     def _on_reconnecting(self, *, lost: bool) -> None:
         if self._state in ("active", "reconnecting"):
@@ -592,11 +639,11 @@ class VoiceSession:
         except InternalError as failure:
             error = error or failure
         try:
-            if self._cascade is not None:
-                self._pipeline_counters = await self._cascade.aclose()
+            if self._pipeline is not None:
+                self._pipeline_counters = await self._pipeline.aclose()
         finally:
             # It holds this session, and the call: without it both go when their user lets go of them.
-            self._cascade = None
+            self._pipeline = None
             await self._release()
             self._become("error" if error is not None else "ended")
             await self._hang_up()
@@ -629,7 +676,9 @@ class VoiceSession:
         if self._host is not None:
             self._host.close()
 
-    async def _close_component(self, kind: Literal["stt", "tts"], component: SpeechToText | TextToSpeech) -> None:
+    async def _close_component(
+        self, kind: ComponentKind, component: SpeechToText | TextToSpeech | SpeechToSpeech
+    ) -> None:
         late_at = asyncio.get_running_loop().time() + _CLOSE_TIMEOUT_S
         try:
             await self._foreign.run(component.aclose(), name=f"close {kind}", due=lambda: late_at)
@@ -638,7 +687,7 @@ class VoiceSession:
         except Exception as error:
             self._closing_failed(kind, "internal_error", f"aclose raised {type(error).__name__}: {error}")
 
-    def _closing_failed(self, kind: Literal["stt", "tts"], code: str, message: str) -> None:
+    def _closing_failed(self, kind: ComponentKind, code: str, message: str) -> None:
         error = ComponentError(message, component=kind, code=code, provider=self._name_of(kind), operation="aclose")
         self._emit(ErrorEvent(at_s=0.0, error=error, source=kind, recoverable=True))
 

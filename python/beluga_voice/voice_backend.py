@@ -145,10 +145,7 @@ class VoiceBackend(ABC):
         async with self._operation("create_session", config) as admitted:
             # The place first: nothing remote is made for a session that there is no place for.
             with self._book.place():
-                if self._phase == "new":
-                    await self.start()
-                if self._phase != "running":
-                    raise self._stopping()
+                await self._ready()
                 session = VoiceSession.from_config(
                     config, self._config, backend_id=self.id, user_id=admitted.user_id, metadata=admitted.metadata
                 )
@@ -199,7 +196,7 @@ class VoiceBackend(ABC):
 
         - `connection`, `engine`: unhealthy when they do not work.
         - `capacity`: degraded from 90 % of `max_concurrent_sessions` on.
-        - `stt`, `tts`, `agent`: degraded after three failures within a minute.
+        - `stt`, `tts`, `s2s`, `agent`: degraded after three failures within a minute.
         - `latency`, where there is a `latency_target`: degraded when over 5 % of the last 100 answers missed it.
         - and the backend's own.
         """
@@ -272,6 +269,13 @@ class VoiceBackend(ABC):
                 f"provider_config: allowed: another backend, for {self.provider!r} takes it once",
                 details={"field": "provider_config"},
             )
+
+    async def _ready(self) -> None:
+        """Starts it if it was never started. Raises what `start` raises, and InvalidStateError once it is stopped."""
+        if self._phase == "new":
+            await self.start()
+        if self._phase != "running":
+            raise self._stopping()
 
     async def _reach(
         self,

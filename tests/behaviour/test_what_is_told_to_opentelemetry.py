@@ -14,10 +14,10 @@ from support.told import Told
 from beluga_voice import LocalCall, TokensUsed, ToolFinished, ToolStarted, VoiceSession, get_registry
 from beluga_voice.config import BackendConfig, SessionConfig
 from beluga_voice.errors import SessionError
-from beluga_voice.events import ConversationItemAdded, MetricsCollected, PlayoutFinished
+from beluga_voice.events import ConversationItemAdded, ErrorEvent, MetricsCollected, PlayoutFinished
 from beluga_voice.metrics import LLMMetrics
 from beluga_voice.telemetry.instruments import INSTRUMENTS
-from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing import FakeSpeechToSpeech, FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -348,3 +348,43 @@ async def test_a_target_for_latency_is_judged_turn_by_turn() -> None:
 
 def test_nothing_is_current_after_a_test() -> None:
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+async def test_a_model_of_speech_that_answers_by_itself_is_told_like_a_voice() -> None:
+    told = Told()
+    model = FakeSpeechToSpeech(["gold hand", ["iron", OSError("gone")]])
+    async with on_call(None, s2s=model, telemetry=told.telemetry) as tried:
+        await tried.say("able bake")
+        await tried.heard(PlayoutFinished)
+        await tried.say("calm")
+        await tried.heard(PlayoutFinished, nth=2)
+    assert not tried.all(ErrorEvent, lambda event: event.source != "s2s")
+    counted = {each: told.value(f"s2s.generations.{each}") for each in ("total", "successful", "failed")}
+    assert counted == {"total": 2, "successful": 1, "failed": 1}
+    assert told.value("s2s.generation.latency", provider="FakeSpeechToSpeech") == 2
+    assert told.value("s2s.errors.total", error_code="internal_error") == 1
+    assert told.value("usage.stt", component="FakeSpeechToSpeech") == pytest.approx(tried.session.usage().stt_seconds)
+    assert not [name for name in told.points() if name.startswith(("stt.", "tts.", "voice.session.agent."))]
+    session, turns = told.span("session"), told.spans("turn")
+    attributes = dict(session.attributes or {})
+    assert (attributes["backend.pipeline_type"], attributes["s2s.provider"]) == ("s2s", "FakeSpeechToSpeech")
+    assert len(turns) == 2
+    for turn, reply, playout in zip(turns, told.spans("s2s"), told.spans("playout"), strict=True):
+        assert within(turn, session)
+        assert within(reply, turn)
+        assert within(playout, turn)
+    assert not told.spans("invoke_agent")
+
+
+async def test_an_agent_before_a_model_of_speech_has_its_span_and_tools_too() -> None:
+    told = Told()
+    async with on_call(agent, s2s=FakeSpeechToSpeech(["gold"]), telemetry=told.telemetry) as tried:
+        await tried.say("able bake")
+        await tried.heard(ConversationItemAdded, nth=2)
+    turn, asked, reply = told.span("turn"), told.span("invoke_agent"), told.span("s2s")
+    assert within(asked, turn)
+    assert within(told.span("execute_tool clock"), asked)
+    assert within(reply, turn)
+    assert within(told.span("playout"), turn)
+    assert (asked.end_time or 0) <= (reply.start_time or 0)
+    assert told.value("voice.session.agent.latency", agent="agent") == 1

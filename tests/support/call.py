@@ -167,18 +167,18 @@ async def on_call(
     tts: Any = None,
     call: LocalCall | None = None,
     handling: dict[str, Any] | None = None,
-    vad: str = "energy",
+    vad: Any = "energy",
     session: VoiceSession | None = None,
     telemetry: Telemetry | None = None,
     **options: Any,
 ) -> AsyncGenerator[TriedCall]:
     """A session under way, watched by `telemetry`. What no session may ever do is checked at its end."""
-    stt = stt if stt is not None else FakeSpeechToText()
-    tts = tts if tts is not None else FakeTextToSpeech()
+    if options.get("s2s") is None or stt is not None:
+        stt = stt if stt is not None else FakeSpeechToText()
+        tts = tts if tts is not None else FakeTextToSpeech()
+        options |= {"stt": stt, "tts": tts}
     session = session or VoiceSession(
         agent=agent,
-        stt=stt,
-        tts=tts,
         vad=vad,
         turn_handling=handling if handling is not None else turn_handling(),
         **options,

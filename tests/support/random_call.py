@@ -87,7 +87,7 @@ def random_call(seed: int) -> Outcome:
 
 
 async def _call(draw: random.Random, seed: int) -> Outcome:
-    script, settled = _script(draw)
+    script, settled = random_script(draw)
     failures = draw.random() < 0.25
     enabled = draw.random() < 0.9
     interim_results = draw.random() < 0.8
@@ -135,7 +135,7 @@ async def _call(draw: random.Random, seed: int) -> Outcome:
     async with session:
         await session.start(call)
         if draw.random() < 0.5:
-            session.say(_words(draw, AGENT_WORDS, 1, 4), allow_interruptions=draw.random() < 0.7)
+            session.say(random_words(draw, AGENT_WORDS, 1, 4), allow_interruptions=draw.random() < 0.7)
         await caller.talk(call)
     outcome = Outcome(
         seed, script, settled, events, session.history, session.stats(), caller, agent, min_words, caller.now_s
@@ -144,27 +144,29 @@ async def _call(draw: random.Random, seed: int) -> Outcome:
     return outcome
 
 
-def _words(draw: random.Random, words: tuple[str, ...], least: int, most: int) -> str:
+def random_words(draw: random.Random, words: tuple[str, ...], least: int, most: int) -> str:
     return " ".join(draw.choice(words) for _ in range(draw.randint(least, most)))
 
 
-def _script(draw: random.Random) -> tuple[list[Step], bool]:
+def random_script(draw: random.Random) -> tuple[list[Step], bool]:
     script: list[Step] = [Silence(draw.uniform(0, 1))]
     for _ in range(draw.randint(1, 6)):
         match draw.randrange(7):
             case 0:
-                script.append(TalkOver(_words(draw, CALLER_WORDS, 1, 4), after=draw.uniform(0.0, 1.5), timeout=4.0))
+                script.append(
+                    TalkOver(random_words(draw, CALLER_WORDS, 1, 4), after=draw.uniform(0.0, 1.5), timeout=4.0)
+                )
             case 1:
                 script += [Noise(draw.uniform(0.02, 0.6), seed=draw.randrange(100)), Silence(draw.uniform(0, 1))]
             case 2:
                 # A pause inside a sentence, shorter or longer than an end of turn.
                 script += [
-                    Say(_words(draw, CALLER_WORDS, 1, 3)),
+                    Say(random_words(draw, CALLER_WORDS, 1, 3)),
                     Silence(draw.uniform(0.05, 0.9)),
-                    Say(_words(draw, CALLER_WORDS, 1, 3)),
+                    Say(random_words(draw, CALLER_WORDS, 1, 3)),
                 ]
             case _:
-                script.append(Say(_words(draw, CALLER_WORDS, 1, 4)))
+                script.append(Say(random_words(draw, CALLER_WORDS, 1, 4)))
         script.append(draw.choice([Answered(6.0), Answered(6.0), Silence(draw.uniform(0, 2))]))
     settled = draw.random() < 0.8
     script += [Silence(SETTLED_S)] if settled else []
@@ -174,12 +176,13 @@ def _script(draw: random.Random) -> tuple[list[Step], bool]:
 
 def _reply(draw: random.Random, *, failures: bool) -> list[str | Command | Exception]:
     pieces: list[str | Command | Exception] = [
-        f"{_words(draw, AGENT_WORDS, 1, 4)}{draw.choice(['.', ',', ' ', '! '])} " for _ in range(draw.randint(0, 4))
+        f"{random_words(draw, AGENT_WORDS, 1, 4)}{draw.choice(['.', ',', ' ', '! '])} "
+        for _ in range(draw.randint(0, 4))
     ]
     if draw.random() < 0.2:
         pieces[:0] = [ToolStarted("look", {"at": 1}, "call_1"), ToolFinished("look", "seen", call_id="call_1")]
     if draw.random() < 0.15:
-        pieces.append(SayCommand(_words(draw, AGENT_WORDS, 1, 3), allow_interruptions=draw.random() < 0.5))
+        pieces.append(SayCommand(random_words(draw, AGENT_WORDS, 1, 3), allow_interruptions=draw.random() < 0.5))
     if failures and draw.random() < 0.3:
         pieces.append(RuntimeError("drawn"))
     elif draw.random() < 0.03:
@@ -192,7 +195,7 @@ def _reply(draw: random.Random, *, failures: bool) -> list[str | Command | Excep
 
 def complaints(outcome: Outcome) -> list[str]:
     """What is wrong with a call; empty if nothing is."""
-    checks = (_counted, _states, _turns, _lost_words, _unanswered, _sound)
+    checks = (check_counted, check_states, check_turns, _lost_words, _unanswered, check_sound)
     return [problem for check in checks for problem in check(outcome)]
 
 
@@ -200,12 +203,12 @@ def _all(outcome: Outcome, kind: type[Any]) -> list[Any]:
     return [event for event in outcome.events if isinstance(event, kind)]
 
 
-def _counted(outcome: Outcome) -> list[str]:
+def check_counted(outcome: Outcome) -> list[str]:
     wanted_none = ("illegal_transitions", "events_dropped", "commands_refused", "session_events_dropped")
     return [f"{name} = {outcome.stats[name]}" for name in wanted_none if outcome.stats[name]]
 
 
-def _states(outcome: Outcome) -> list[str]:
+def check_states(outcome: Outcome) -> list[str]:
     table = _core.transitions()
     found: list[str] = []
     for kind, name, first in (
@@ -230,7 +233,7 @@ def _is_idle(event: SessionEvent) -> bool:
     return isinstance(event, AgentStateChanged) and event.new_state == "idle"
 
 
-def _turns(outcome: Outcome) -> list[str]:
+def check_turns(outcome: Outcome) -> list[str]:
     found: list[str] = []
     started = [event.turn_id for event in _all(outcome, UserTurnStarted)]
     ended = [event.turn_id for event in _all(outcome, UserTurnEnded)]
@@ -284,7 +287,7 @@ def _unanswered(outcome: Outcome) -> list[str]:
     ]
 
 
-def _sound(outcome: Outcome) -> list[str]:
+def check_sound(outcome: Outcome) -> list[str]:
     """What the caller heard is what the history says that he heard, but for a word at each cut."""
     noted = " ".join(item.text for item in outcome.history if item.role == "assistant")
     wanted = [word.lower() for word in re.findall(r"[A-Za-z]+", noted)]

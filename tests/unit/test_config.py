@@ -21,6 +21,7 @@ from beluga_voice.config import (
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import AgentError, ComponentError, ConfigError, MissingDependencyError, ProviderNotFoundError
 from beluga_voice.registry import components
+from beluga_voice.testing import FakeSpeechToSpeech
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +99,8 @@ def test_a_mistake_names_field_value_and_what_is_allowed(values: dict[str, objec
 WRONG: dict[str, list[object]] = {
     "stt": ["", "pocketsphnix", "pocketsphinx/", "pocketsphinx/en", 5, None, {}, {"provider": 3}, int],
     "tts": ["", "pipre", "piper/", 5, None, {}, {"provider": None}, int],
+    "s2s": ["", "none", 5, {}, {"provider": 3}, int],
+    "pipeline_type": ["both", 3],
     "vad": ["", "silro", "silero/16k", 5, None, {}, int, object],
     "turn_handling": [3, "vad", {"turns": 1}],
     "turn_handling.turn_detection": ["stt", 1, None],
@@ -114,6 +117,7 @@ WRONG: dict[str, list[object]] = {
     "turn_handling.interruption.duck_gain_db": [0.0, 6, -61, "quiet", float("-inf")],
     "timeout": [0.5, 301, "soon", None, float("nan")],
     "transcript_timeout": [0.1, 61, "soon", None, float("nan")],
+    "s2s_timeout": [0.1, 61, "soon", None, float("nan")],
     "tts_timeout": [0.1, 61, "soon", None, float("nan")],
     "start_timeout": [0.5, 601, "soon", None, float("nan")],
     "user_away_timeout": [0.5, 3601, "soon", float("nan")],
@@ -174,6 +178,7 @@ WRONG: dict[str, list[object]] = {
     "provider_config.media": ["webrtc", 1, None],
     "provider_config.publish_rate": [44_100, "high", None],
     "provider_config.audience": ["all", 1, None],
+    "provider_config.participant_kinds": [(), ["robot"], "agents", 3, None],
     "provider_config.participant_timeout": [-1, 86_401, "long", float("nan")],
     "provider_config.rejoin_timeout": [-1, 3_601, "long", None],
     "provider_config.transcription": ["perhaps", 2, None],
@@ -325,7 +330,9 @@ def test_a_model_that_is_not_there_names_the_command_that_brings_it(monkeypatch:
 def test_all_mistakes_are_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         SessionConfig(timeout=0, nonsense=1)
-    assert {row["field"] for row in caught.value.details["errors"]} == {"timeout", "nonsense", "agent"}
+    assert {row["field"] for row in caught.value.details["errors"]} == {"timeout", "nonsense"}
+    with pytest.raises(AgentError, match="agent = None"):
+        SessionConfig().resolve()
 
 
 def test_thresholds_stay_in_order() -> None:
@@ -350,12 +357,70 @@ def test_delays_that_the_detector_cannot_keep_are_refused() -> None:
 
 def test_a_session_is_checked_whole_before_anything_is_made() -> None:
     parts = SessionConfig(agent=agent, metadata={"a": 1}).resolve()
-    assert (parts.stt.name, parts.tts.name, parts.vad.name) == ("pocketsphinx", "piper", "silero")
+    assert {kind: each.name for kind, each in parts.components.items()} == {"stt": "pocketsphinx", "tts": "piper"}
+    assert parts.vad.name == "silero"
     assert parts.metadata == {"a": 1}
     with pytest.raises(ProviderNotFoundError):
         SessionConfig(agent=agent, tts="pipr").resolve()
     with pytest.raises(AgentError, match="allowed: a function of one argument"):
         SessionConfig(agent=3).resolve()
+
+
+def test_a_model_of_speech_stands_in_for_recogniser_and_voice() -> None:
+    parts = SessionConfig(s2s=FakeSpeechToSpeech(["gold"])).resolve()
+    assert list(parts.components) == ["s2s"]
+    assert parts.agent is None
+    # Where both are there, one is chosen; what is not used need not even exist.
+    both = {"s2s": FakeSpeechToSpeech(["gold"]), "stt": "pocketsphinx"}
+    assert list(SessionConfig(**both, pipeline_type="s2s", tts="none").resolve().components) == ["s2s"]
+    assert list(SessionConfig(agent=agent, **both, pipeline_type="stt_tts").resolve().components) == ["stt", "tts"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pipeline_type": "s2s"}, "s2s = None: allowed: a model of speech with pipeline_type = 's2s'"),
+        (
+            {"s2s": FakeSpeechToSpeech(["gold"]), "tts": "piper"},
+            "pipeline_type = None: allowed: 'stt_tts' or 's2s' where both tts and s2s are given",
+        ),
+        (
+            {"turn_handling": {"turn_detection": "realtime_llm"}},
+            "turn_handling.turn_detection = 'realtime_llm': allowed: 'vad' without s2s",
+        ),
+        (
+            {"s2s": FakeSpeechToSpeech(["gold"]), "turn_handling": {"turn_detection": "realtime_llm"}},
+            "turn_handling.turn_detection = 'realtime_llm': allowed: 'vad' with s2s.FakeSpeechToSpeech",
+        ),
+        (
+            {
+                "s2s": FakeSpeechToSpeech(["gold"], transcribes=False),
+                "turn_handling": {"interruption": {"min_words": 1}},
+            },
+            "turn_handling.interruption.min_words = 1: allowed: 0 with s2s.FakeSpeechToSpeech",
+        ),
+    ],
+)
+def test_pipelines_that_contradict_themselves_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SessionConfig(agent=agent, **values).resolve()
+    assert message in str(caught.value)
+    assert caught.value.details["field"] == message.split(" = ")[0]
+
+
+def test_of_a_backend_and_its_session_the_session_says_which_pipeline() -> None:
+    def chosen(session: SessionConfig, backend: BackendConfig) -> list[str]:
+        return list(session.over(backend).resolve().components)
+
+    model = FakeSpeechToSpeech(["gold"])
+    with_model = BackendConfig(s2s=model)
+    assert chosen(SessionConfig(agent=agent), with_model) == ["s2s"]
+    assert chosen(SessionConfig(agent=agent, stt="pocketsphinx"), with_model) == ["stt", "tts"]
+    assert chosen(SessionConfig(agent=agent, pipeline_type="stt_tts"), with_model) == ["stt", "tts"]
+    assert chosen(SessionConfig(agent=agent), BackendConfig()) == ["stt", "tts"]
+    assert chosen(SessionConfig(s2s=model), BackendConfig(stt="pocketsphinx")) == ["s2s"]
+    with pytest.raises(ConfigError, match="s2s = None"):
+        BackendConfig(pipeline_type="s2s")
 
 
 def test_the_environment_sets_what_a_call_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def _defaults() -> list[Finding]:
         return [Finding("defaults", "session", "fail", f"{error.message} ({error.code})", "see the lines above")]
     except ImportError as error:
         return [Finding("defaults", "session", "fail", str(error), "see the lines above")]
-    chain = f"{parts.stt.name} → agent → {parts.tts.name}, {parts.vad.name}"
+    chain = f"{parts.components['stt'].name} → agent → {parts.components['tts'].name}, {parts.vad.name}"
     return [Finding("defaults", "session", "ok", chain)]
 
 

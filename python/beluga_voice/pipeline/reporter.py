@@ -29,7 +29,7 @@ class Reporter:
         """Session time now."""
         return self._link.call.ear_written / EAR_HZ
 
-    def error(self, error: BelugaVoiceError, source: Literal["stt", "agent", "tts", "session"]) -> None:
+    def error(self, error: BelugaVoiceError, source: Literal["stt", "agent", "tts", "s2s", "session"]) -> None:
         """Tells of a failure that the call survives."""
         if self._link.call.closed:
             return  # what is cut off by the end of the call is no failure

@@ -89,6 +89,27 @@ class Speech:
         self.segments[-1].end_s = self.mouth.written_s
         self.segments[-1].complete = complete
 
+    def add_text(self, text: str) -> None:
+        """The words of the sound that is written from now on, from a model that speaks by itself."""
+        last = self.segments[-1] if self.segments else None
+        if last is not None and last.end_s is None and self.mouth.written_s <= last.start_s:
+            last.text = f"{last.text.strip()} {text.strip()}"  # of the same sound, which has not come yet
+            return
+        if last is not None and last.end_s is None:
+            self.end_segment(complete=True)
+        self.mouth.begin_sentence(len(self.segments))
+        # Words that come late belong to what was written before them.
+        self.segments.append(_Segment(text, self.mouth.written_s if self.segments else 0.0))
+
+    def end_text(self, *, complete: bool) -> None:
+        """No more sound comes; `complete`: all that was to come did. Words that are left over are those of the last."""
+        if not self.segments or self.segments[-1].end_s is not None:
+            return
+        if len(self.segments) > 1 and self.mouth.written_s <= self.segments[-1].start_s:
+            left_over = self.segments.pop()
+            self.segments[-1].text = f"{self.segments[-1].text.strip()} {left_over.text.strip()}"
+        self.end_segment(complete=complete)
+
     @property
     def metrics(self) -> dict[str, float]:
         """Delays in seconds under livekit-agents' names; see `ConversationItemAdded`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from beluga_voice.clock import now
-from beluga_voice.metrics import LLMMetrics, STTMetrics, TTSMetrics
+from beluga_voice.metrics import LLMMetrics, RealtimeModelMetrics, STTMetrics, TTSMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ _STAGES = {
     "transcription": "recogniser",
     "agent": "agent's first piece",
     "voice": "voice's first sound",
+    "model": "model's first sound",
     "playback_latency": "playout",
     "e2e_latency": "caller to agent",
 }
@@ -158,6 +159,8 @@ class BoardEntry:
                 self._board.took("agent", first_s)
             case TTSMetrics(ttfb=float(first_s)):
                 self._board.took("voice", first_s)
+            case RealtimeModelMetrics(ttft=float(first_s)):
+                self._board.took("model", first_s)
             case _:
                 pass
 

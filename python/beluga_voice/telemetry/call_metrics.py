@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from beluga_voice._engine import engine
 from beluga_voice.clock import now
-from beluga_voice.metrics import LLMMetrics, STTMetrics, TTSMetrics
+from beluga_voice.metrics import LLMMetrics, RealtimeModelMetrics, STTMetrics, TTSMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,8 @@ class CallMetrics:
         self._session = session
         self._provider = provider
         self._by_provider = {"provider": provider}
-        self._stt = session.component_names["stt"]
+        self._stt = session.component_names.get("stt")
+        """None where a model of speech listens."""
         self._to = instruments
         self._observed = observed
         self._connected = False
@@ -74,8 +75,9 @@ class CallMetrics:
             self._observed.add(self._session, engine())
             self._to.shift("session.active", 1, **self._by_provider)
             self._to.count("session.started.total", **self._by_provider)
-            self._to.shift("stt.streams.active", 1, provider=self._stt)
-            self._to.count("stt.streams.total", provider=self._stt)
+            if self._stt is not None:
+                self._to.shift("stt.streams.active", 1, provider=self._stt)
+                self._to.count("stt.streams.total", provider=self._stt)
             if self._session.started_at is not None:
                 took_s = self._began_at - self._session.started_at
                 self._to.record("session.operation.latency", took_s, {**self._by_provider, "operation": "start"})
@@ -111,7 +113,8 @@ class CallMetrics:
     def _words(self, event: UserInputTranscribed) -> None:
         if event.turn_id is not None and event.transcript and event.turn_id in self._onsets:
             after_s = event.at_s - self._onsets.pop(event.turn_id)
-            self._to.record("stt.stream.latency", max(0.0, after_s), {"provider": self._stt})
+            if self._stt is not None:
+                self._to.record("stt.stream.latency", max(0.0, after_s), {"provider": self._stt})
 
     def _measured(self, event: MetricsCollected) -> None:
         match event.metrics:
@@ -125,13 +128,18 @@ class CallMetrics:
             case LLMMetrics() as llm:
                 self._answered(llm)
             case TTSMetrics() as tts:
-                self._to.count("tts.generations.total", provider=tts.label)
-                if tts.error is not None:
-                    self._to.count("tts.generations.failed", provider=tts.label)
-                elif not tts.cancelled:
-                    self._to.count("tts.generations.successful", provider=tts.label)
-                if tts.ttfb is not None:
-                    self._to.record("tts.generation.latency", tts.ttfb, {"provider": tts.label})
+                self._spoken("tts.generation", tts, tts.ttfb)
+            case RealtimeModelMetrics() as reply:
+                self._spoken("s2s.generation", reply, reply.ttft)
+
+    def _spoken(self, name: str, spoken: TTSMetrics | RealtimeModelMetrics, first_sound_s: float | None) -> None:
+        self._to.count(f"{name}s.total", provider=spoken.label)
+        if spoken.error is not None:
+            self._to.count(f"{name}s.failed", provider=spoken.label)
+        elif not spoken.cancelled:
+            self._to.count(f"{name}s.successful", provider=spoken.label)
+        if first_sound_s is not None:
+            self._to.record(f"{name}.latency", first_sound_s, {"provider": spoken.label})
 
     def _answered(self, llm: LLMMetrics) -> None:
         agent = {"agent": llm.label}
@@ -177,7 +185,7 @@ class CallMetrics:
     def _failed(self, event: ErrorEvent) -> None:
         code = event.error.code
         self._to.count("session.errors.total", source=event.source, error_code=code)
-        if event.source in ("stt", "tts"):
+        if event.source in ("stt", "tts", "s2s"):
             provider = self._session.component_names[event.source]
             self._to.count(f"{event.source}.errors.total", provider=provider, error_code=code)
 
@@ -190,7 +198,8 @@ class CallMetrics:
         self._set_connected(False)
         self._observed.discard(self._session)
         self._to.shift("session.active", -1, **self._by_provider)
-        self._to.shift("stt.streams.active", -1, provider=self._stt)
+        if self._stt is not None:
+            self._to.shift("stt.streams.active", -1, provider=self._stt)
         self._to.record("session.duration", now() - self._began_at, by_reason)
         call = self._session.link.call
         for direction, samples in (("in", call.ear_written), ("out", call.output_written)):

@@ -1,4 +1,4 @@
-"""One session's trace, made of its events: session > turn > stt, invoke_agent > execute_tool, tts, playout.
+"""One session's trace, made of its events: session > turn > stt, invoke_agent > execute_tool, tts or s2s, playout.
 
 A span's times are those of what it stands for: a turn begins with the caller's first voiced sample, which is known a
 little later. The agent's span is the current one in the agent's code, so that what it traces itself lies within.
@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from beluga_voice.clock import now
-from beluga_voice.metrics import LLMMetrics, STTMetrics, TTSMetrics
+from beluga_voice.metrics import LLMMetrics, RealtimeModelMetrics, STTMetrics, TTSMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,6 +81,7 @@ class CallTrace:
         self._provider = provider
         self._tracer = tracer
         self._target_s = latency_target_s
+        self._by_model = "s2s" in session.component_names
         self._span: Span | None = None
         # Spans lie on the world's clock, and the session's times on its own.
         self._epoch_s = time.time() - now()
@@ -159,10 +160,9 @@ class CallTrace:
             attributes={
                 "session.id": self._session.id,
                 "backend.provider": self._provider,
-                "backend.pipeline_type": "stt_tts",
-                "stt.provider": names["stt"],
-                "tts.provider": names["tts"],
-                "gen_ai.agent.name": names["agent"],
+                "backend.pipeline_type": "s2s" if self._by_model else "stt_tts",
+                **{f"{kind}.provider": name for kind, name in names.items() if kind != "agent"},
+                **({"gen_ai.agent.name": names["agent"]} if "agent" in names else {}),
             },
             start_time=self._ns(at),
         )
@@ -207,7 +207,8 @@ class CallTrace:
         self._see(event)
         for turn_id, turn in list(self._turns.items()):
             # Nobody was asked, or what was left to be said had no sound.
-            if (turn.transcribed and turn.agent is None) or (turn.answered and not turn.sounding):
+            unasked = turn.agent is None and not turn.unplayed and (turn.transcribed or self._by_model)
+            if unasked or (turn.answered and not turn.sounding):
                 self._end_turn(turn_id, turn.until)
         self._begin_turn(event.turn_id, self._at(event.onset_s))
 
@@ -279,7 +280,9 @@ class CallTrace:
             turn.unplayed.add(event.speech_id)
         if turn is None or turn.agent is not None or event.source != "reply":
             return
-        name = self._session.component_names["agent"]
+        name = self._session.component_names.get("agent")
+        if name is None:  # the model answers by itself
+            return
         attributes = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": name,
@@ -320,7 +323,11 @@ class CallTrace:
             case LLMMetrics() as llm:
                 self._answered(event, llm)
             case TTSMetrics() as tts:
-                self._spoken(event, tts)
+                attributes = {"tts.provider": tts.label, "tts.characters": tts.characters_count}
+                self._spoken(event, tts, "tts", tts.ttfb, attributes)
+            case RealtimeModelMetrics() as reply:
+                self._spoken(event, reply, "s2s", reply.ttft, {"s2s.provider": reply.label})
+                self._replied(event, reply)
 
     def _recognised(self, event: MetricsCollected, stt: STTMetrics) -> None:
         turn = self._turns.get(stt.turn_id)
@@ -349,24 +356,33 @@ class CallTrace:
         turn.answered = True
         self._end_turn_if_over(llm.turn_id, event.created_at)
 
-    def _spoken(self, event: MetricsCollected, tts: TTSMetrics) -> None:
-        turn = self._turns.get(tts.turn_id) if tts.turn_id is not None else None
-        began = event.created_at - tts.duration
-        attributes: dict[str, Any] = {
-            "tts.provider": tts.label,
-            "tts.characters": tts.characters_count,
-            "tts.audio_duration": tts.audio_duration,
-        }
-        if tts.cancelled:
+    def _spoken(
+        self,
+        event: MetricsCollected,
+        spoken: TTSMetrics | RealtimeModelMetrics,
+        name: Literal["tts", "s2s"],
+        first_sound_s: float | None,
+        attributes: dict[str, Any],
+    ) -> None:
+        turn = self._turns.get(spoken.turn_id) if spoken.turn_id is not None else None
+        began = event.created_at - spoken.duration
+        attributes[f"{name}.audio_duration"] = spoken.audio_duration
+        if spoken.cancelled:
             attributes["cancelled"] = True
-        span = self._start("tts", began, turn.span if turn is not None else None, attributes)
-        if tts.ttfb is not None:
-            span.add_event("first_sound", timestamp=self._ns(began + tts.ttfb))
-        self._end(span, event.created_at, tts.error)
+        span = self._start(name, began, turn.span if turn is not None else None, attributes)
+        if first_sound_s is not None:
+            span.add_event("first_sound", timestamp=self._ns(began + first_sound_s))
+        self._end(span, event.created_at, spoken.error)
         if turn is not None:
             turn.until = max(turn.until, event.created_at)
-            if tts.audio_duration and tts.speech_id in self._speeches:
-                turn.sounding.add(tts.speech_id)
+            if spoken.audio_duration and spoken.speech_id in self._speeches:
+                turn.sounding.add(spoken.speech_id)
+
+    def _replied(self, event: MetricsCollected, reply: RealtimeModelMetrics) -> None:
+        turn = self._turns.get(reply.turn_id) if reply.turn_id is not None else None
+        if turn is not None and turn.agent is None:
+            turn.answered = True
+            self._end_turn_if_over(reply.turn_id, event.created_at)
 
     def _playout_started(self, event: PlayoutStarted) -> None:
         self._see(event)

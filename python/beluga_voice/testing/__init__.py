@@ -22,6 +22,7 @@ from beluga_voice.testing import tone_words
 from beluga_voice.testing.caller import Caller, Tape
 from beluga_voice.testing.caller_report import CallerReport, CallerTurn, HeardSound, HeardVoice
 from beluga_voice.testing.fake_agent import FakeAgent
+from beluga_voice.testing.fake_s2s import FakeSpeechToSpeech
 from beluga_voice.testing.fake_stt import FakeSpeechToText
 from beluga_voice.testing.fake_tts import FakeTextToSpeech
 from beluga_voice.testing.network import EmulatedNetwork, NetworkConditions
@@ -47,6 +48,7 @@ __all__ = [
     "Charge",
     "EmulatedNetwork",
     "FakeAgent",
+    "FakeSpeechToSpeech",
     "FakeSpeechToText",
     "FakeTextToSpeech",
     "FixedTimes",
