@@ -47,7 +47,12 @@ async def interruptions(media: Literal["native", "sdk"]) -> list[dict[str, Any]]
         async with AsyncExitStack() as stack:
             callers = [
                 await stack.enter_async_context(
-                    Caller(url=server.url, token=server.token(f"room-{number}", "caller"), listens_to="agent")
+                    Caller(
+                        url=server.url,
+                        token=server.token(f"room-{number}", "caller"),
+                        listens_to="agent",
+                        sampled_s=600.0,
+                    )
                 )
                 for number in range(rooms)
             ]

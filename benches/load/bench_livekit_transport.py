@@ -8,8 +8,8 @@ are light (`beluga_voice.testing.Caller`): they say a tape and decode nothing.
 - `frames_lost`: RTP packets that did not arrive at the callers, and at the end that is measured those that its decoder
   had to make up (native) or that did not arrive (SDK).
 - `tick_late_ms_p99`: how late its frames were sent; `caller_late_ms_p99`: the callers'.
-- `saturated`: either is over 20 ms, a shard is busy for over 90 % of the time, or the host took over 5 % of it: the row
-  proves nothing.
+- `saturated`: either is over 20 ms, a shard is busy for over 90 % of the time or has taken to cheaper encoding, or the
+  host took over 5 % of the time: the row proves nothing.
 
 `native` is the native participant as sessions have it, and the same with libwebrtc's settings of Opus (48 kHz,
 complexity 9). `sdk` is the plain SDK as shipped, `sdk_quiet` the same without its log capture. The runs of a group

@@ -47,6 +47,8 @@ class Counters:
     """How late each frame was sent, or each tick began."""
     busy_pct: float
     """Of a core, by the busiest shard; 0 where there is none."""
+    overloaded: bool
+    """Whether a shard has encoded with less effort, or skipped frames."""
 
 
 class Crowd(ABC):
@@ -122,6 +124,7 @@ class ProcessCrowd(Crowd):
             sum(each["packets_lost"] for each in told),
             [late for each in told for late in each["late_ms"]],
             max(each["busy_pct"] for each in told),
+            any(each["overloaded"] for each in told),
         )
 
 

@@ -53,6 +53,7 @@ class LightCrowdProcess:
             "packets_lost": sum(report.packets_lost for report in reports),
             "late_ms": self._lateness.late_ms(),
             "busy_pct": self._lateness.busy_pct(),
+            "overloaded": self._lateness.overloaded(),
         }
 
     async def leave(self) -> None:

@@ -134,6 +134,7 @@ class NativeCrowdProcess:
             "packets_lost": -(-sum(each["frames_concealed"] for each in stats) // FRAMES_PER_PACKET),
             "late_ms": self._lateness.late_ms(),
             "busy_pct": self._lateness.busy_pct(),
+            "overloaded": self._lateness.overloaded(),
         }
 
     async def leave(self) -> None:

@@ -37,7 +37,7 @@ async def measured() -> dict[str, Any]:
         async with (
             RawSdkAgent(silence_s=SILENCE_S, answer_s=ANSWER_S) as agent,
             SdkCaller(server, "sdk") as bob,
-            Caller(url=server.url, token=server.token("room", "light"), listens_to="agent") as ada,
+            Caller(url=server.url, token=server.token("room", "light"), listens_to="agent", sampled_s=600.0) as ada,
         ):
             await bob.join("room")
             await agent.join(server.url, server.token("room", "agent", kind="agent"))

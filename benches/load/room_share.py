@@ -32,7 +32,12 @@ async def answered_in_rooms(who: RoomAgentName, *, rooms: int, turns: int, seed:
         async with AsyncExitStack() as stack:
             callers = [
                 await stack.enter_async_context(
-                    Caller(url=server.url, token=server.token(f"room-{number}", "caller"), listens_to="agent")
+                    Caller(
+                        url=server.url,
+                        token=server.token(f"room-{number}", "caller"),
+                        listens_to="agent",
+                        sampled_s=600.0,
+                    )
                 )
                 for number in range(rooms)
             ]

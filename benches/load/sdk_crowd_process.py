@@ -103,6 +103,7 @@ class SdkCrowdProcess:
             "packets_lost": sum([await participant.packets_lost() for participant in self._everyone]),
             "late_ms": late_ms,
             "busy_pct": 0.0,
+            "overloaded": False,
         }
 
     async def leave(self) -> None:

@@ -31,6 +31,12 @@ class TickLateness:
                 late_ms += [end_ms] * (now_count - then_count)
         return late_ms
 
+    def overloaded(self) -> bool:
+        """Whether a shard has ever encoded with less effort, or skipped: then a call costs less than it should."""
+        shards: Any = engine().stats()["shards"]
+        # The first step only refuses calls.
+        return any(sum(shard["overload_steps_entered"][1:]) > 0 for shard in shards)
+
     def busy_pct(self) -> float:
         """Of a core, by the busiest shard since the last time."""
         shards: Any = engine().stats()["shards"]

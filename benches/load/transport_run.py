@@ -88,7 +88,9 @@ async def measure(
         "shard_busy_pct": round(busy_pct, 1),
         "saturated": max(late_ms or 0.0, caller_late_ms or 0.0) > LATE_MS
         or steal_pct > STEAL_PCT
-        or busy_pct > BUSY_PCT,
+        or busy_pct > BUSY_PCT
+        or of_near.overloaded
+        or of_far.overloaded,
     }
 
 

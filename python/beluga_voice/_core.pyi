@@ -410,7 +410,8 @@ class Room:
         """A light caller, as yet without a way to and from him: his `doors` are routed and detached as a call's.
 
         - `quiet`: a tape of nothing, the silence that he sends.
-        - `kept_packets`: of what he hears, kept for `replay`; 0 to 45,000.
+        - `kept_packets`: the first so many that he hears are kept for `replay`, and decoded in `drain`, so that voices
+          are known by their level; 0 to 45,000. With 0 they are known by the sizes of packets.
         """
 
     def detach_input(self, input: int) -> int: ...
@@ -473,8 +474,8 @@ class Caller:
         """
 
     def replay(self) -> tuple[bytes, int, int, int]:
-        """What was kept since the last time, played: int16 at 16 kHz, when its first sample was heard (microseconds),
-        frames of 10 ms made up, packets of no use."""
+        """What was kept and drained, played: int16 at 16 kHz, when its first sample was heard (microseconds), frames of
+        10 ms made up, packets of no use."""
 
 @final
 class StreamReader:

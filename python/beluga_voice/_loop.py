@@ -11,6 +11,7 @@ import logging
 import select
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 from beluga_voice import _core
@@ -21,8 +22,7 @@ __all__ = ["LoopLink", "loop_link", "loop_stats"]
 
 _log = logging.getLogger("beluga_voice.session")
 
-# Weak on both sides: a loop keeps its link, and so its calls, alive for as long as it listens to them. A loop that is
-# closed in the middle of a call lets go of all of it, and the core ends a call that nobody holds.
+# Weak on both sides: a loop keeps its link, and so its calls, alive for as long as it listens to them.
 _links: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopLink]] = weakref.WeakKeyDictionary()
 
 # How often a thread that waits for a loop looks whether the loop is still there, in seconds.
@@ -53,6 +53,20 @@ class Drained(Protocol):
         """Tells what happened."""
         ...
 
+    def abandon(self) -> None:
+        """Ends it, from any thread: its loop was closed, and nobody can be told any more."""
+        ...
+
+
+class _Reader:
+    """What a loop calls when the core wakes it. The loop alone holds it: one that lets go of it unasked was closed."""
+
+    def __init__(self, drain: Callable[[], None]) -> None:
+        self._drain = drain
+
+    def __call__(self) -> None:
+        self._drain()
+
 
 class LoopLink:
     """One loop, its wakeup, its calls and its rooms."""
@@ -64,6 +78,7 @@ class LoopLink:
         # A dict for its order: calls are drained in the order in which they came.
         self._calls: dict[Drained, None] = {}
         self._thread: threading.Thread | None = None
+        self._reader: weakref.ref[_Reader] | None = None
         self.wakes = 0
         """How often the core woke this loop."""
 
@@ -90,7 +105,9 @@ class LoopLink:
         if self._calls or loop is None:
             return
         if self._thread is None:
-            loop.remove_reader(self.wakeup.fileno())
+            self._reader = None
+            if not loop.is_closed():
+                loop.remove_reader(self.wakeup.fileno())
         else:
             self._thread = None
             self.wakeup.notify()  # it looks, and ends
@@ -99,11 +116,20 @@ class LoopLink:
         loop = self._loop()
         if loop is None or self._thread is not None:
             return
+        reader = _Reader(self._drain)
         try:
-            loop.add_reader(self.wakeup.fileno(), self._drain)
+            loop.add_reader(self.wakeup.fileno(), reader)
+            self._reader = weakref.ref(reader, self._let_go)
         except NotImplementedError:
             self._thread = threading.Thread(target=self._poll, name="beluga-voice-wakeup", daemon=True)
             self._thread.start()
+
+    def _let_go(self, _: object) -> None:
+        """The loop was closed in the middle of calls, without a word to anybody: they end, whoever still holds them."""
+        self._reader = None
+        calls, self._calls = self._calls, {}
+        for call in calls:
+            call.abandon()
 
     def _drain(self) -> None:
         self.wakes += 1
@@ -127,6 +153,7 @@ class LoopLink:
             readable, _, _ = select.select([self.wakeup.fileno()], [], [], _LOOK_S)
             loop = self._loop()
             if loop is None or loop.is_closed():
+                self._let_go(None)
                 return
             if not readable:
                 continue
@@ -134,8 +161,10 @@ class LoopLink:
             try:
                 loop.call_soon_threadsafe(drain)
             except RuntimeError:  # closed just now
+                self._let_go(None)
                 return
             while not drained.wait(_LOOK_S):
                 if loop.is_closed():
+                    self._let_go(None)
                     return
             del loop

@@ -24,6 +24,7 @@ from beluga_voice.commands import COMMANDS, Command, TokensUsed
 from beluga_voice.errors import AgentError, BelugaVoiceError, DeadlineError
 from beluga_voice.foreign_calls import ForeignCalls
 from beluga_voice.sharing import Shared, claims
+from beluga_voice.signal_exit import is_of_a_signal
 from beluga_voice.worker_pool import PoolFullError, WorkerPool
 
 if TYPE_CHECKING:
@@ -164,6 +165,8 @@ class AgentHost:
                             await room.acquire()
                             pieces.put_nowait(piece)
             except SystemExit as error:
+                if is_of_a_signal(error):
+                    raise
                 # asyncio would take it out of the loop, and every other call with it.
                 raise self._fault(error, "respond") from error
 

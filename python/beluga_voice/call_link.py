@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,11 @@ class CallLink:
             waiter = self._waiters.get(who)
             if waiter is not None:
                 waiter.wake()
+
+    def abandon(self) -> None:
+        """Ends the call, and waits for nothing; called by the loop's link."""
+        with contextlib.suppress(_core.CoreError):  # over already, or so many commands wait that it is not worth one
+            self.call.close()
 
     async def close(self) -> None:
         """Ends the call and waits for its last event. Raises InternalError if that does not come."""

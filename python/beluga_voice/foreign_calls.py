@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+from beluga_voice.signal_exit import is_of_a_signal
+
 __all__ = ["ForeignCalls", "LateError"]
 
 # How long code that is cancelled may take to clean up before it is left alone, in seconds.
@@ -71,5 +73,7 @@ async def _contained(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except SystemExit as error:
+        if is_of_a_signal(error):
+            raise
         # asyncio would take it out of the loop, and every other call with it.
         raise RuntimeError(f"it raised SystemExit: {error}") from error

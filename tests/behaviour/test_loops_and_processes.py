@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 from support.call import on_call
 
 from beluga_voice._engine import engine
+from beluga_voice.testing import FakeTextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -108,11 +110,47 @@ def test_the_interpreter_exits_in_the_middle_of_a_call(name: str, status: int) -
         assert (ended.returncode, ended.stderr) == (status, "")
 
 
-def test_a_loop_that_is_closed_under_a_call_lets_go_of_it() -> None:
-    ended = program("close_the_loop")
+@pytest.mark.parametrize("name", ["close_the_loop", "close_the_loop_and_keep_the_call"])
+def test_a_loop_that_is_closed_under_a_call_ends_it(name: str) -> None:
+    ended = program(name)
     assert (ended.returncode, ended.stdout) == (0, "let go\n"), ended.stderr
 
 
 def test_a_forked_child_is_told_that_the_engine_is_not_its_own() -> None:
     ended = program("fork")
     assert (ended.returncode, ended.stdout) == (0, "invalid_state invalid_state\n"), ended.stderr
+
+
+@pytest.mark.parametrize("where", ["voice", "agent"])
+def test_a_program_told_to_end_ends_though_a_component_is_at_work_in_that_moment(where: str) -> None:
+    """Python calls a signal's handler in the middle of whatever its main thread does."""
+
+    class Handler:
+        def end(self, number: int, _: object) -> None:
+            sys.exit(128 + number)
+
+    def be_told() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def on_word(word: str) -> None:
+        if where == "voice":
+            be_told()
+
+    async def answers(turn: Turn) -> str:
+        if where == "agent":
+            be_told()
+        return "gold hand"
+
+    async def converse() -> None:
+        async with on_call(answers, tts=FakeTextToSpeech(before_word=on_word)) as tried:
+            await tried.say("able")
+            await tried.session.wait_closed()
+
+    before = signal.signal(signal.SIGTERM, Handler().end)
+    try:
+        with pytest.raises(SystemExit) as told:
+            asyncio.run(converse())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told.value.code == 128 + signal.SIGTERM
+    assert engine().stats()["sessions"] == 0

@@ -54,6 +54,19 @@ def close_the_loop() -> None:
     loop.close()
     del loop, kept
     gc.collect()
+    _show_whether_it_ends()
+
+
+def close_the_loop_and_keep_the_call() -> None:
+    """The same, by a program that still holds all of it."""
+    loop = asyncio.new_event_loop()
+    kept = loop.run_until_complete(speaking())
+    loop.close()
+    _show_whether_it_ends()
+    del kept
+
+
+def _show_whether_it_ends() -> None:
     for _ in range(500):
         if engine().stats()["sessions"] == 0:
             print("let go")
@@ -91,7 +104,9 @@ def _use_the_engine() -> None:
         print(error.code)
 
 
-PROGRAMS = {each.__name__: each for each in (leave, exit_in_the_middle, close_the_loop, fork)}
+PROGRAMS = {
+    each.__name__: each for each in (leave, exit_in_the_middle, close_the_loop, close_the_loop_and_keep_the_call, fork)
+}
 
 if __name__ == "__main__":
     chosen = PROGRAMS[sys.argv[1]]

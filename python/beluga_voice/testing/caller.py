@@ -75,7 +75,9 @@ class Caller:
     - `listens_to`: whose voice he hears; None: the first that he can.
     - `silence`: what he sends while he says nothing: "dtx", next to nothing, or "continuous", encoded silence
       every 20 ms as a microphone that is never shut.
-    - `sampled_s`: so much of what he hears is kept for `sound()`.
+    - `sampled_s`: the first so many seconds of what he hears are kept for `sound()`, and decoded by the event loop: a
+      voice is then what is louder than -45 dBFS. Otherwise it is what comes in packets of more than 8 bytes: so it is
+      with agents who rest while they are silent, as ours by the native path, and with no others.
     - `publishes`: whether he has a voice at all.
 
     Entering raises what `livekit.connect` raises, and TransportError `connection_failed` where only the SDK could join.
@@ -209,8 +211,8 @@ class Caller:
 
     def report(self) -> CallerReport:
         """All that he said and heard so far. A voice that ended just now is there as far as it was heard."""
-        stats = self._caller.stats()
         self.drain()
+        stats = self._caller.stats()
         voices = list(self._voices)
         if self._voice_began_s is not None and stats["last_voice"] is not None:
             last_us, packets, gaps = stats["last_voice"]
@@ -227,12 +229,13 @@ class Caller:
         )
 
     def sound(self) -> HeardSound:
-        """What he heard since this was asked for last, as a phone would have played it.
+        """What he has heard in the first `sampled_s`, as a phone would have played it.
 
         Of a caller with `sampled_s`; InvalidStateError otherwise.
         """
         if not self._kept_packets:
             raise InvalidStateError("this caller keeps no packets: give him sampled_s", operation="sound")
+        self.drain()
         with translated():
             pcm, began_us, concealed, dropped = self._caller.replay()
         return HeardSound(pcm, _EAR_HZ, began_us * _MICROSECOND_S, concealed, dropped)
@@ -255,6 +258,9 @@ class Caller:
                     voice = HeardVoice(_s(fields["first_us"]), _s(fields["last_us"]), fields["packets"], fields["gaps"])
                     self._voices.append(voice)
         self._changed.wake()
+
+    def abandon(self) -> None:
+        """Called by the loop's link: the room, which has a place there too, is left and he with it."""
 
     @property
     def _caller(self) -> _core.Caller:

@@ -57,6 +57,7 @@ class CallerReport:
     packets_said: int
     packets_heard: int
     packets_voiced: int
+    """Of so many bytes that they may hold sound."""
     packets_lost: int
     """By their numbers, less those that came late."""
     frames_skipped: int

@@ -1,8 +1,9 @@
 //! A caller as the one who holds him sees him, and the way to his mouth and from his ear.
 
-use crate::ear::{Ear, Heard, Kept, Voice};
+use crate::ear::{Ear, Kept};
 use crate::mouth::{Mouth, Order, Said};
 use crate::tape::{FRAME_US, Tape};
+use crate::voices::{Heard, Voice};
 use beluga_engine::{Counter, LoopWake};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub struct CallerCounters {
     pub packets_heard: Counter,
     /// Packets that came or should have, by their numbers.
     pub packets_expected: Counter,
-    /// Packets with sound in them.
+    /// Packets of so many bytes that they may hold sound.
     pub packets_voiced: Counter,
     /// Said and heard that nobody took: the newest are lost.
     pub news_dropped: Counter,
@@ -67,8 +68,7 @@ impl CallerCounters {
         (last_us > 0).then_some((last_us, packets, gaps))
     }
 
-    pub(crate) fn voiced(&self, voice: &Voice) {
-        self.packets_voiced.add(1);
+    pub(crate) fn note_voice(&self, voice: &Voice) {
         for (told, value) in self
             .voice
             .iter()

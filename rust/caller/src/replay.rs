@@ -55,6 +55,10 @@ pub fn replay(packets: &[Kept], delay: DelayBounds) -> Result<Replayed, ReplayEr
     let mut refused = 0;
     let mut now_us = first.arrival_us;
     while now_us <= last.arrival_us + TAIL_US {
+        if now_us <= last.arrival_us {
+            // Behind the last packet everything is made up.
+            replayed.concealed_frames = counters.frames_concealed.get();
+        }
         while let Some(packet) = packets.next_if(|packet| packet.arrival_us <= now_us) {
             let queued = writer.push(
                 packet.arrival_us,
@@ -72,7 +76,6 @@ pub fn replay(packets: &[Kept], delay: DelayBounds) -> Result<Replayed, ReplayEr
         replayed.samples.extend(pcm);
         now_us += TICK_US;
     }
-    replayed.concealed_frames = counters.frames_concealed.get();
     replayed.dropped_packets = counters.packets_dropped.get() + refused;
     Ok(replayed)
 }

@@ -17,7 +17,7 @@ const TICK_US: u64 = TICK_MS as u64 * 1_000;
 /// Silent frames before and after: after so many the door rests.
 const SILENT_FRAMES: usize = 4;
 /// Louder than this over 10 ms is a voice, in dB below full scale.
-const VOICE_DBFS: f32 = -45.0;
+pub(crate) const VOICE_DBFS: f32 = -45.0;
 
 /// Why there is no such tape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

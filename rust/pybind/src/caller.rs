@@ -3,7 +3,9 @@
 use crate::buffer::{Pcm, to_bytes};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
-use beluga_caller::{Busy, CallerConfig, Heard, Silence, TapeError, caller, replay};
+use beluga_caller::{
+    Busy, CallerConfig, Heard, Hearing, Kept, Silence, TapeError, Voice, caller, replay,
+};
 use beluga_codec::{CodecError, OpusEncoderConfig};
 use beluga_engine::{DelayBounds, LoopWake, PacketSink, PacketSource};
 use pyo3::prelude::*;
@@ -66,7 +68,32 @@ fn tape_field(refused: &TapeError) -> &'static str {
 #[pyclass(frozen, module = "beluga_voice._core")]
 pub(crate) struct Caller {
     caller: Mutex<beluga_caller::Caller>,
+    sampled: Option<Mutex<Sampled>>,
     doors: (u32, u32),
+}
+
+/// What a sampled caller has heard from the beginning, as far as it is kept.
+struct Sampled {
+    hearing: Hearing,
+    packets: Vec<Kept>,
+    most: usize,
+    /// The voice that was heard last.
+    last: Option<Voice>,
+}
+
+impl Sampled {
+    /// Takes what came since the last time; what shows with it.
+    fn listen(&mut self, caller: &mut beluga_caller::Caller) -> Vec<Heard> {
+        let mut news = Vec::new();
+        while self.packets.len() < self.most
+            && let Some(kept) = caller.kept()
+        {
+            self.hearing.take(&kept, &mut |heard| news.push(heard));
+            self.packets.push(kept);
+            self.last = self.hearing.open().or(self.last);
+        }
+        news
+    }
 }
 
 impl Caller {
@@ -97,16 +124,31 @@ impl Caller {
             quiet: quiet.0.clone(),
         };
         let (caller, mouth, ear) = caller(config, wake);
+        let sampled = (kept_packets > 0)
+            .then(Hearing::new)
+            .transpose()
+            .map_err(|why| error("internal_error", why, ""))?
+            .map(|hearing| Sampled {
+                hearing,
+                packets: Vec::new(),
+                most: kept_packets,
+                last: None,
+            });
         let doors = attach(Box::new(ear), Box::new(mouth))?;
         Ok(Self {
             caller: Mutex::new(caller),
+            sampled: sampled.map(Mutex::new),
             doors,
         })
     }
 
     fn lock(&self) -> MutexGuard<'_, beluga_caller::Caller> {
-        self.caller.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.caller)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[pymethods]
@@ -141,7 +183,12 @@ impl Caller {
             shown.set_item("cut", said.cut)?;
             news.push(("said", shown));
         }
-        while let Some(heard) = caller.heard() {
+        let by_size: Vec<_> = std::iter::from_fn(|| caller.heard()).collect();
+        let heard = match &self.sampled {
+            Some(sampled) => lock(sampled).listen(&mut caller),
+            None => by_size,
+        };
+        for heard in heard {
             let shown = PyDict::new(py);
             let name = match heard {
                 Heard::Began(us) => {
@@ -177,17 +224,22 @@ impl Caller {
         ] {
             shown.set_item(name, counter.get())?;
         }
-        shown.set_item("last_voice", counters.last_voice())?;
+        let last = match &self.sampled {
+            Some(sampled) => lock(sampled).last.map(|v| (v.last_us, v.packets, v.gaps)),
+            None => counters.last_voice(),
+        };
+        shown.set_item("last_voice", last)?;
         Ok(shown)
     }
 
     /// Samples, when the first was heard, frames made up, packets of no use.
     fn replay<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, u64, u64, u64)> {
         let replayed = detached(py, || {
-            let mut caller = self.lock();
-            let kept: Vec<_> = std::iter::from_fn(|| caller.kept()).collect();
-            drop(caller);
-            replay(&kept, DelayBounds::default())
+            let packets = self
+                .sampled
+                .as_ref()
+                .map(|sampled| lock(sampled).packets.clone());
+            replay(&packets.unwrap_or_default(), DelayBounds::default())
         })?
         .map_err(|why| error("internal_error", why, ""))?;
         Ok((

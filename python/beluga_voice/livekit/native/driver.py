@@ -154,6 +154,10 @@ class NativeDriver:
         if more and self._loop is not None:
             self._loop.wakeup.notify()
 
+    def abandon(self) -> None:
+        """Leaves the room, and waits for nothing; called by the loop's link."""
+        self._say(lambda room: room.leave("CLIENT_INITIATED"))
+
     def _take(self, name: str, fields: dict[str, Any]) -> None:
         match name:
             case "done":
@@ -217,7 +221,10 @@ class NativeDriver:
                 waiting.exception()  # who waits is told; who does not need not be
         self._commands.clear()
         self._streams.clear()
-        self._sources.clear()  # the core closes calls that nobody holds
+        # Calls of no session: the loop holds them, and nobody else would end them.
+        for source in self._sources.values():
+            source.abandon()
+        self._sources.clear()
 
     async def _renew_token(self) -> None:
         source = self._token_source

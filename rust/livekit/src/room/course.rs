@@ -29,6 +29,8 @@ const GRACE_MS: u32 = 1_000;
 const TOKEN_MS: u32 = 30_000;
 /// For the others to be told that we leave.
 const LEAVE_MS: u32 = 300;
+/// When the server closes what carries sound, for it to say why: its last word may come later, being on another way.
+const LAST_WORD_MS: u32 = 500;
 /// After new ICE credentials the old pair may go on: it stands if it stands for as long.
 const RESTART_MS: u32 = 1_000;
 /// What was heard before a full rejoin may come back for so long.
@@ -388,9 +390,22 @@ impl Room {
         }
     }
 
+    /// The server closed a channel that it has no reason to close.
+    pub(super) fn channel_gone(&mut self, error: RoomError) {
+        match self.phase {
+            Phase::Joined => self.peer_gone(error),
+            _ => self.media_failed(error),
+        }
+    }
+
     /// The peer is over.
     pub(super) fn peer_gone(&mut self, error: RoomError) {
         match self.phase {
+            // Whoever joined a room anew that was just deleted would make it again.
+            Phase::Joined if self.socket => {
+                let until_us = self.out.in_ms(LAST_WORD_MS);
+                self.peer_over.get_or_insert((until_us, error));
+            }
             Phase::Joined => self.connection_lost(Manner::Join, error),
             Phase::Leaving | Phase::Over | Phase::Tokenless | Phase::Pausing(Manner::Join) => {}
             _ => self.attempt_failed(Manner::Join, error),
@@ -463,7 +478,8 @@ impl Room {
             self.finish(DisconnectReason::SignalClose, Some(error));
             return;
         }
-        let resumable = !self.server.never_resume && self.peers.current.is_some();
+        let peer_over = self.peer_over.take().is_some();
+        let resumable = !self.server.never_resume && !peer_over && self.peers.current.is_some();
         let manner = if resumable { manner } else { Manner::Join };
         self.reconnecting = true;
         self.attempts = 1;
@@ -554,6 +570,12 @@ impl Room {
             self.finish(DisconnectReason::JoinFailure, Some(error));
             return;
         }
+        if self.peer_over.as_ref().is_some_and(|over| now_us >= over.0)
+            && let Some((_, error)) = self.peer_over.take()
+        {
+            self.connection_lost(Manner::Join, error);
+            return;
+        }
         self.media_connected(false);
         if now_us < self.until_us {
             return;
@@ -620,7 +642,7 @@ impl Room {
         }
         let mut due = vec![];
         match self.phase {
-            Phase::Joined => {}
+            Phase::Joined => due.extend(self.peer_over.as_ref().map(|over| over.0)),
             Phase::Begin => return 0,
             _ => due.push(self.until_us),
         }

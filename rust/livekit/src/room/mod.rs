@@ -103,6 +103,8 @@ pub struct Room {
     attempts: u32,
     /// The connection was lost and is being brought back.
     reconnecting: bool,
+    /// The server closed what carries sound: until when it may say why, and what is told if it does not.
+    peer_over: Option<(u64, RoomError)>,
     /// When joining must be done.
     join_by_us: u64,
     /// Other addresses of the same server, best first.
@@ -165,6 +167,7 @@ pub fn room(
         received_there: 0,
         attempts: 0,
         reconnecting: false,
+        peer_over: None,
         join_by_us: 0,
         regions: VecDeque::new(),
         asked_regions: false,

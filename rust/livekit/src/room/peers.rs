@@ -282,7 +282,7 @@ impl Room {
                 self.outgoing.opened(channel, false);
                 if channel == RELIABLE {
                     let why = "the server closed the data channel";
-                    self.media_failed(RoomError::new(ErrorCode::ConnectionFailed, why));
+                    self.channel_gone(RoomError::new(ErrorCode::ConnectionFailed, why));
                 }
             }
             PeerEvent::Message { channel, message } => self.data_received(channel, &message),

@@ -6,8 +6,8 @@ use crate::support::{Socket, World, config, infos};
 use beluga_engine::Secret;
 use beluga_engine::WireEnd;
 use beluga_livekit::{
-    Command, ErrorCode, Event, InputRoute, LOSSY, LocalTrackId, Outcome, RELIABLE, Scenario,
-    TrackPermission, TrackSource,
+    Command, DisconnectReason, ErrorCode, Event, InputRoute, LOSSY, LocalTrackId, Outcome,
+    RELIABLE, Scenario, TrackPermission, TrackSource,
 };
 use beluga_webrtc::{InputId, Mid, OutputId, PeerEvent, PeerFault};
 use livekit_protocol as proto;
@@ -420,6 +420,13 @@ fn a_peer_that_is_over_is_replaced() {
             "dtls".to_owned(),
         ))));
     world.turn();
+    let early = world.take_shown();
+    assert!(
+        !early.contains(&"lost".to_owned()),
+        "the server may say why"
+    );
+    world.pass_ms(500);
+    assert_eq!(world.take_shown(), ["reconnecting", "lost"]);
     assert_eq!(world.peer_count(), 2);
     assert!(!world.joins[1].reconnect);
     rejoin(
@@ -427,6 +434,43 @@ fn a_peer_that_is_over_is_replaced() {
         infos::join(&[infos::participant("caller", &["TR_c"])]),
     );
     assert!(world.take_shown().contains(&"back".to_owned()));
+}
+
+#[test]
+fn a_room_that_is_deleted_is_not_made_again_though_its_sound_ends_first() {
+    for ended in [PeerEvent::Closed(None), PeerEvent::ChannelClosed(RELIABLE)] {
+        let mut world = call();
+        world.peer().get().say(ended);
+        world.pass_ms(100);
+        world.say(leave(
+            Action::Disconnect,
+            proto::DisconnectReason::RoomDeleted,
+        ));
+        world.pass_ms(1_000);
+        let events = world.take_events();
+        let over = |event: &Event| {
+            let deleted = DisconnectReason::RoomDeleted;
+            matches!(event, Event::Disconnected { reason, error: None } if *reason == deleted)
+        };
+        assert!(events.last().is_some_and(over), "{events:?}");
+        assert!(
+            !events
+                .iter()
+                .any(|event| matches!(event, Event::Reconnecting))
+        );
+        assert_eq!(world.joins.len(), 1);
+    }
+}
+
+#[test]
+fn signalling_that_ends_with_the_peer_is_joined_anew_and_not_resumed() {
+    let mut world = call();
+    world.peer().get().say(PeerEvent::ChannelClosed(RELIABLE));
+    world.pass_ms(100);
+    world.lose();
+    assert_eq!(world.take_shown(), ["reconnecting", "lost"]);
+    assert_eq!(world.peer_count(), 2);
+    assert!(!world.joins[1].reconnect);
 }
 
 #[test]
@@ -722,8 +766,17 @@ fn losses_can_be_simulated() {
     assert_eq!(world.peer_count(), 2, "with a peer of its own");
     assert!(!world.joins.last().unwrap().reconnect);
     rejoin(&mut world, infos::join(&[]));
-    assert!(world.take_shown().ends_with(&["connected".to_owned(), "back".to_owned()]));
-    assert!(world.take_requests().iter().all(|request| !matches!(request, Request::Simulate(_))));
+    assert!(
+        world
+            .take_shown()
+            .ends_with(&["connected".to_owned(), "back".to_owned()])
+    );
+    assert!(
+        world
+            .take_requests()
+            .iter()
+            .all(|request| !matches!(request, Request::Simulate(_)))
+    );
 }
 
 #[test]
