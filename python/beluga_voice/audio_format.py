@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-__all__ = ["AudioConverter", "AudioFormat", "SampleFormat", "int16_mono", "sound_in"]
+__all__ = ["AudioConverter", "AudioFormat", "SampleFormat", "form_of", "int16_mono", "sound_in"]
 
 SampleFormat = Literal["int16", "float32", "pcmu", "pcma"]
 
@@ -129,6 +129,17 @@ def sound_in(form: AudioFormat, sound: Buffer) -> memoryview:
     return _flat(view)
 
 
+def form_of(sound: Buffer, sample_rate: int) -> AudioFormat:
+    """The form that an array says itself that it has; bytes are int16 and mono. Raises AudioFormatError."""
+    view = _view(sound)
+    if view.format in _UNTYPED and view.ndim == 1:
+        return AudioFormat(sample_rate)
+    known, channels = _TYPED.get(view.format), _channels(view)
+    if known is None or not 1 <= channels <= _MOST_CHANNELS:
+        raise _invalid(f"sound is {_shown(view)}: {_ALLOWED}")
+    return AudioFormat(sample_rate, channels, known)
+
+
 def int16_mono(sound: Buffer, form: AudioFormat | None = None) -> memoryview:
     """`sound` as int16 and mono, at the rate that it has. Without `form` the buffer says what it is; bytes are int16.
 
@@ -138,10 +149,7 @@ def int16_mono(sound: Buffer, form: AudioFormat | None = None) -> memoryview:
         view = _view(sound)
         if view.format in (*_UNTYPED, "h", "<h") and view.ndim == 1 and view.nbytes % 2 == 0:
             return _flat(view)
-        known, channels = _TYPED.get(view.format), _channels(view)
-        if known is None or channels > _MOST_CHANNELS:
-            raise _invalid(f"sound is {_shown(view)}: {_ALLOWED}")
-        form = AudioFormat(_LOWEST_HZ, channels, known)
+        form = form_of(sound, _LOWEST_HZ)  # the rate makes no difference
     data = sound_in(form, sound)
     if form.sample_format == "int16" and form.channels == 1:
         return data

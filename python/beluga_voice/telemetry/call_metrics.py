@@ -42,8 +42,9 @@ class CallMetrics:
         self._session = session
         self._provider = provider
         self._by_provider = {"provider": provider}
-        self._stt = session.component_names.get("stt")
-        """None where a model of speech listens."""
+        names = session.component_names
+        self._listens = "s2s" if "s2s" in names else "stt"
+        self._listener = names[self._listens]
         self._to = instruments
         self._observed = observed
         self._connected = False
@@ -75,9 +76,8 @@ class CallMetrics:
             self._observed.add(self._session, engine())
             self._to.shift("session.active", 1, **self._by_provider)
             self._to.count("session.started.total", **self._by_provider)
-            if self._stt is not None:
-                self._to.shift("stt.streams.active", 1, provider=self._stt)
-                self._to.count("stt.streams.total", provider=self._stt)
+            self._to.shift(f"{self._listens}.streams.active", 1, provider=self._listener)
+            self._to.count(f"{self._listens}.streams.total", provider=self._listener)
             if self._session.started_at is not None:
                 took_s = self._began_at - self._session.started_at
                 self._to.record("session.operation.latency", took_s, {**self._by_provider, "operation": "start"})
@@ -113,8 +113,8 @@ class CallMetrics:
     def _words(self, event: UserInputTranscribed) -> None:
         if event.turn_id is not None and event.transcript and event.turn_id in self._onsets:
             after_s = event.at_s - self._onsets.pop(event.turn_id)
-            if self._stt is not None:
-                self._to.record("stt.stream.latency", max(0.0, after_s), {"provider": self._stt})
+            if self._listens == "stt":
+                self._to.record("stt.stream.latency", max(0.0, after_s), {"provider": self._listener})
 
     def _measured(self, event: MetricsCollected) -> None:
         match event.metrics:
@@ -128,18 +128,20 @@ class CallMetrics:
             case LLMMetrics() as llm:
                 self._answered(llm)
             case TTSMetrics() as tts:
-                self._spoken("tts.generation", tts, tts.ttfb)
+                self._spoken("tts.generations", tts)
+                if tts.ttfb is not None:
+                    self._to.record("tts.generation.latency", tts.ttfb, {"provider": tts.label})
             case RealtimeModelMetrics() as reply:
-                self._spoken("s2s.generation", reply, reply.ttft)
+                self._spoken("s2s.processes", reply)
+                if reply.ttft is not None:
+                    self._to.record("s2s.process.latency", reply.ttft, {"provider": reply.label})
 
-    def _spoken(self, name: str, spoken: TTSMetrics | RealtimeModelMetrics, first_sound_s: float | None) -> None:
-        self._to.count(f"{name}s.total", provider=spoken.label)
+    def _spoken(self, what: str, spoken: TTSMetrics | RealtimeModelMetrics) -> None:
+        self._to.count(f"{what}.total", provider=spoken.label)
         if spoken.error is not None:
-            self._to.count(f"{name}s.failed", provider=spoken.label)
+            self._to.count(f"{what}.failed", provider=spoken.label)
         elif not spoken.cancelled:
-            self._to.count(f"{name}s.successful", provider=spoken.label)
-        if first_sound_s is not None:
-            self._to.record(f"{name}.latency", first_sound_s, {"provider": spoken.label})
+            self._to.count(f"{what}.successful", provider=spoken.label)
 
     def _answered(self, llm: LLMMetrics) -> None:
         agent = {"agent": llm.label}
@@ -198,8 +200,7 @@ class CallMetrics:
         self._set_connected(False)
         self._observed.discard(self._session)
         self._to.shift("session.active", -1, **self._by_provider)
-        if self._stt is not None:
-            self._to.shift("stt.streams.active", -1, provider=self._stt)
+        self._to.shift(f"{self._listens}.streams.active", -1, provider=self._listener)
         self._to.record("session.duration", now() - self._began_at, by_reason)
         call = self._session.link.call
         for direction, samples in (("in", call.ear_written), ("out", call.output_written)):

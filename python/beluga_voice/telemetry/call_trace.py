@@ -380,6 +380,8 @@ class CallTrace:
 
     def _replied(self, event: MetricsCollected, reply: RealtimeModelMetrics) -> None:
         turn = self._turns.get(reply.turn_id) if reply.turn_id is not None else None
+        if turn is not None and reply.ttft is not None:
+            turn.span.set_attribute("s2s_provider_latency_ms", 1000 * reply.ttft)
         if turn is not None and turn.agent is None:
             turn.answered = True
             self._end_turn_if_over(reply.turn_id, event.created_at)

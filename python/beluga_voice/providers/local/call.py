@@ -153,7 +153,7 @@ class LocalCall:
             jitter_max_delay_ms=round(self._jitter_max_delay * 1000),
         )
         self._connected.set()
-        return LocalOpenCall(self._link)
+        return LocalOpenCall(self, self._link)
 
     async def _opened(self) -> CallLink:
         await self._connected.wait()
@@ -165,8 +165,13 @@ class LocalCall:
 class LocalOpenCall:
     """A session's side of a `LocalCall`: there is nobody else to tell anything."""
 
-    def __init__(self, link: CallLink) -> None:
+    def __init__(self, call: LocalCall, link: CallLink) -> None:
         self.link = link
+        self._call = call
+
+    async def hear(self, pcm: Buffer, *, audio_format: AudioFormat) -> None:
+        """What the caller says, handed over by the session."""
+        await self._call.write(pcm, audio_format=audio_format)
 
     def take(self, event: SessionEvent) -> None:
         """Nobody looks."""
