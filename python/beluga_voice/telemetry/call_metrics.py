@@ -75,13 +75,19 @@ class CallMetrics:
             self._observed.add(self._session, engine())
             self._to.shift("session.active", 1, **self._by_provider)
             self._to.count("session.started.total", **self._by_provider)
+            self._shift_listening(1)
             if self._stt is not None:
-                self._to.shift("stt.streams.active", 1, provider=self._stt)
                 self._to.count("stt.streams.total", provider=self._stt)
             if self._session.started_at is not None:
                 took_s = self._began_at - self._session.started_at
                 self._to.record("session.operation.latency", took_s, {**self._by_provider, "operation": "start"})
         self._set_connected(event.new_state == "active")
+
+    def _shift_listening(self, by: int) -> None:
+        if self._stt is not None:
+            self._to.shift("stt.streams.active", by, provider=self._stt)
+        else:
+            self._to.shift("s2s.concurrent.sessions", by, provider=self._session.component_names["s2s"])
 
     def _set_connected(self, connected: bool) -> None:  # noqa: FBT001 - it is what the method is about
         if connected == self._connected:
@@ -128,18 +134,20 @@ class CallMetrics:
             case LLMMetrics() as llm:
                 self._answered(llm)
             case TTSMetrics() as tts:
-                self._spoken("tts.generation", tts, tts.ttfb)
+                self._spoken("tts.generation", "tts.generations", tts, tts.ttfb)
             case RealtimeModelMetrics() as reply:
-                self._spoken("s2s.generation", reply, reply.ttft)
+                self._spoken("s2s.process", "s2s.processes", reply, reply.ttft)
 
-    def _spoken(self, name: str, spoken: TTSMetrics | RealtimeModelMetrics, first_sound_s: float | None) -> None:
-        self._to.count(f"{name}s.total", provider=spoken.label)
+    def _spoken(
+        self, one: str, all_of_them: str, spoken: TTSMetrics | RealtimeModelMetrics, first_sound_s: float | None
+    ) -> None:
+        self._to.count(f"{all_of_them}.total", provider=spoken.label)
         if spoken.error is not None:
-            self._to.count(f"{name}s.failed", provider=spoken.label)
+            self._to.count(f"{all_of_them}.failed", provider=spoken.label)
         elif not spoken.cancelled:
-            self._to.count(f"{name}s.successful", provider=spoken.label)
+            self._to.count(f"{all_of_them}.successful", provider=spoken.label)
         if first_sound_s is not None:
-            self._to.record(f"{name}.latency", first_sound_s, {"provider": spoken.label})
+            self._to.record(f"{one}.latency", first_sound_s, {"provider": spoken.label})
 
     def _answered(self, llm: LLMMetrics) -> None:
         agent = {"agent": llm.label}
@@ -198,8 +206,7 @@ class CallMetrics:
         self._set_connected(False)
         self._observed.discard(self._session)
         self._to.shift("session.active", -1, **self._by_provider)
-        if self._stt is not None:
-            self._to.shift("stt.streams.active", -1, provider=self._stt)
+        self._shift_listening(-1)
         self._to.record("session.duration", now() - self._began_at, by_reason)
         call = self._session.link.call
         for direction, samples in (("in", call.ear_written), ("out", call.output_written)):
