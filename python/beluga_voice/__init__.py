@@ -38,6 +38,7 @@ _HOMES = {
     "InternalError": "errors",
     "InvalidStateError": "errors",
     "LocalCall": "providers.local.call",
+    "MemorySessionStore": "stores.memory",
     "MissingDependencyError": "errors",
     "Mouth": "handles",
     "PipelineConfig": "config",
@@ -53,6 +54,8 @@ _HOMES = {
     "Say": "commands",
     "SessionConfig": "config",
     "SessionError": "errors",
+    "SessionRecord": "session_store",
+    "SessionStore": "session_store",
     "Speak": "speech_to_speech",
     "SpeechHandle": "pipeline.speech",
     "SpeechToSpeech": "speech_to_speech",
@@ -128,6 +131,7 @@ if TYPE_CHECKING:
     from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
+    from beluga_voice.session_store import SessionRecord as SessionRecord, SessionStore as SessionStore
     from beluga_voice.sharing import share as share
     from beluga_voice.speech_to_speech import (
         Conversation as Conversation,
@@ -138,6 +142,7 @@ if TYPE_CHECKING:
         SpeechToSpeech as SpeechToSpeech,
     )
     from beluga_voice.speech_to_text import SpeechToText as SpeechToText, Transcript as Transcript
+    from beluga_voice.stores.memory import MemorySessionStore as MemorySessionStore
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
@@ -168,6 +173,7 @@ __all__ = [
     "InternalError",
     "InvalidStateError",
     "LocalCall",
+    "MemorySessionStore",
     "MissingDependencyError",
     "Mouth",
     "PipelineConfig",
@@ -183,6 +189,8 @@ __all__ = [
     "Say",
     "SessionConfig",
     "SessionError",
+    "SessionRecord",
+    "SessionStore",
     "Speak",
     "SpeechHandle",
     "SpeechToSpeech",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["ComponentMetrics", "LLMMetrics", "STTMetrics", "TTSMetrics"]
+__all__ = ["ComponentMetrics", "LLMMetrics", "RealtimeModelMetrics", "STTMetrics", "TTSMetrics"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,4 +73,26 @@ class TTSMetrics:
     error: str | None = None
 
 
-ComponentMetrics = STTMetrics | LLMMetrics | TTSMetrics
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeModelMetrics:
+    """A reply of a model of speech, written, cut off or failed.
+
+    - `label`: the model's name. `turn_id`: of the turn that it answers, None where nobody asked.
+    - `duration`: from when it was asked, or began of its own accord, until all of it was written, which waits for what
+      is played before it.
+    - `ttft`: to its first sound; None if there was none. `audio_duration`: of the sound that was made.
+    - `cancelled`: it was cut off; `error`: None, or the code of what it failed with.
+    """
+
+    type: ClassVar[str] = "realtime_model_metrics"
+    label: str
+    speech_id: str
+    turn_id: int | None
+    audio_duration: float
+    duration: float
+    ttft: float | None = None
+    cancelled: bool = False
+    error: str | None = None
+
+
+ComponentMetrics = STTMetrics | LLMMetrics | TTSMetrics | RealtimeModelMetrics

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.clock import now
 from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
@@ -116,7 +117,7 @@ class VoiceSession:
     - `s2s_timeout`: seconds that the model of speech may give no sound of an answer while there is room for some.
     - `start_timeout`: seconds that components may take to be ready.
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
-    - `audio_processors`: what sound goes through on its way to the recogniser and from the voice, and
+    - `audio_processors`: what sound goes through on its way to the recogniser or model and from the voice or model, and
       `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
     - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
@@ -231,6 +232,8 @@ class VoiceSession:
         self._usage = UsageMeter()
         self.mark = SessionMark(self.id)
         """What log lines of this call say of it."""
+        self.started_at: float | None = None
+        """When `start` was called, by `clock.now()`."""
         self._context = contextvars.copy_context()
         """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
@@ -252,6 +255,7 @@ class VoiceSession:
             raise ConfigError(
                 f"a session cannot start on a {type(transport).__name__}: allowed: a Room, a RoomCall or a LocalCall"
             )
+        self.started_at = now()
         # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
         self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
@@ -276,7 +280,6 @@ class VoiceSession:
         from beluga_voice.transport import CallEvents, CallSettings
 
         current_session.set(self.mark)
-        self._context = contextvars.copy_context()
         parts = self._parts
         for kind, factory in parts.components.items():
             self._components[kind] = factory.create()
@@ -307,6 +310,7 @@ class VoiceSession:
         self._history = self._pipeline.history
         link.on_event = self._on_core_event
         self._become("active")
+        self._context = contextvars.copy_context()  # with what callbacks made current, as traces do
         self._pipeline.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
@@ -634,11 +638,11 @@ class VoiceSession:
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
         a slow `events()` loop missed, `received_samples_lost` of the caller, what a slow `receive_audio()` loop did. Of
-        a model of speech `s2s_restarts` counts how often it was started again,
-        `s2s_turns_unanswered` turns that it found no end of or had no answer to, `s2s_sounds_dropped` pieces of sound
-        that came when nobody wanted them any more, `s2s_requests_dropped` what it did not take in time. With audio
-        processors there are theirs (see `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that
-        the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in every room.
+        a model of speech `s2s_restarts` counts how often it was started again, `s2s_turns_unanswered` turns that it
+        found no end of or had no answer to, `s2s_sounds_dropped` pieces of sound that came when nobody wanted them any
+        more, `s2s_requests_dropped` what it did not take in time. With audio processors there are theirs (see
+        `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that the SDK carries, and
+        `media_path_native` or `media_path_sdk`, 1, in every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),

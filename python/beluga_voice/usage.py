@@ -16,7 +16,7 @@ _MODELS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUsage:
-    """What the agent said that it used of one model. `input_cached_tokens` are part of `input_tokens`."""
+    """What an agent or a model of speech said that it used. `input_cached_tokens` are part of `input_tokens`."""
 
     provider: str = ""
     model: str = ""
@@ -39,10 +39,10 @@ class TokenUsage:
 class Usage:
     """What one call used so far.
 
-    - `call_seconds`: how long it lasted. `stt`, `tts`: the components' names.
+    - `call_seconds`: how long it lasted. `stt`, `tts`: the components' names; a model of speech is both.
     - `stt_seconds`: of sound that the recogniser was handed; what it was handed again counts again.
     - `tts_characters`: of text that the voice was handed; `tts_seconds`: of sound that it made.
-    - `tokens`: by model, as far as the agent told them (`TokensUsed`).
+    - `tokens`: by model, as far as they were told (`TokensUsed`).
     - `cost`: at the configured prices, None without any; `currency`: theirs.
     """
 
@@ -72,7 +72,7 @@ class UsageMeter:
         self._tokens: dict[tuple[str, str], TokenUsage] = {}
 
     def heard(self, samples: int) -> None:
-        """The recogniser was handed so much sound."""
+        """The recogniser, or the model of speech, was handed so much sound."""
         self.stt_samples += samples
 
     def spoken(self, characters: int) -> None:
@@ -80,11 +80,11 @@ class UsageMeter:
         self.tts_characters += characters
 
     def sounded(self, seconds: float) -> None:
-        """The voice made so much sound."""
+        """The voice, or the model of speech, made so much sound."""
         self.tts_seconds += seconds
 
     def thought(self, used: TokensUsed) -> None:
-        """The agent says what it used."""
+        """The agent, or the model of speech, says what it used."""
         key = (used.provider, used.model)
         if key not in self._tokens and len(self._tokens) >= _MODELS:
             key = ("", "")

@@ -26,6 +26,8 @@ from beluga_voice.hooks.backend_hooks import BackendHooks
 from beluga_voice.retries import Backoff, retried
 from beluga_voice.session import VoiceSession
 from beluga_voice.session_book import SessionBook
+from beluga_voice.session_keeper import SessionKeeper
+from beluga_voice.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -66,10 +68,16 @@ class VoiceBackend(ABC):
         self._config = config
         self._book = SessionBook(config.max_concurrent_sessions)
         self._watch = SessionsWatch()
+        self.telemetry = Telemetry(config.telemetry)
         self._connection = Connection(provider)
         self._phase: Literal["new", "running", "stopping", "stopped"] = "new"
         self._one_at_a_time = asyncio.Lock()
         self._hooks = BackendHooks(config, provider, own_limiter=self._own_rate_limiter())
+        self._keeper = (
+            SessionKeeper(config.session_store, owner=self.id, provider=provider)
+            if config.session_store is not None
+            else None
+        )
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -86,6 +94,7 @@ class VoiceBackend(ABC):
             self._refuse_if_stopping()
             self._connection.trying()
             try:
+                await self.telemetry.start()
                 await self._reach("start", self._open)
             except BaseException:
                 self._connection.failed()
@@ -110,6 +119,8 @@ class VoiceBackend(ABC):
         await self._book.aclose()
         async with self._one_at_a_time:
             if self._phase == "stopping":
+                if self._keeper is not None:
+                    await self._keeper.aclose()
                 await self._hooks.aclose()
                 await self._let_go()
 
@@ -142,15 +153,15 @@ class VoiceBackend(ABC):
         async with self._operation("create_session", config) as admitted:
             # The place first: nothing remote is made for a session that there is no place for.
             with self._book.place():
-                if self._phase == "new":
-                    await self.start()
-                if self._phase != "running":
-                    raise self._stopping()
+                await self._ready()
                 session = VoiceSession.from_config(
                     config, self._config, backend_id=self.id, user_id=admitted.user_id, metadata=admitted.metadata
                 )
                 self._hooks.watch(session)
+                if self._keeper is not None:
+                    self._keeper.watch(session)
                 self._watch.watch(session)
+                self.telemetry.watch(session, self.provider, latency_target=self._config.latency_target)
                 self._book.add(session)
                 return session
 
@@ -195,7 +206,7 @@ class VoiceBackend(ABC):
 
         - `connection`, `engine`: unhealthy when they do not work.
         - `capacity`: degraded from 90 % of `max_concurrent_sessions` on.
-        - `stt`, `tts`, `agent`: degraded after three failures within a minute.
+        - `stt`, `tts`, `s2s`, `agent`: degraded after three failures within a minute.
         - `latency`, where there is a `latency_target`: degraded when over 5 % of the last 100 answers missed it.
         - and the backend's own.
         """
@@ -242,6 +253,11 @@ class VoiceBackend(ABC):
                     "backend",
                     details={"field": "provider"},
                 )
+            if config.session_store is not self._config.session_store:
+                raise ConfigError(
+                    "session_store: allowed: another backend, for this one has taken it",
+                    details={"field": "session_store"},
+                )
             config.check_components()
             self._adopt(config)
             self._hooks.adopt(config)
@@ -268,6 +284,13 @@ class VoiceBackend(ABC):
                 f"provider_config: allowed: another backend, for {self.provider!r} takes it once",
                 details={"field": "provider_config"},
             )
+
+    async def _ready(self) -> None:
+        """Starts it if it was never started. Raises what `start` raises, and InvalidStateError once it is stopped."""
+        if self._phase == "new":
+            await self.start()
+        if self._phase != "running":
+            raise self._stopping()
 
     async def _reach(
         self,
@@ -320,7 +343,7 @@ class VoiceBackend(ABC):
 
         Raises AuthError, RateLimitError.
         """
-        with self._named(name):
+        with self._named(name), self.telemetry.operation(self.provider, name):
             async with self._hooks.operation(name, config) as admitted:
                 yield admitted
 
@@ -342,6 +365,7 @@ class VoiceBackend(ABC):
         except TimeoutError:
             _log.warning("%s: not let go of within %g s", self.provider, _CLOSE_TIMEOUT_S)
         finally:
+            await self.telemetry.aclose()
             self._connection.closed()
             self._phase = "stopped"
 

@@ -14,7 +14,7 @@ from beluga_voice import share
 from beluga_voice.errors import ConfigError
 from beluga_voice.events import UserInputTranscribed
 from beluga_voice.hooks import AudioProcessor
-from beluga_voice.testing import run
+from beluga_voice.testing import FakeSpeechToSpeech, run
 from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
@@ -75,6 +75,18 @@ async def test_us5_1_and_what_the_voice_says_before_the_caller_hears_it() -> Non
         assert tried.agent_words == ["hand"]
     assert changes.chunks[0].sample_rate == 16_000
     assert all(len(chunk) <= 1_600 for chunk in changes.chunks)
+
+
+async def test_us5_1_and_what_a_model_of_speech_hears_and_says() -> None:
+    model = FakeSpeechToSpeech(["gold"])
+    before, after = SaysInstead("hand", "pre_stt", "pre_s2s"), SaysInstead("iron", "post_tts", "post_s2s")
+    processors = [{"processor": before, "name": "before"}, {"processor": after, "name": "after"}]
+    async with on_call(None, s2s=model, audio_processors=processors) as tried:
+        await tried.say("able")
+        await tried.agent_heard("iron")
+        assert tried.agent_words == ["iron"]
+    assert model.heard == [["hand"]]
+    assert (before.began_at.keys(), after.began_at.keys()) == ({"pre_s2s"}, {"post_s2s"})
 
 
 async def test_us5_3_processors_run_in_their_order_lower_numbers_first() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.call import on_call
@@ -11,8 +11,8 @@ from support.call import on_call
 from beluga_voice import Prices, TokensUsed, ToolFinished, ToolStarted
 from beluga_voice.errors import ConfigError
 from beluga_voice.events import CloseEvent, ConversationItemAdded, MetricsCollected
-from beluga_voice.metrics import LLMMetrics, STTMetrics, TTSMetrics
-from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.metrics import LLMMetrics, RealtimeModelMetrics, STTMetrics, TTSMetrics
+from beluga_voice.testing import FakeSpeechToSpeech, FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -84,6 +84,55 @@ async def test_a_call_tells_what_it_used_and_what_that_cost() -> None:
     )
     assert usage.cost == pytest.approx(expected)
     assert usage.currency == "EUR"
+
+
+async def test_a_model_of_speech_is_counted_for_what_it_hears_and_says() -> None:
+    prices = {"stt_minute": {"FakeSpeechToSpeech": 0.6}, "output_million_tokens": {"*": 4.0}}
+    model = FakeSpeechToSpeech([["gold", TokensUsed(output_tokens=25, model="tiny"), "hand"]])
+    async with on_call(None, s2s=model, prices=prices) as tried:
+        await tried.say("able bake")
+        await tried.heard(ConversationItemAdded, nth=2)
+    (reply,) = [event.metrics for event in tried.all(MetricsCollected)]
+    assert isinstance(reply, RealtimeModelMetrics)
+    assert (reply.label, reply.turn_id, reply.cancelled, reply.error) == ("FakeSpeechToSpeech", 1, False, None)
+    assert reply.audio_duration == pytest.approx(2 * 0.21, abs=0.01)
+    assert reply.ttft is not None
+    assert 0 <= reply.ttft <= reply.duration
+    usage = tried.session.usage()
+    assert (usage.stt, usage.tts, usage.tts_seconds) == (reply.label, reply.label, reply.audio_duration)
+    assert 0.6 < usage.stt_seconds < 1.3
+    assert usage.cost == pytest.approx(usage.stt_seconds / 60 * 0.6 + 25 * 4.0 / 1e6)
+
+
+async def test_an_agent_before_a_model_of_speech_is_measured_too() -> None:
+    async with on_call(counting, s2s=FakeSpeechToSpeech(["gold"])) as tried:
+        await tried.say("able bake")
+        await tried.heard(ConversationItemAdded, nth=2)
+    told = [event.metrics for event in tried.all(MetricsCollected)]
+    assert [type(each) for each in told] == [LLMMetrics, RealtimeModelMetrics]
+    assert tried.session.usage().tokens[0].output_tokens == 25
+
+
+@pytest.mark.parametrize(
+    ("replies", "expected"),
+    [
+        (["gold hand iron jump kite", "zero"], [(True, None), (False, None)]),
+        ([["gold", b"odd", "hand"], "zero"], [(False, "invalid_audio_format"), (False, None)]),
+        ([["gold", OSError("gone")], "zero"], [(False, "internal_error"), (False, None)]),
+    ],
+    ids=["cut off", "no sound", "dies"],
+)
+async def test_of_a_models_reply_it_is_told_how_it_ended(replies: Any, expected: Any) -> None:
+    model = FakeSpeechToSpeech(replies, word_delay=0.3)
+    async with on_call(None, s2s=model) as tried:
+        await tried.say("able")
+        await tried.agent_heard("gold")
+        await tried.say("calm dark echo fish")
+        await tried.agent_heard("zero")
+    told = [event.metrics for event in tried.all(MetricsCollected)]
+    replied = [each for each in told if isinstance(each, RealtimeModelMetrics)]
+    assert [(each.cancelled, each.error) for each in replied] == expected
+    assert sum(each.audio_duration for each in replied) == pytest.approx(tried.session.usage().tts_seconds)
 
 
 async def test_without_prices_there_is_usage_and_no_cost() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from beluga_voice.config import SessionConfig
     from beluga_voice.livekit.options import Media
     from beluga_voice.livekit.room_call import RoomCall
     from beluga_voice.providers.livekit.backend import LiveKitBackend
@@ -57,10 +58,11 @@ def call(
     given = {"identity": identity, "media": media, **({"url": url} if url else {})}
     _check_environment(url)
     backend = get_registry().create("livekit", {"provider_config": given})
-    session = backend.create_session(SessionConfig(agent=loaded, stt=stt, tts=tts, vad=vad))
+    config = SessionConfig(agent=loaded, stt=stt, tts=tts, vad=vad)
+    config.resolve()  # before there is a picture: what is wrong with it stands alone
     terminal = showing.console()
     with showing.view_of(terminal, f"room {room}") as view:
-        serving = _serve(backend, session, room, participant, greeting, view, terminal, recorded=out is not None)
+        serving = _serve(backend, config, room, participant, greeting, view, terminal, recorded=out is not None)
         record = event_loop.run(_until_told(serving))
     if record is None:
         terminal.print("left the room: nobody was served", highlight=False)
@@ -88,7 +90,7 @@ def _check_environment(url: str | None) -> None:
 
 async def _serve(
     backend: LiveKitBackend,
-    session: VoiceSession,
+    config: SessionConfig,
     room: str,
     participant: str | None,
     greeting: str | None,
@@ -98,6 +100,7 @@ async def _serve(
     recorded: bool,
 ) -> CallRecord:
     try:
+        session = await backend.create_session(config)
         joined = await backend.join(room)
         whom = participant or "a caller"
         terminal.print(
@@ -110,7 +113,6 @@ async def _serve(
         caller = _Whoever(session, place, terminal)
         return await run_call(session, place, caller, log=CallLog(), view=view, greeting=greeting, recorded=recorded)
     finally:
-        await session.aclose()
         await backend.aclose()
 
 

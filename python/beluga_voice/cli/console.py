@@ -42,7 +42,7 @@ def console(agent: str | None, *, text: bool, stt: str, tts: str, vad: str, gree
 async def _talk(
     agent: Any, devices: SoundDevices, terminal: Console, *, stt: str, tts: str, vad: str, greeting: str | None
 ) -> None:
-    from beluga_voice.providers.local import LocalCall
+    from beluga_voice.providers.local.call import LocalCall
     from beluga_voice.session import VoiceSession
     from beluga_voice.simulation.call_log import CallLog
     from beluga_voice.simulation.call_run import run_call

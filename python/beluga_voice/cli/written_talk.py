@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from beluga_voice.errors import BelugaVoiceError
 from beluga_voice.events import AgentOutputTranscribed, ErrorEvent, FunctionToolsExecuted
-from beluga_voice.providers.local import LocalCall
+from beluga_voice.providers.local.call import LocalCall
 from beluga_voice.session import VoiceSession
 from beluga_voice.simulation.call_log import ToolUse
 from beluga_voice.simulation.conversation import tool_text

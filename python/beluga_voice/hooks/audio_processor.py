@@ -23,6 +23,8 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 class AudioProcessor(ABC):
     """Changes sound before the recogniser hears it (`pre_stt`) or after the voice made it (`post_tts`).
 
+    With a model of speech, before it hears it (`pre_s2s`) or after it made it (`post_s2s`).
+
         class Louder(AudioProcessor):
             stages = ("post_tts",)
 
@@ -35,7 +37,7 @@ class AudioProcessor(ABC):
 
     - `name`: unique within a session; the class's name without it.
     - `order`: lower ones come first, then by name. `enabled`: False leaves it out.
-    - `stages`: where it is called. `pre_s2s` and `post_s2s` are those of a speech-to-speech model.
+    - `stages`: where it is called.
     """
 
     name: str = ""
@@ -47,9 +49,9 @@ class AudioProcessor(ABC):
     def process(self, chunk: AudioChunk, stage: Stage) -> AudioChunk:
         """The sound that takes the place of `chunk`: as many samples at the same rate (`chunk.with_samples`).
 
-        `chunk.samples` is int16 mono, shape (n,), read-only, up to 100 ms. Before a recogniser it is 16 kHz and
-        `start_s` is session time; after a voice it has the rate that the voice wrote, `start_s` counts from the
-        speech's beginning. A recogniser that failed hears a turn again, and so does this.
+        `chunk.samples` is int16 mono, shape (n,), read-only, up to 100 ms. Before a recogniser or a model it is
+        16 kHz and `start_s` is session time; after one it has the rate that was written, `start_s` counts from the
+        speech's beginning. A recogniser or model that failed hears a turn again, and so does this.
         """
 
     def close(self) -> None:  # noqa: B027 - an empty hook

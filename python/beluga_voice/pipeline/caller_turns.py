@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from beluga_voice import _core
     from beluga_voice.call_link import CallLink
+    from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.speech_to_text import Transcript
@@ -81,13 +82,14 @@ class CallerTurns:
         name: str,
         timeout_s: float,
         processing: Processing,
+        stage: Stage,
         report: Reporter,
         usage: UsageMeter,
         on_words: Callable[[str], None],
     ) -> None:
         self.turns: dict[int, CallerTurn] = {}
         """Those that are being heard, and those that wait for their words."""
-        self.ear = CallEar(link, processing, self._given_up, usage.heard)
+        self.ear = CallEar(link, processing, stage, self._given_up, usage.heard)
         self.guesses_skipped = 0
         """Guesses that were not told because too many came."""
         self._open: dict[int, CallerTurn] = {}

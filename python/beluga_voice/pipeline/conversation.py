@@ -90,6 +90,8 @@ class CallReply:
         """What was said before is out of its way."""
         self.asked_at = asyncio.get_running_loop().time()
         """The loop's time since when the model is waited for."""
+        self.error: str | None = None
+        """The code of what it failed with."""
         self._director = director
         self._known_text = known_text
         self._letters = 0
@@ -151,6 +153,7 @@ class CallReply:
 
     def _fails(self, code: str, message: str) -> None:
         if self._wanted:  # of a reply that is over nobody is to hear
+            self.error = code
             error = ComponentError(message, component="s2s", code=code, operation="reply")
             self._director.reply_fails(self, error)
 

@@ -55,6 +55,7 @@ class Listener(CallerTurns):
             name=stt_name,
             timeout_s=timeout_s,
             processing=processing,
+            stage="pre_stt",
             report=report,
             usage=usage,
             on_words=on_words,

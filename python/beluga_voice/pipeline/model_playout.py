@@ -35,7 +35,14 @@ class ModelPlayout(Playout):
         on_stopped: Callable[[Speech], None],
         on_finished: Callable[[Speech], None],
     ) -> None:
-        super().__init__(link, processing=processing, interruption=interruption, report=report, on_played=on_played)
+        super().__init__(
+            link,
+            processing=processing,
+            stage="post_s2s",
+            interruption=interruption,
+            report=report,
+            on_played=on_played,
+        )
         self._on_stopped = on_stopped
         self._on_finished = on_finished
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from beluga_voice.call_link import CallLink
+    from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallMouth"]
@@ -36,10 +37,10 @@ _BATCH_S = 0.1
 class CallMouth:
     """Writes one utterance. It is opened by its first sound, so that a speech without any is none.
 
-    `open_utterance` opens it in the core.
+    `open_utterance` opens it in the core; what is written goes through the processors of `stage`.
     """
 
-    def __init__(self, link: CallLink, processing: Processing, open_utterance: Callable[[], int]) -> None:
+    def __init__(self, link: CallLink, processing: Processing, stage: Stage, open_utterance: Callable[[], int]) -> None:
         self.utterance: int | None = None
         self.written_s = 0.0
         """Seconds of sound that the core was handed."""
@@ -49,6 +50,7 @@ class CallMouth:
         """The same of the sentence that the voice is at."""
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
         self._open_utterance = open_utterance
         self._processed_s = 0.0
         """Seconds of sound that the audio processors were given."""
@@ -98,7 +100,7 @@ class CallMouth:
         self._writing += 1
         began = self._loop.time()
         try:
-            if self._processing.handles("post_tts"):
+            if self._processing.handles(self._stage):
                 async for piece in self._processed(sound, rate_hz):
                     await self._link.write_mouth(piece, write)
             else:
@@ -116,7 +118,7 @@ class CallMouth:
             self._check_open()
             piece = AudioChunk(sound[start : start + size].tobytes(), rate_hz, self._processed_s)
             self._processed_s += piece.duration_s
-            yield (await self._processing.run(piece, "post_tts")).pcm
+            yield (await self._processing.run(piece, self._stage)).pcm
 
     @property
     def idle_since(self) -> float:

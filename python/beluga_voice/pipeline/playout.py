@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from beluga_voice import _core
     from beluga_voice.call_link import CallLink
     from beluga_voice.config import Interruption as InterruptionRules
+    from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
 
@@ -38,12 +39,14 @@ class Playout:
         link: CallLink,
         *,
         processing: Processing,
+        stage: Stage,
         interruption: InterruptionRules,
         report: Reporter,
         on_played: Callable[[Speech], None],
     ) -> None:
         self._link = link
         self._processing = processing
+        self._stage: Stage = stage
         self._interruption = interruption
         self._report = report
         self._on_played = on_played
@@ -97,7 +100,7 @@ class Playout:
             caller_voiced_end_s=caller_voiced_end_s,
         )
         speech.part_of = part_of if part_of is not None else speech
-        speech.mouth = CallMouth(self._link, self._processing, lambda: self._open_utterance(speech))
+        speech.mouth = CallMouth(self._link, self._processing, self._stage, lambda: self._open_utterance(speech))
         speech.words = SpokenWords(speech, lambda words, is_final: self._tell_words(speech, words, is_final=is_final))
         self._unfinished[speech.id] = speech
         self._report.event(

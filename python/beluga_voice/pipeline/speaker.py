@@ -58,7 +58,14 @@ class Speaker(Playout):
         usage: UsageMeter,
         on_played: Callable[[Speech], None],
     ) -> None:
-        super().__init__(link, processing=processing, interruption=interruption, report=report, on_played=on_played)
+        super().__init__(
+            link,
+            processing=processing,
+            stage="post_tts",
+            interruption=interruption,
+            report=report,
+            on_played=on_played,
+        )
         self._usage = usage
         self._tts = tts
         self._tts_name = tts_name

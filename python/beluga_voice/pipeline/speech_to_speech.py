@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 from beluga_voice.clock import now
 from beluga_voice.commands import EndCall, Say, TokensUsed, ToolFinished, ToolStarted
 from beluga_voice.errors import AgentError, ComponentError
+from beluga_voice.events import MetricsCollected
+from beluga_voice.metrics import RealtimeModelMetrics
 from beluga_voice.pipeline.caller_turns import CallerTurns, retry_delay_s
 from beluga_voice.pipeline.component_fault import ComponentFailedError, component_fault
 from beluga_voice.pipeline.conversation import CallConversation, CallReply, DroppedReply
@@ -119,6 +121,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             name=s2s_name,
             timeout_s=transcript_timeout_s,
             processing=processing,
+            stage="pre_s2s",
             report=self._report,
             usage=usage,
             on_words=self._on_words,
@@ -207,6 +210,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
         instructions: list[str] = []
         reason: str | None = None
         said = False
+        speech = self._begin_reply(answer)
         try:
             agent = self.agent
             if agent is not None:
@@ -235,12 +239,13 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
                     text=asked.text if answer.turn_id < 0 else "",
                     instructions=wanted,
                 )
-                await self._request(self._begin_reply(answer), request)
+                await self._request(speech, request)
         finally:
+            self._speaker.end(speech)
             self._speaker.release_floor(answer)
         if reason is not None:
-            for speech in answer.speeches:
-                await speech.finished.wait()
+            for each in answer.speeches:
+                await each.finished.wait()
             self._end_call(reason)
 
     async def _speak_part(self, answer: Answer, command: Say) -> None:
@@ -271,6 +276,25 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             self._speaker.end(speech)
 
     async def _until_written(self, reply: CallReply) -> None:
+        began_at, mouth = now(), reply.speech.mouth
+        try:
+            await self._written_in_time(reply)
+        finally:
+            self._usage.sounded(mouth.written_s)
+            cut_off = reply.given_up or not reply.written.is_set()
+            metrics = RealtimeModelMetrics(
+                label=self._s2s_name,
+                speech_id=reply.speech.id,
+                turn_id=reply.speech.turn_id,
+                audio_duration=mouth.written_s,
+                duration=now() - began_at,
+                ttft=mouth.first_sound_at - began_at if mouth.first_sound_at is not None else None,
+                cancelled=cut_off and reply.error is None,
+                error=reply.error,
+            )
+            self._report.event(MetricsCollected(at_s=self._report.at_s, metrics=metrics))
+
+    async def _written_in_time(self, reply: CallReply) -> None:
         loop = asyncio.get_running_loop()
         while not reply.written.is_set():
             left_s = max(reply.asked_at, reply.speech.mouth.idle_since) + self._timeout_s - loop.time()
@@ -280,7 +304,8 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
                 # What it is stuck in must not cost the turns after this one.
                 self._start_anew()
                 message = f"no sound for {self._timeout_s:g} s, {written_s:.2f} s into the reply"
-                raise ComponentFailedError(self._fault("stream_timeout", message), "s2s")
+                reply.error = "stream_timeout"
+                raise ComponentFailedError(self._fault(reply.error, message), "s2s")
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await reply.written.wait()
@@ -296,7 +321,6 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
 
     def _on_finished(self, speech: Speech) -> None:
         reply = self._replies.pop(speech.id, None)
-        self._usage.sounded(speech.mouth.written_s)
         if reply is not None and speech.interrupted:
             self._send(GiveUp(reply_id=reply.id, heard_s=speech.played_s, heard_text=speech.heard))
 
@@ -565,6 +589,8 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
                     self._turns.ear.hear_again(turn.utterance)
                 continue
             self._excuse(reply)
+            if not reply.written.is_set():
+                reply.error = code
             reply.end()
 
     def _start_anew(self) -> None:

@@ -152,7 +152,7 @@ async def test_no_room_is_joined_for_a_session_that_there_is_no_place_for(
     livekit_server: LiveKitServer, room_name: str, media: Any
 ) -> None:
     backend = backend_on(livekit_server, media=media, limit=1, participant_timeout=0.1)
-    held = backend.create_session(session_config())
+    held = await backend.create_session(session_config())
     with pytest.raises(SessionError) as full:
         await backend.answer(session_config(), room=room_name)
     assert full.value.code == "session_limit_exceeded"

@@ -54,6 +54,7 @@ _LIVE_OPTIONS = frozenset(
         "media",
         "publish_rate",
         "audience",
+        "participant_kinds",
         "participant_timeout",
         "rejoin_timeout",
         "transcription",
@@ -104,10 +105,12 @@ class LiveKitBackend(VoiceBackend):
     async def join(self, room: str | None = None) -> Room:
         """The room of that name, else of the option `room`, joined; one that it is in already as it is.
 
-        Raises what `Room.connect` raises, ConfigError where no room is named.
+        Raises what `start` and `Room.connect` raise, ConfigError where no room is named, InvalidStateError once the
+        backend is being stopped.
         """
         async with self._operation("join"):
             name = self._room_named(room)
+            await self._ready()
             async with self._one_for_each(name):
                 known = self.rooms.get(name)
                 if known is not None:
