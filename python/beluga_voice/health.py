@@ -79,8 +79,7 @@ class SessionsWatch:
         target: degraded when more than 5 % of the last 100 answers began later than that."""
         since = now() - _MEMORY_S
         parts: dict[str, ComponentHealth] = {}
-        # A model of speech is a part once it has failed: most backends have none.
-        for source in ("stt", "tts", "agent", *(("s2s",) if "s2s" in self._failures else ())):
+        for source in ("stt", "tts", "s2s", "agent"):
             lately = [told for at, told in self._failures.get(source, ()) if at >= since]
             parts[source] = (
                 ComponentHealth("degraded", f"failed {len(lately)} times in the last minute: {lately[-1]}")
