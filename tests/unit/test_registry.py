@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -284,6 +285,7 @@ def test_threads_that_ask_for_a_backend_at_once_get_the_same_provider() -> None:
     class Counted(FakeProvider):
         def __init__(self) -> None:
             super().__init__()
+            time.sleep(0.01)  # long enough for the other threads to come too
             made.append(self)
 
     registry.register("fake", Counted)
