@@ -48,6 +48,7 @@ ROW_KEYS: dict[str, frozenset[str]] = {
         "turn_taking": "detector set setting false_cutoff_pct delay_ms_mean delay_ms_p50 delay_ms_p95 n",
         "barge_in": "who where n p50_ms p95_ms",
         "kernel": "kernel per us_mean us_low us_high budget_us met waits_for",
+        "hooks": "what n us_off us_on us_added ratio",
         "tick": "sessions in_hz vad n us_mean us_p50 us_p95 us_p99 us_max",
         "telemetry": "way calls call_s n cpu_us_per_call_s added_us_per_call_s ratio ratio_low ratio_high",
     }.items()

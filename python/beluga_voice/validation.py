@@ -7,14 +7,16 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr, ValidationError
 
-from beluga_voice.errors import ConfigError, masked
+from beluga_voice.errors import MASK, ConfigError, masked
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
+
+_SECRETS: frozenset[Any] = frozenset({SecretStr, SecretBytes})
 
 __all__ = ["Options", "checked", "closest", "config_error", "inline_schema"]
 
@@ -80,8 +82,11 @@ def _problem(item: Mapping[str, Any], model: type[BaseModel], where: str) -> dic
     location = list(cast("Sequence[int | str]", item["loc"]))
     field = ".".join([*([where] if where else []), *(str(part) for part in location)])
     kind = str(item["type"])
-    value: Any = masked(item.get("input"), name=str(location[-1]) if location else "")
     owner, info = _field_at(model, location)
+    value: Any = masked(item.get("input"), name=str(location[-1]) if location else "")
+    holds_secret = info is not None and _SECRETS & {info.annotation, *get_args(info.annotation)}
+    if holds_secret and not isinstance(value, (bool, int, float, type(None))):
+        value = MASK
     if kind == "extra_forbidden" and owner is not None:
         known = sorted(owner.model_fields)
         guess = closest(str(location[-1]), known)
