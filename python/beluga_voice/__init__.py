@@ -62,6 +62,7 @@ _HOMES = {
     "SpeechToText": "speech_to_text",
     "TextToSpeech": "text_to_speech",
     "TokensUsed": "commands",
+    "ToolDeniedError": "errors",
     "ToolFinished": "commands",
     "ToolStarted": "commands",
     "Transcript": "speech_to_text",
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
         ProviderNotFoundError as ProviderNotFoundError,
         RateLimitError as RateLimitError,
         SessionError as SessionError,
+        ToolDeniedError as ToolDeniedError,
         TransportError as TransportError,
     )
     from beluga_voice.handles import Ear as Ear, Mouth as Mouth, Utterance as Utterance
@@ -197,6 +199,7 @@ __all__ = [
     "SpeechToText",
     "TextToSpeech",
     "TokensUsed",
+    "ToolDeniedError",
     "ToolFinished",
     "ToolStarted",
     "Transcript",

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from beluga_voice.clock import in_flight, now
-from beluga_voice.commands import COMMANDS, Command, TokensUsed
+from beluga_voice.commands import COMMANDS, Command, TokensUsed, ToolFinished, ToolStarted
 from beluga_voice.errors import AgentError, BelugaVoiceError, DeadlineError
 from beluga_voice.foreign_calls import ForeignCalls
 from beluga_voice.sharing import Shared, claims
@@ -28,6 +28,8 @@ from beluga_voice.signal_exit import is_of_a_signal
 from beluga_voice.worker_pool import PoolFullError, WorkerPool
 
 if TYPE_CHECKING:
+    from beluga_voice.errors import ToolDeniedError
+    from beluga_voice.hooks.tool_gate import ToolGate
     from beluga_voice.turn import Turn
 
 __all__ = ["AgentFactory", "AgentHost", "AgentRun"]
@@ -120,16 +122,20 @@ class AgentHost:
     - `agent`: see the top of this module, or an `AgentFactory`.
     - `timeout_s`: how long the agent may take for the next piece of its answer. The time that its listener takes to
       accept one does not count.
+    - `tools`: is asked before a tool is used and told after; it may deny it.
     - `pool`: the threads of synchronous agents, best one for all sessions; without it a pool of four of its own.
     """
 
-    def __init__(self, agent: object, *, timeout_s: float = 30.0, pool: WorkerPool | None = None) -> None:
+    def __init__(
+        self, agent: object, *, timeout_s: float = 30.0, pool: WorkerPool | None = None, tools: ToolGate | None = None
+    ) -> None:
         if timeout_s <= 0:
             raise ValueError(f"timeout_s = {timeout_s}: allowed: above 0")
         factory = agent if isinstance(agent, AgentFactory) else AgentFactory(agent)
         self.name = factory.name
         self._respond = factory.create()
         self._timeout_s = timeout_s
+        self._tools = tools
         self._owned_pool = WorkerPool(4, name="beluga-voice-agent") if pool is None else None
         self._pool = pool or cast("WorkerPool", self._owned_pool)
         self._foreign = ForeignCalls()
@@ -157,10 +163,16 @@ class AgentHost:
         pieces: asyncio.Queue[object] = asyncio.Queue()  # bounded by `room`
         room = asyncio.Semaphore(_AHEAD)
 
+        denials: list[ToolDeniedError] = []
+        """What is to be raised where the agent waits."""
+
+        def gated(answer: AsyncGenerator[str | Command]) -> AsyncGenerator[str | Command]:
+            return answer if self._tools is None else _gated(self._tools, answer, denials)
+
         async def drive() -> None:
             try:
-                async with aclosing(self._pieces(turn)) as answer:
-                    async for piece in answer:
+                async with aclosing(self._pieces(turn, denials)) as answer, aclosing(gated(answer)) as let:
+                    async for piece in let:
                         if not run.takes(piece):
                             await room.acquire()
                             pieces.put_nowait(piece)
@@ -205,7 +217,7 @@ class AgentHost:
         if self._owned_pool is not None:
             self._owned_pool.close()
 
-    async def _pieces(self, turn: Turn) -> AsyncGenerator[str | Command]:
+    async def _pieces(self, turn: Turn, denials: list[ToolDeniedError]) -> AsyncGenerator[str | Command]:
         respond = self._respond
         if _is_async(respond):
             answer: object = respond(turn)
@@ -217,16 +229,20 @@ class AgentHost:
             yield answer
         elif isinstance(answer, (AsyncIterator, Iterator)):
             source = self._from_async if isinstance(answer, AsyncIterator) else self._from_sync
-            async with aclosing(source(cast("Any", answer))) as pieces:
+            async with aclosing(source(cast("Any", answer), denials)) as pieces:
                 async for piece in pieces:
                     yield self._checked(piece)
         else:
             raise self._wrong("answered with", answer)
 
-    async def _from_async(self, answer: AsyncIterator[object]) -> AsyncGenerator[object]:
+    async def _from_async(
+        self, answer: AsyncIterator[object], denials: list[ToolDeniedError]
+    ) -> AsyncGenerator[object]:
         try:
-            async for piece in answer:
+            piece = await anext(answer, _END)
+            while piece is not _END:
                 yield piece
+                piece = await (_raised_in(answer, denials.pop()) if denials else anext(answer, _END))
         except GeneratorExit:
             # An agent is cancelled the same way whether it waits for something or for its listener.
             athrow = getattr(answer, "athrow", None)
@@ -239,10 +255,13 @@ class AgentHost:
             if close is not None:
                 await close()
 
-    async def _from_sync(self, answer: Iterator[object]) -> AsyncGenerator[object]:
+    async def _from_sync(self, answer: Iterator[object], denials: list[ToolDeniedError]) -> AsyncGenerator[object]:
+        def following() -> object:
+            return _raised_in_sync(answer, denials.pop()) if denials else next(answer, _END)
+
         ended = False
         try:
-            while (piece := await self._on_thread(lambda: next(answer, _END))) is not _END:
+            while (piece := await self._on_thread(following)) is not _END:
                 yield piece
             ended = True
         finally:
@@ -309,6 +328,46 @@ class AgentHost:
 
 
 def _ignore(_: object) -> None: ...
+
+
+async def _gated(
+    tools: ToolGate, answer: AsyncIterator[str | Command], denials: list[ToolDeniedError]
+) -> AsyncGenerator[str | Command]:
+    """The answer, with the hook asked about each tool before the agent goes on."""
+    begun: dict[str, ToolStarted] = {}
+    async for piece in answer:
+        yield piece
+        if isinstance(piece, ToolStarted):
+            denied = await tools.before(piece)
+            if denied is None:
+                begun[piece.call_id or piece.name] = piece
+            else:
+                denials.append(denied)
+                yield ToolFinished(piece.name, error=denied.message, call_id=piece.call_id)
+        elif isinstance(piece, ToolFinished):
+            started = begun.pop(piece.call_id or piece.name, None)
+            await tools.after(started or ToolStarted(piece.name, call_id=piece.call_id), piece)
+
+
+async def _raised_in(answer: AsyncIterator[object], denied: ToolDeniedError) -> object:
+    """The next piece of an agent in which `denied` is raised where it waits."""
+    athrow = getattr(answer, "athrow", None)
+    if athrow is None:  # no generator: it cannot be told, and must not go on
+        raise denied
+    try:
+        return await athrow(denied)
+    except StopAsyncIteration:
+        return _END
+
+
+def _raised_in_sync(answer: Iterator[object], denied: ToolDeniedError) -> object:
+    throw = getattr(answer, "throw", None)
+    if throw is None:
+        raise denied
+    try:
+        return throw(denied)
+    except StopIteration:
+        return _END
 
 
 def _name(agent: object) -> str:

@@ -29,6 +29,10 @@ from beluga_voice.hooks.data_retention import DataRetentionHook
 from beluga_voice.hooks.hook_spec import made_hook
 from beluga_voice.hooks.rate_limit import RateLimit
 from beluga_voice.hooks.rate_limiter import RateLimiter
+from beluga_voice.hooks.redaction import Redaction
+from beluga_voice.hooks.redactor import Redactor
+from beluga_voice.hooks.telephony import TelephonyHook
+from beluga_voice.hooks.tool_hook import ToolHook
 from beluga_voice.prices import Prices
 from beluga_voice.registry import ComponentFactory, Kind, resolve
 from beluga_voice.session_store import SessionStore
@@ -61,8 +65,15 @@ ComponentKind = Literal["stt", "tts", "s2s"]
 
 # Which fields name components.
 COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "s2s", "vad")
+# By their fields, what the hooks of a backend have to be.
+_HOOKS: dict[str, type[Any]] = {
+    "auth_hook": AuthHook,
+    "data_retention_hook": DataRetentionHook,
+    "telephony_hook": TelephonyHook,
+}
+# What a repr must not show: objects of the user's, and options that were not looked at yet.
+_MASKED = ("provider_config", "session_store", "tool_hook", *_HOOKS)
 # In which ones a change leaves what it does not name.
-_MASKED = ("provider_config", "auth_hook", "data_retention_hook", "session_store")
 _LAID_ON = ("turn_handling", "provider_config")
 
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
@@ -213,6 +224,33 @@ class PipelineConfig(Options):
     audio_processor_timeout: float = Field(
         0.05, ge=0.005, le=0.1, description="Seconds that audio processors may take for a chunk, together."
     )
+    tool_hook: Any = Field(
+        None, description="What is asked before the agent uses a tool: a ToolHook, its class or module:Class."
+    )
+    redaction: Any = Field(
+        None,
+        description="What is taken out of words that leave the process: entities, patterns, transcription, or a "
+        "Redactor; null: nothing.",
+    )
+    hook_timeout: float = Field(
+        5.0, ge=0.1, le=60.0, description="Seconds that a hook may take, after which its answer is no."
+    )
+
+    @field_validator("tool_hook", mode="plain")
+    @classmethod
+    def _tool_hook(cls, value: object) -> Any:
+        return None if value is None else made_hook(value, ToolHook)
+
+    @field_validator("redaction", mode="plain")
+    @classmethod
+    def _redaction(cls, value: object) -> Any:
+        if value is None or isinstance(value, Redaction):
+            return value
+        if not isinstance(value, Mapping):
+            return Redaction(redactor=made_hook(value, Redactor))
+        values = cast("Mapping[str, Any]", value)
+        return checked(Redaction, lambda: Redaction.model_validate(values), where="redaction")
+
     prices: Prices | None = Field(None, description="What a call's usage costs; null: usage is told without a cost.")
 
     def pipeline(self) -> PipelineType:
@@ -248,6 +286,9 @@ class SessionParts:
     user_away_timeout: float | None
     audio_processors: tuple[ProcessorFactory, ...]
     audio_processor_timeout: float
+    tool_hook: ToolHook | None
+    redaction: Redaction | None
+    hook_timeout: float
     user_id: str | None
     prices: Prices | None
     metadata: Mapping[str, Any]
@@ -312,6 +353,9 @@ class SessionConfig(PipelineConfig):
             user_away_timeout=self.user_away_timeout,
             audio_processors=processor_factories(self.audio_processors),
             audio_processor_timeout=self.audio_processor_timeout,
+            tool_hook=self.tool_hook,
+            redaction=self.redaction,
+            hook_timeout=self.hook_timeout,
             user_id=self.user_id,
             prices=self.prices,
             metadata=self.metadata,
@@ -434,15 +478,14 @@ class BackendConfig(PipelineConfig, BaseSettings):
     data_retention_hook: Any = Field(
         None, description="What is kept of a session that is over: a DataRetentionHook, its class or module:Class."
     )
-    hook_timeout: float = Field(
-        5.0, ge=0.1, le=60.0, description="Seconds that a hook may take, after which its answer is no."
+    telephony_hook: Any = Field(
+        None, description="Which backend answers a telephone's call: a TelephonyHook, its class or module:Class."
     )
 
-    @field_validator("auth_hook", "data_retention_hook", mode="plain")
+    @field_validator("auth_hook", "data_retention_hook", "telephony_hook", mode="plain")
     @classmethod
     def _hook(cls, value: object, info: ValidationInfo) -> Any:
-        base = AuthHook if info.field_name == "auth_hook" else DataRetentionHook
-        return None if value is None else made_hook(value, base)
+        return None if value is None else made_hook(value, _HOOKS[str(info.field_name)])
 
     @field_validator("rate_limiter", mode="plain")
     @classmethod

@@ -8,6 +8,7 @@
      ├─ TransportError               connection_failed, connection_timeout, not_connected, disconnected,
      │                               protocol_error
      ├─ AuthError                    authentication_failed, authorization_failed
+     │   └─ ToolDeniedError          tool_denied
      ├─ RateLimitError               rate_limit_exceeded
      ├─ SessionError                 session_not_found, session_limit_exceeded, session_already_active,
      │   │                           session_not_active, session_expired, context_error, interruption_error
@@ -48,6 +49,7 @@ __all__ = [
     "ProviderNotFoundError",
     "RateLimitError",
     "SessionError",
+    "ToolDeniedError",
     "TransportError",
     "masked",
     "without_secrets",
@@ -279,6 +281,12 @@ class AuthError(BelugaVoiceError):
     """Who asks is unknown (authentication) or is not allowed to (authorization)."""
 
     codes = ("authentication_failed", "authorization_failed")
+
+
+class ToolDeniedError(AuthError):
+    """A tool of the agent may not be used: raised in the agent, where it said that it uses it."""
+
+    codes = ("tool_denied",)
 
 
 class RateLimitError(BelugaVoiceError):

@@ -7,6 +7,7 @@ import contextvars
 import functools
 import inspect
 import logging
+import traceback
 import uuid
 import weakref
 from collections import defaultdict
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from beluga_voice.audio_chunk import AudioChunk
     from beluga_voice.audio_format import AudioFormat
     from beluga_voice.call_link import CallLink
+    from beluga_voice.commands import ToolStarted
     from beluga_voice.config import (
         BackendConfig,
         ComponentKind,
@@ -59,7 +61,11 @@ if TYPE_CHECKING:
         SessionParts,
         TurnHandling,
     )
+    from beluga_voice.hooks.redaction import OutgoingWords
+    from beluga_voice.hooks.redactor import Redactor
     from beluga_voice.hooks.retention import Belongings
+    from beluga_voice.hooks.tool_gate import ToolGate
+    from beluga_voice.hooks.tool_hook import ToolCall
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.pipeline.turn_taking import Pipeline
@@ -119,6 +125,8 @@ class VoiceSession:
     - `user_away_timeout`: seconds of silence after which the caller's state is "away"; None: never.
     - `audio_processors`: what sound goes through on its way to the recogniser or model and from the voice or model, and
       `audio_processor_timeout`: seconds that they may take for a chunk; see `AudioProcessor`.
+    - `tool_hook`: is asked before the agent uses a tool and told after; see `ToolHook`, and `hook_timeout`.
+    - `redaction`: what is taken out of words where they leave the process; see `Redaction`; a mapping will do.
     - `prices`: what usage costs, see `Prices`; a mapping will do.
     - `metadata`: what the agent finds in `turn.metadata`.
 
@@ -143,6 +151,9 @@ class VoiceSession:
         user_away_timeout: float | None = 15.0,
         audio_processors: Sequence[Any] = (),
         audio_processor_timeout: float = 0.05,
+        tool_hook: Any = None,
+        redaction: Any = None,
+        hook_timeout: float = 5.0,
         prices: Prices | Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -162,6 +173,9 @@ class VoiceSession:
             "user_away_timeout": user_away_timeout,
             "audio_processors": list(audio_processors),
             "audio_processor_timeout": audio_processor_timeout,
+            "tool_hook": tool_hook,
+            "redaction": redaction,
+            "hook_timeout": hook_timeout,
             "prices": prices,
             "metadata": dict(metadata or {}),
         }
@@ -226,6 +240,8 @@ class VoiceSession:
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
         self._received_samples_lost = 0
+        self._redactor, self._outgoing = _redaction(parts)
+        self._tools_gate = _tools_gate(parts, self._tool_call)
         self._recordings: list[Any] = []
         self._forget_recordings: list[Callable[[], object]] = []
         self._close_asked = False
@@ -285,7 +301,7 @@ class VoiceSession:
             self._components[kind] = factory.create()
         self._processing = Processing(parts.audio_processors, timeout_s=parts.audio_processor_timeout)
         if parts.agent is not None:
-            self._host = AgentHost(parts.agent, timeout_s=parts.timeout)
+            self._host = AgentHost(parts.agent, timeout_s=parts.timeout, tools=self._tools_gate)
         async with asyncio.TaskGroup() as starting:
             for kind in self._components:
                 starting.create_task(self._start_component(kind))
@@ -303,6 +319,7 @@ class VoiceSession:
                 lost=self._on_lost,
                 text_received=self._on_text,
                 dtmf_received=self._on_dtmf,
+                telephone=self._on_telephone,
             ),
         )
         self._link = link = self._call.link
@@ -519,7 +536,8 @@ class VoiceSession:
         if self._host is not None:
             self._host.replace(factory)
         elif self._pipeline is not None:
-            self._pipeline.agent = self._host = AgentHost(factory, timeout_s=self._parts.timeout)
+            host = AgentHost(factory, timeout_s=self._parts.timeout, tools=self._tools_gate)
+            self._pipeline.agent = self._host = host
         self._parts = replace(self._parts, agent=factory)
 
     def set_agent_callback(self, callback: Callable[[str], Any]) -> None:
@@ -616,7 +634,7 @@ class VoiceSession:
         return Belongings(
             session_id=self.id,
             user_id=self.user_id,
-            transcript=self.history,
+            transcript=tuple(replace(item, text=self.redacted(item.text)) for item in self._history),
             metadata=dict(self._parts.metadata),
             audio=tuple(self._recordings),
             forget={
@@ -625,6 +643,39 @@ class VoiceSession:
                 "metadata": [self._forget_metadata],
             },
         )
+
+    def redacted(self, text: str) -> str:
+        """`text` as it may leave the process: what `redaction` says is taken out of it."""
+        return self._redactor.redact(text) if self._redactor is not None else text
+
+    def reported_arguments(self, started: ToolStarted) -> Mapping[str, Any]:
+        """The arguments of a tool as reports and traces may have them: by `tool_hook`, then by `redaction`."""
+        arguments = self._tools_gate.reported(started) if self._tools_gate is not None else started.arguments
+        return {name: self._reported(value) for name, value in arguments.items()}
+
+    def _reported(self, value: object) -> Any:
+        if isinstance(value, str):
+            return self.redacted(value)
+        if isinstance(value, Mapping):
+            return {name: self._reported(each) for name, each in cast("Mapping[str, object]", value).items()}
+        if isinstance(value, (list, tuple)):
+            return [self._reported(each) for each in cast("Sequence[object]", value)]
+        return value
+
+    def _tool_call(self, started: ToolStarted) -> ToolCall:
+        from beluga_voice.hooks.tool_hook import ToolCall
+
+        return ToolCall(
+            name=started.name,
+            arguments=started.arguments,
+            call_id=started.call_id,
+            session_id=self.id,
+            user_id=self.user_id,
+            metadata=self._parts.metadata,
+        )
+
+    def _on_telephone(self, known: Mapping[str, Any]) -> None:
+        self._parts = replace(self._parts, metadata={**self._parts.metadata, "telephony": dict(known)})
 
     def _forget_metadata(self) -> None:
         self._parts = replace(self._parts, metadata={})
@@ -832,7 +883,7 @@ class VoiceSession:
 
     def _emit(self, event: SessionEvent) -> None:
         if self._call is not None:
-            self._call.take(event)
+            self._call.take(self._outgoing.of(event) if self._outgoing is not None else event)
         for callback in tuple(self._callbacks.get(event.type, ())):
             try:
                 result = callback(event)
@@ -852,7 +903,7 @@ class VoiceSession:
         message = f"a callback of {event.type} raised {type(error).__name__}: {error}"
         wrapped = InvalidStateError(message, operation="on")
         wrapped.__cause__ = error
-        _log.warning("%s", wrapped, exc_info=error)
+        self._log(logging.WARNING, wrapped, error)
         told = ErrorEvent(at_s=event.at_s, error=wrapped, source="session", recoverable=True)
         # What fails at hearing of an error is not told of its own.
         if event.type == ErrorEvent.type:
@@ -864,12 +915,36 @@ class VoiceSession:
         """A defect of ours."""
         wrapped = InternalError(f"{type(error).__name__}: {error}", operation="session")
         wrapped.__cause__ = error
-        _log.error("%s", wrapped, exc_info=error)
+        self._log(logging.ERROR, wrapped, error)
         self._emit(ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True))
+
+    def _log(self, level: int, wrapped: BelugaVoiceError, error: BaseException) -> None:
+        if self._redactor is None:
+            _log.log(level, "%s", wrapped, exc_info=error)
+        else:
+            trace = "".join(traceback.format_exception(error))
+            _log.log(level, "%s", self.redacted(f"{wrapped}\n{trace}"))
 
     def _queue(self, event: SessionEvent) -> None:
         for queue in self._queues:
             self.events_dropped += _put(queue, event)
+
+
+def _redaction(parts: SessionParts) -> tuple[Redactor | None, OutgoingWords | None]:
+    if parts.redaction is None:
+        return None, None
+    from beluga_voice.hooks.redaction import OutgoingWords
+
+    redactor = parts.redaction.made()
+    return redactor, OutgoingWords(redactor) if parts.redaction.transcription else None
+
+
+def _tools_gate(parts: SessionParts, call_of: Callable[[ToolStarted], ToolCall]) -> ToolGate | None:
+    if parts.tool_hook is None:
+        return None
+    from beluga_voice.hooks.tool_gate import ToolGate
+
+    return ToolGate(parts.tool_hook, call_of, timeout_s=parts.hook_timeout)
 
 
 async def _each(queue: asyncio.Queue[SessionEvent | None]) -> AsyncIterator[SessionEvent]:

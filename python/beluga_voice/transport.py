@@ -12,7 +12,8 @@ from beluga_voice.call_link import CallLink
 from beluga_voice.core_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from typing_extensions import Buffer
 
@@ -103,6 +104,8 @@ class CallEvents:
     """The caller has written instead of speaking."""
     dtmf_received: Callable[[str, int], None]
     """The caller has pressed a key of his telephone: the digit and its code."""
+    telephone: Callable[[Mapping[str, Any]], None]
+    """The caller is at a telephone, of which this is known. Called, if at all, before `open` returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

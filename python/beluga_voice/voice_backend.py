@@ -193,6 +193,19 @@ class VoiceBackend(ABC):
         async with self._operation("close_session"):
             await self._book.get(session_id).aclose()
 
+    async def route_call(self, phone_number: str, metadata: Mapping[str, Any] | None = None) -> str:
+        """The name of the backend that is to answer a call from this number, by the `telephony_hook`; else this one's.
+
+        Raises ProviderNotFoundError for a name that nobody knows.
+        """
+        async with self._operation("route_call"):
+            return await self._hooks.switchboard.route(phone_number, metadata or {})
+
+    async def handle_sip(self, message: bytes, metadata: Mapping[str, Any] | None = None) -> bytes:
+        """What the `telephony_hook` answers to a SIP message; b"" without one. Raises DeadlineError if it fails."""
+        async with self._operation("handle_sip"):
+            return await self._hooks.switchboard.handle_sip(message, metadata or {})
+
     def get_retained(self, session_id: str) -> RetainedSession | None:
         """What is kept of a session that is over, by its `data_retention_hook`; None where that is nothing."""
         return self._hooks.retention.get(session_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from beluga_voice.hooks.admission import Admission
 from beluga_voice.hooks.rate_limit import RateLimit
 from beluga_voice.hooks.retention import Retention
+from beluga_voice.hooks.switchboard import Switchboard
 from beluga_voice.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ class BackendHooks:
         self.retention = Retention(config.data_retention_hook, timeout_s=config.hook_timeout)
         self._admission = self._admission_of(config)
         self._timeout_s = config.hook_timeout
+        self.switchboard = self._switchboard_of(config)
 
     def adopt(self, config: BackendConfig) -> None:
         """Goes by another configuration. Buckets of an unchanged rate limiter stay as full as they are."""
         self._admission = self._admission_of(config)
         self._timeout_s = config.hook_timeout
+        self.switchboard = self._switchboard_of(config)
         self.retention.adopt(config.data_retention_hook, timeout_s=config.hook_timeout)
 
     def operation(self, name: str, config: SessionConfig | None) -> AbstractAsyncContextManager[Admitted]:
@@ -84,6 +87,9 @@ class BackendHooks:
             limiters=[each for each in (self._own_limiter, self._limiter) if each is not None],
             timeout_s=config.hook_timeout,
         )
+
+    def _switchboard_of(self, config: BackendConfig) -> Switchboard:
+        return Switchboard(config.telephony_hook, self._provider, timeout_s=config.hook_timeout)
 
     def _failed(self, error: BaseException) -> None:
         _log.error("what is kept of a session could not be decided", exc_info=error)

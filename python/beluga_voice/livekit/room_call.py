@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from beluga_voice.call_link import Waiter
 from beluga_voice.errors import ConfigError, DeadlineError, SessionError, TransportError
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from beluga_voice.transport import CallEvents, CallSettings
 
 __all__ = ["CALLER_KINDS", "RoomCall"]
+
+Screen = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+
+# What LiveKit's SIP service writes into the attributes of a caller at a telephone.
+_SIP_NUMBER = "sip.phoneNumber"
+_SIP_FACTS = {
+    "sip.callID": "call_id",
+    "sip.trunkPhoneNumber": "dialled_number",
+    "sip.trunkID": "trunk_id",
+    "sip.ruleID": "rule_id",
+}
 
 CALLER_KINDS = (
     ParticipantKind.PARTICIPANT_KIND_STANDARD,
@@ -46,6 +57,8 @@ class RoomCall:
     - `audience`: "caller": nobody else may hear the agent or read the transcripts; "room": everybody may.
     - `transcription`: whether what is said by both is written as text streams (`lk.transcription`).
     - `text_input`: whether what the caller writes (`lk.chat`) is a turn of his.
+    - `screen`: is asked about a caller at a telephone, with his number and what is known of his call, before he is
+      answered; returns what his session is to know of it, or raises what `start` then raises.
     """
 
     def __init__(
@@ -61,6 +74,7 @@ class RoomCall:
         audience: Literal["caller", "room"] = "caller",
         transcription: bool = True,
         text_input: bool = True,
+        screen: Screen | None = None,
     ) -> None:
         if sample_rate not in (8_000, 12_000, 16_000, 24_000, 48_000):
             raise ConfigError(f"sample_rate = {sample_rate}: allowed: 8000, 12000, 16000, 24000 or 48000")
@@ -76,6 +90,7 @@ class RoomCall:
         self._audience: Literal["caller", "room"] = audience
         self._transcription = transcription
         self._text_input = text_input
+        self._screen = screen
         self._opened = False
         self._served: str | None = None
 
@@ -98,10 +113,20 @@ class RoomCall:
         mirror.served.append(identity)
         self._served = identity
         try:
+            await self._tell_of_telephone(identity, mirror, events)
             return await self._answer(identity, mirror, settings, events)
         except BaseException:
             mirror.served.remove(identity)
             raise
+
+    async def _tell_of_telephone(self, identity: str, mirror: RoomMirror, events: CallEvents) -> None:
+        caller = mirror.remote.get(identity)
+        if caller is None or caller.kind != ParticipantKind.PARTICIPANT_KIND_SIP:
+            return
+        known = {name: value for key, name in _SIP_FACTS.items() if (value := caller.attributes.get(key, ""))}
+        number = caller.attributes.get(_SIP_NUMBER, "")
+        known = await self._screen(number, known) if self._screen is not None else {**known, "phone_number": number}
+        events.telephone(known)
 
     async def _answer(
         self, identity: str, mirror: RoomMirror, settings: CallSettings, events: CallEvents

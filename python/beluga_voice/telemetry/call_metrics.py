@@ -42,9 +42,8 @@ class CallMetrics:
         self._session = session
         self._provider = provider
         self._by_provider = {"provider": provider}
-        names = session.component_names
-        self._listens = "s2s" if "s2s" in names else "stt"
-        self._listener = names[self._listens]
+        self._stt = session.component_names.get("stt")
+        """None where a model of speech listens."""
         self._to = instruments
         self._observed = observed
         self._connected = False
@@ -76,12 +75,19 @@ class CallMetrics:
             self._observed.add(self._session, engine())
             self._to.shift("session.active", 1, **self._by_provider)
             self._to.count("session.started.total", **self._by_provider)
-            self._to.shift(f"{self._listens}.streams.active", 1, provider=self._listener)
-            self._to.count(f"{self._listens}.streams.total", provider=self._listener)
+            self._shift_listening(1)
+            if self._stt is not None:
+                self._to.count("stt.streams.total", provider=self._stt)
             if self._session.started_at is not None:
                 took_s = self._began_at - self._session.started_at
                 self._to.record("session.operation.latency", took_s, {**self._by_provider, "operation": "start"})
         self._set_connected(event.new_state == "active")
+
+    def _shift_listening(self, by: int) -> None:
+        if self._stt is not None:
+            self._to.shift("stt.streams.active", by, provider=self._stt)
+        else:
+            self._to.shift("s2s.concurrent.sessions", by, provider=self._session.component_names["s2s"])
 
     def _set_connected(self, connected: bool) -> None:  # noqa: FBT001 - it is what the method is about
         if connected == self._connected:
@@ -113,8 +119,8 @@ class CallMetrics:
     def _words(self, event: UserInputTranscribed) -> None:
         if event.turn_id is not None and event.transcript and event.turn_id in self._onsets:
             after_s = event.at_s - self._onsets.pop(event.turn_id)
-            if self._listens == "stt":
-                self._to.record("stt.stream.latency", max(0.0, after_s), {"provider": self._listener})
+            if self._stt is not None:
+                self._to.record("stt.stream.latency", max(0.0, after_s), {"provider": self._stt})
 
     def _measured(self, event: MetricsCollected) -> None:
         match event.metrics:
@@ -128,20 +134,20 @@ class CallMetrics:
             case LLMMetrics() as llm:
                 self._answered(llm)
             case TTSMetrics() as tts:
-                self._spoken("tts.generations", tts)
-                if tts.ttfb is not None:
-                    self._to.record("tts.generation.latency", tts.ttfb, {"provider": tts.label})
+                self._spoken("tts.generation", "tts.generations", tts, tts.ttfb)
             case RealtimeModelMetrics() as reply:
-                self._spoken("s2s.processes", reply)
-                if reply.ttft is not None:
-                    self._to.record("s2s.process.latency", reply.ttft, {"provider": reply.label})
+                self._spoken("s2s.process", "s2s.processes", reply, reply.ttft)
 
-    def _spoken(self, what: str, spoken: TTSMetrics | RealtimeModelMetrics) -> None:
-        self._to.count(f"{what}.total", provider=spoken.label)
+    def _spoken(
+        self, one: str, all_of_them: str, spoken: TTSMetrics | RealtimeModelMetrics, first_sound_s: float | None
+    ) -> None:
+        self._to.count(f"{all_of_them}.total", provider=spoken.label)
         if spoken.error is not None:
-            self._to.count(f"{what}.failed", provider=spoken.label)
+            self._to.count(f"{all_of_them}.failed", provider=spoken.label)
         elif not spoken.cancelled:
-            self._to.count(f"{what}.successful", provider=spoken.label)
+            self._to.count(f"{all_of_them}.successful", provider=spoken.label)
+        if first_sound_s is not None:
+            self._to.record(f"{one}.latency", first_sound_s, {"provider": spoken.label})
 
     def _answered(self, llm: LLMMetrics) -> None:
         agent = {"agent": llm.label}
@@ -200,7 +206,7 @@ class CallMetrics:
         self._set_connected(False)
         self._observed.discard(self._session)
         self._to.shift("session.active", -1, **self._by_provider)
-        self._to.shift(f"{self._listens}.streams.active", -1, provider=self._listener)
+        self._shift_listening(-1)
         self._to.record("session.duration", now() - self._began_at, by_reason)
         call = self._session.link.call
         for direction, samples in (("in", call.ear_written), ("out", call.output_written)):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import logging
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -193,3 +197,40 @@ async def test_a_backend_serves_it_while_it_runs_and_names_a_port_that_is_taken(
         await session.aclose()
     with pytest.raises(aiohttp.ClientConnectionError):
         await got(url)
+
+
+@pytest.mark.real_time
+async def test_top_shows_the_calls_of_a_running_process() -> None:
+    telemetry = Telemetry(dashboard={"port": 0, "token": TOKEN})
+    await telemetry.start()
+    assert telemetry.dashboard is not None
+    variable = "BELUGA_VOICE_TELEMETRY__DASHBOARD__TOKEN"
+
+    async def top(*flags: str, token: str | None = TOKEN) -> tuple[int | None, str]:
+        """A process of its own: in this one it would keep the loop from answering."""
+        assert telemetry.dashboard is not None
+        program = [sys.executable, "-m", "beluga_voice", "top", "--url", telemetry.dashboard.url, *flags]
+        environment = {**os.environ, "COLUMNS": "200"} | ({variable: token} if token is not None else {})
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*program, stdout=pipe, stderr=pipe, env=environment)
+        out, err = await process.communicate()
+        return process.returncode, (out + err).decode()
+
+    try:
+        async with on_call(agent, telemetry=telemetry) as tried:
+            await tried.say("able bake")
+            await tried.heard(ConversationItemAdded, nth=2)
+            code, text = await top("--once")
+            assert code == 0, text
+            (line,) = [each for each in text.splitlines() if each.startswith(tried.session.id[:8])]
+            assert line.split()[1:3] == ["local", "active"]
+            assert "caller to agent" in text
+            code, text = await top("--json")
+            assert json.loads(text)["calls"][0]["id"] == tried.session.id
+        for token in (None, "wrong-wrong-wrong-wrong"):
+            code, text = await top("--once", token=token)
+            assert code not in (0, None)
+            assert variable in text
+            assert TOKEN not in text
+    finally:
+        await telemetry.aclose()

@@ -169,6 +169,7 @@ class LiveKitBackend(VoiceBackend):
             audience=options.audience,
             transcription=options.transcription,
             text_input=options.text_input,
+            screen=self._hooks.switchboard.admit,
         )
 
     def _room_named(self, room: str | None) -> str:
