@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 export PYTHON
 BENCHES := $(shell find benches -mindepth 2 -name 'bench_*.py' 2>/dev/null)
 
-.PHONY: help setup demo demo-livekit test lint wheel prove lock clean
+.PHONY: help setup demo demo-livekit test lint wheel prove docs-pictures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,10 @@ bench: setup ## every benchmark (QUICK=1: few counts): benches/results/
 bench-%: setup
 	@$(PYTHON) ci/bench.py $*
 endif
+
+docs-pictures: setup ## pictures of the documentation, from real calls: docs/pictures/
+	@$(PYTHON) ci/prepare.py browser
+	PYTHONPATH=tests .venv/bin/python docs/pictures/make_pictures.py
 
 lock: ## newest allowed versions into ci/constraints.txt
 	$(PYTHON) ci/lock_dependencies.py

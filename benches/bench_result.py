@@ -50,6 +50,7 @@ ROW_KEYS: dict[str, frozenset[str]] = {
         "kernel": "kernel per us_mean us_low us_high budget_us met waits_for",
         "hooks": "what n us_off us_on us_added ratio",
         "tick": "sessions in_hz vad n us_mean us_p50 us_p95 us_p99 us_max",
+        "telemetry": "way calls call_s n cpu_us_per_call_s added_us_per_call_s ratio ratio_low ratio_high",
     }.items()
 }
 """What a row of each kind has at least. A row that says its own `kind` is of that one, another of its file's name."""

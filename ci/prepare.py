@@ -28,7 +28,7 @@ from places import PACKAGE, ROOT, VENV, cache_dir
 
 # command -> Debian package that brings it
 SYSTEM_COMMANDS = {"cc": "build-essential", "make": "build-essential", "cmake": "cmake"}
-EXTRAS = ("local", "plots", "livekit", "redis")
+EXTRAS = ("local", "plots", "livekit", "redis", "telemetry", "dashboard")
 CARGO_DENY = "0.20.2"
 CARGO_FUZZ = "0.13.2"
 # The newest that `go install` takes as it is: later ones have replace directives in their go.mod.

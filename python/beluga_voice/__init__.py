@@ -18,6 +18,7 @@ _HOMES = {
     "AgentError": "errors",
     "AgentHost": "agent",
     "AudioChunk": "audio_chunk",
+    "AudioFormat": "audio_format",
     "AudioFormatError": "errors",
     "AuthError": "errors",
     "BackendConfig": "config",
@@ -37,6 +38,7 @@ _HOMES = {
     "InternalError": "errors",
     "InvalidStateError": "errors",
     "LocalCall": "providers.local.call",
+    "MemorySessionStore": "stores.memory",
     "MissingDependencyError": "errors",
     "Mouth": "handles",
     "PipelineConfig": "config",
@@ -52,6 +54,8 @@ _HOMES = {
     "Say": "commands",
     "SessionConfig": "config",
     "SessionError": "errors",
+    "SessionRecord": "session_store",
+    "SessionStore": "session_store",
     "Speak": "speech_to_speech",
     "SpeechHandle": "pipeline.speech",
     "SpeechToSpeech": "speech_to_speech",
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from beluga_voice import livekit as livekit
     from beluga_voice.agent import AgentHost as AgentHost
     from beluga_voice.audio_chunk import AudioChunk as AudioChunk
+    from beluga_voice.audio_format import AudioFormat as AudioFormat
     from beluga_voice.backend import (
         BackendProvider as BackendProvider,
         BackendRegistry as BackendRegistry,
@@ -128,6 +133,7 @@ if TYPE_CHECKING:
     from beluga_voice.providers.local.call import LocalCall as LocalCall
     from beluga_voice.registry import register as register
     from beluga_voice.session import VoiceSession as VoiceSession
+    from beluga_voice.session_store import SessionRecord as SessionRecord, SessionStore as SessionStore
     from beluga_voice.sharing import share as share
     from beluga_voice.speech_to_speech import (
         Conversation as Conversation,
@@ -138,6 +144,7 @@ if TYPE_CHECKING:
         SpeechToSpeech as SpeechToSpeech,
     )
     from beluga_voice.speech_to_text import SpeechToText as SpeechToText, Transcript as Transcript
+    from beluga_voice.stores.memory import MemorySessionStore as MemorySessionStore
     from beluga_voice.text_to_speech import TextToSpeech as TextToSpeech
     from beluga_voice.transport import Transport as Transport
     from beluga_voice.turn import ChatMessage as ChatMessage, Turn as Turn
@@ -148,6 +155,7 @@ __all__ = [
     "AgentError",
     "AgentHost",
     "AudioChunk",
+    "AudioFormat",
     "AudioFormatError",
     "AuthError",
     "BackendConfig",
@@ -167,6 +175,7 @@ __all__ = [
     "InternalError",
     "InvalidStateError",
     "LocalCall",
+    "MemorySessionStore",
     "MissingDependencyError",
     "Mouth",
     "PipelineConfig",
@@ -182,6 +191,8 @@ __all__ = [
     "Say",
     "SessionConfig",
     "SessionError",
+    "SessionRecord",
+    "SessionStore",
     "Speak",
     "SpeechHandle",
     "SpeechToSpeech",

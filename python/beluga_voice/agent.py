@@ -45,6 +45,26 @@ _AHEAD = 1
 _END = object()
 
 
+def of_text(callback: Callable[[str], Any]) -> Callable[[Turn], Any]:
+    """An agent of a function that knows the turn's text alone."""
+    if not callable(callback):
+        raise _refused(callback, "it is no function of text")
+    if _is_async(callback):
+
+        async def answer(turn: Turn) -> Any:
+            given = callback(turn.text)
+            return await given if inspect.isawaitable(given) else given
+
+        answer.__qualname__ = _name(callback)
+        return answer
+
+    def answer_on_thread(turn: Turn) -> Any:
+        return callback(turn.text)
+
+    answer_on_thread.__qualname__ = _name(callback)
+    return answer_on_thread
+
+
 class AgentFactory:
     """An agent as a user gave it, checked: gives each session what answers it.
 
@@ -120,6 +140,11 @@ class AgentHost:
         self._pool = pool or cast("WorkerPool", self._owned_pool)
         self._foreign = ForeignCalls()
         self._threads_left = 0
+
+    def replace(self, agent: AgentFactory) -> None:
+        """Another agent answers, from the next turn on. Raises AgentError where it cannot be made."""
+        self._respond = agent.create()
+        self.name = agent.name
 
     @property
     def abandoned(self) -> int:

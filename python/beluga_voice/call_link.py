@@ -8,15 +8,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beluga_voice import _core
+from beluga_voice.audio_format import int16_mono
 from beluga_voice.core_errors import QueueFullError, translated
-from beluga_voice.errors import AudioFormatError, InternalError, InvalidStateError, SessionError
+from beluga_voice.errors import InternalError, InvalidStateError, SessionError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from beluga_voice._loop import LoopLink
 
-__all__ = ["CallLink", "Waiter", "int16_bytes"]
+__all__ = ["CallLink", "Waiter"]
 
 _EAR_READERS = 8
 _OUTPUT_READERS = 4
@@ -166,7 +167,7 @@ class CallLink:
         write: Callable[[memoryview], int],
         want: Callable[[int], bool],
     ) -> None:
-        rest = int16_bytes(pcm)
+        rest = int16_mono(pcm)
         while True:
             if self.call.closed:
                 raise SessionError("the call is over", code="session_not_active", operation="write")
@@ -197,20 +198,3 @@ class CallLink:
 
 
 def _ignore(_: _core.Event) -> None: ...
-
-
-def int16_bytes(pcm: Buffer) -> memoryview:
-    """The bytes of a buffer of int16. Raises AudioFormatError for any other."""
-    try:
-        view = memoryview(pcm)
-    except (TypeError, ValueError):  # no buffer, or one that was let go of
-        raise AudioFormatError(
-            f"sound is a {type(pcm).__name__}: allowed: a buffer of int16 of shape (n,)", code="invalid_format"
-        ) from None
-    # Bytes of float32 would be taken for twice as many samples of noise.
-    if view.format not in ("h", "<h", "B", "b", "c") or view.ndim != 1 or view.nbytes % 2:
-        raise AudioFormatError(
-            f"sound is a buffer of format {view.format!r} and shape {view.shape}: allowed: int16 of shape (n,)",
-            code="invalid_format",
-        )
-    return view.cast("B") if view.contiguous else memoryview(view.tobytes())

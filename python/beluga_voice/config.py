@@ -35,6 +35,8 @@ from beluga_voice.hooks.telephony import TelephonyHook
 from beluga_voice.hooks.tool_hook import ToolHook
 from beluga_voice.prices import Prices
 from beluga_voice.registry import ComponentFactory, Kind, resolve
+from beluga_voice.session_store import SessionStore
+from beluga_voice.telemetry.options import TelemetryOptions
 from beluga_voice.validation import Options, checked, closest
 
 __all__ = [
@@ -63,14 +65,15 @@ ComponentKind = Literal["stt", "tts", "s2s"]
 
 # Which fields name components.
 COMPONENT_FIELDS: tuple[Kind, ...] = ("stt", "tts", "s2s", "vad")
-# In which ones a change leaves what it does not name.
+# By their fields, what the hooks of a backend have to be.
 _HOOKS: dict[str, type[Any]] = {
     "auth_hook": AuthHook,
     "data_retention_hook": DataRetentionHook,
     "telephony_hook": TelephonyHook,
 }
 # What a repr must not show: objects of the user's, and options that were not looked at yet.
-_MASKED = ("provider_config", "tool_hook", *_HOOKS)
+_MASKED = ("provider_config", "session_store", "tool_hook", *_HOOKS)
+# In which ones a change leaves what it does not name.
 _LAID_ON = ("turn_handling", "provider_config")
 
 Probability = Annotated[float, Field(ge=_LOWEST_THRESHOLD, le=0.99)]
@@ -425,6 +428,9 @@ class BackendConfig(PipelineConfig, BaseSettings):
     )
 
     provider: str = Field("local", description="The backend's name in the registry.")
+    telemetry: TelemetryOptions = Field(
+        default_factory=TelemetryOptions, description="What is told of calls, and to whom; without it nothing is."
+    )
     provider_config: dict[str, Any] = Field(
         default_factory=dict, description="The backend's own options, checked by the backend."
     )
@@ -448,6 +454,10 @@ class BackendConfig(PipelineConfig, BaseSettings):
         ge=0.0,
         le=86_400.0,
         description="Seconds that conversations may go on for once the backend is stopped.",
+    )
+    session_store: Any = Field(
+        None,
+        description="What keeps of active sessions what must survive the process, a SessionStore; null: nothing does.",
     )
     latency_target: float | None = Field(
         None,
@@ -489,6 +499,13 @@ class BackendConfig(PipelineConfig, BaseSettings):
     def _pipeline_is_clear(self) -> Self:
         self.pipeline()
         return self
+
+    @field_validator("session_store")
+    @classmethod
+    def _is_a_store(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, SessionStore):
+            raise ValueError("allowed: nothing, or an object with the methods of SessionStore")
+        return value
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # What the backend has not looked at yet may hold its secrets in the clear.

@@ -43,7 +43,7 @@ def _component(kind: Kind) -> dict[str, Any]:
             model = components.options_model(kind, name)
         except BelugaVoiceError:
             continue
-        options = inline_schema(model)["properties"] if model is not None else {}
+        options: dict[str, Any] = inline_schema(model)["properties"] if model is not None else {}
         known.append({"if": _says("provider", name), "then": _options({"provider": {"const": name}, **options})})
     mapping = {
         "type": "object",

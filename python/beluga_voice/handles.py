@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from beluga_voice.audio_chunk import AudioChunk
+    from beluga_voice.audio_format import AudioFormat
 
 __all__ = ["Ear", "Mouth", "Utterance"]
 
@@ -40,20 +41,26 @@ class Ear(Protocol):
         """Hz; 16000."""
         ...
 
-    async def read(self, duration: float) -> AudioChunk | None:
-        """The next `duration` seconds; None when the call is over."""
+    async def read(self, duration: float, *, audio_format: AudioFormat | None = None) -> AudioChunk | None:
+        """The next `duration` seconds, int16 and mono at `sample_rate` or in that form; None when the call is over."""
         ...
 
-    def utterances(self) -> AsyncIterator[Utterance]:
-        """The caller's turns, one after another, until the call is over."""
+    def utterances(self, *, audio_format: AudioFormat | None = None) -> AsyncIterator[Utterance]:
+        """The caller's turns, one after another, until the call is over; their sound in that form."""
         ...
 
 
 class Mouth(Protocol):
     """What is written here is played to the caller."""
 
-    async def write(self, pcm: Buffer, *, sample_rate: int) -> None:
-        """Queues int16 mono samples; waits while the queue is full."""
+    async def write(
+        self, pcm: Buffer, *, sample_rate: int | None = None, audio_format: AudioFormat | None = None
+    ) -> None:
+        """Queues sound; waits while the queue is full.
+
+        With `sample_rate`: int16 or float32 of shape (n,), or (n, 2) in stereo, or bytes of int16 and mono. With
+        `audio_format`: bytes in that form.
+        """
         ...
 
     def mark(self, name: str) -> None:

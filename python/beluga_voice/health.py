@@ -49,7 +49,8 @@ class HealthStatus:
     @classmethod
     def of(cls, parts: Mapping[str, ComponentHealth]) -> HealthStatus:
         """The whole of these parts."""
-        worst: Health = max((part.status for part in parts.values()), key=_ORDER.index)
+        statuses: list[Health] = [part.status for part in parts.values()]
+        worst = max(statuses, key=_ORDER.index)
         return cls(status=worst, details=dict(parts))
 
     def to_dict(self) -> dict[str, Any]:
@@ -74,11 +75,11 @@ class SessionsWatch:
         session.on("conversation_item_added", self._answered)
 
     def parts(self, latency_target_s: float | None) -> dict[str, ComponentHealth]:
-        """`stt`, `tts` and `agent`: degraded after three failures within a minute. `latency`, where there is a target:
-        degraded when more than 5 % of the last 100 answers began later than that."""
+        """`stt`, `tts`, `s2s` and `agent`: degraded after three failures within a minute. `latency`, where there is a
+        target: degraded when more than 5 % of the last 100 answers began later than that."""
         since = now() - _MEMORY_S
         parts: dict[str, ComponentHealth] = {}
-        for source in ("stt", "tts", "agent"):
+        for source in ("stt", "tts", "s2s", "agent"):
             lately = [told for at, told in self._failures.get(source, ()) if at >= since]
             parts[source] = (
                 ComponentHealth("degraded", f"failed {len(lately)} times in the last minute: {lately[-1]}")

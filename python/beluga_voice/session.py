@@ -11,11 +11,12 @@ import traceback
 import uuid
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
+from beluga_voice.clock import now
 from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
@@ -44,8 +45,12 @@ from beluga_voice.tasks import Tasks
 from beluga_voice.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from beluga_voice import _core
     from beluga_voice.agent import AgentHost
+    from beluga_voice.audio_chunk import AudioChunk
+    from beluga_voice.audio_format import AudioFormat
     from beluga_voice.call_link import CallLink
     from beluga_voice.commands import ToolStarted
     from beluga_voice.config import (
@@ -72,6 +77,17 @@ if TYPE_CHECKING:
     from beluga_voice.turn import ChatMessage
 
 __all__ = ["SessionState", "VoiceSession"]
+
+PipelineState = Literal["idle", "listening", "processing", "speaking", "error"]
+PersistenceStatus = Literal["active", "completed"]
+
+_PIPELINE_STATES: dict[AgentState, PipelineState] = {
+    "initializing": "idle",
+    "idle": "idle",
+    "listening": "listening",
+    "thinking": "processing",
+    "speaking": "speaking",
+}
 
 CloseReason = Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
 
@@ -223,6 +239,7 @@ class VoiceSession:
         self._call: OpenCall | None = None
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
+        self._received_samples_lost = 0
         self._redactor, self._outgoing = _redaction(parts)
         self._tools_gate = _tools_gate(parts, self._tool_call)
         self._recordings: list[Any] = []
@@ -231,6 +248,8 @@ class VoiceSession:
         self._usage = UsageMeter()
         self.mark = SessionMark(self.id)
         """What log lines of this call say of it."""
+        self.started_at: float | None = None
+        """When `start` was called, by `clock.now()`."""
         self._context = contextvars.copy_context()
         """What whoever started it had in his context variables: all that is done for the call has it too."""
         self.events_dropped = 0
@@ -252,6 +271,7 @@ class VoiceSession:
             raise ConfigError(
                 f"a session cannot start on a {type(transport).__name__}: allowed: a Room, a RoomCall or a LocalCall"
             )
+        self.started_at = now()
         # A task of its own, so that `aclose` can end it without cancelling whoever waits here.
         self._starting = asyncio.create_task(self._start(transport), name="beluga-voice start")
         try:
@@ -276,7 +296,6 @@ class VoiceSession:
         from beluga_voice.transport import CallEvents, CallSettings
 
         current_session.set(self.mark)
-        self._context = contextvars.copy_context()
         parts = self._parts
         for kind, factory in parts.components.items():
             self._components[kind] = factory.create()
@@ -308,6 +327,7 @@ class VoiceSession:
         self._history = self._pipeline.history
         link.on_event = self._on_core_event
         self._become("active")
+        self._context = contextvars.copy_context()  # with what callbacks made current, as traces do
         self._pipeline.start()
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
@@ -430,12 +450,134 @@ class VoiceSession:
         if self._closer is not None:
             await self._over.wait()
 
+    # -- sound ----------------------------------------------------------------------------------------------------
+
+    async def process_audio(
+        self, pcm: Buffer, *, sample_rate: int | None = None, audio_format: AudioFormat | None = None
+    ) -> None:
+        """What the caller says next, handed over instead of sent: for calls that have no line of their own.
+
+        With `sample_rate`: int16 or float32 of shape (n,) or (n, 2), or bytes of int16 and mono; with `audio_format`:
+        bytes in that form. Waits while a second of it is waiting to be heard.
+
+        Raises SessionError session_not_active, AudioFormatError, InvalidStateError in a room, whose sound comes from
+        its participants.
+        """
+        from beluga_voice.audio_format import AudioFormat, form_of
+        from beluga_voice.transport import TakesSound
+
+        self._running()
+        if not isinstance(self._call, TakesSound):
+            raise InvalidStateError(
+                "the caller's sound comes from the room: allowed: on a LocalCall", operation="process_audio"
+            )
+        rate = AudioFormat(cast("int", sample_rate)).sample_rate if audio_format is None else audio_format.sample_rate
+        form = audio_format or form_of(pcm, rate)
+        await self._call.hear(pcm, audio_format=form)
+
+    def send_audio(
+        self,
+        sound: Buffer | AsyncIterable[Buffer],
+        *,
+        sample_rate: int | None = None,
+        audio_format: AudioFormat | None = None,
+        allow_interruptions: bool = True,
+    ) -> SpeechHandle:
+        """Plays sound to the caller after what is being said; await the handle to wait until it was played.
+
+        `sound` is a whole sound, or an asynchronous iterator of its pieces; its form as for `process_audio`.
+
+        Raises SessionError session_not_active, AudioFormatError.
+        """
+        from beluga_voice.audio_format import AudioFormat, int16_mono
+
+        pipeline = self._running()
+        if audio_format is None:
+            AudioFormat(cast("int", sample_rate))  # whether it is a rate
+        if not isinstance(sound, AsyncIterable):
+            int16_mono(sound, audio_format)
+        return pipeline.play(
+            cast("Any", sound),
+            sample_rate=sample_rate,
+            audio_format=audio_format,
+            allow_interruptions=allow_interruptions,
+        )
+
+    def receive_audio(
+        self, duration: float = 0.1, *, audio_format: AudioFormat | None = None
+    ) -> AsyncIterator[AudioChunk]:
+        """What the caller says from now on, `duration` seconds at a time, until the call is over; int16 and mono at
+        16 kHz, or in another form.
+
+        The call keeps some seconds of it for a loop that is behind; then it misses the oldest, which `stats()` counts
+        as `received_samples_lost`, and the next chunk's `start_s` tells. Raises SessionError session_not_active.
+        """
+        from beluga_voice.caller_sound import caller_sound
+
+        return caller_sound(
+            self.link, duration=duration, audio_format=audio_format, on_lost=self._note_received_samples_lost
+        )
+
+    def _note_received_samples_lost(self, samples: int) -> None:
+        self._received_samples_lost += samples
+
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    def set_agent_instance(self, agent: Any) -> None:
+        """Another agent, from the next turn on: what the present one has begun to answer it answers.
+
+        Takes what `VoiceSession(agent=)` takes. Raises AgentError, SessionError session_not_active.
+        """
+        from beluga_voice.agent import AgentFactory, AgentHost
+
+        if self._closer is not None or self._over.is_set():
+            raise SessionError(f"the session is {self._state}", code="session_not_active")
+        factory = AgentFactory(agent)
+        if self._host is not None:
+            self._host.replace(factory)
+        elif self._pipeline is not None:
+            host = AgentHost(factory, timeout_s=self._parts.timeout, tools=self._tools_gate)
+            self._pipeline.agent = self._host = host
+        self._parts = replace(self._parts, agent=factory)
+
+    def set_agent_callback(self, callback: Callable[[str], Any]) -> None:
+        """The same for a function of the turn's text that returns text, `async` or not."""
+        from beluga_voice.agent import of_text
+
+        self.set_agent_instance(of_text(callback))
+
+    def update_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Lays `metadata` on what there is: the agent finds it in `turn.metadata` from the next turn on.
+
+        Raises ConfigError for keys that are no text.
+        """
+        wrong = [key for key in cast("Mapping[object, Any]", metadata) if not isinstance(key, str)]
+        if wrong:
+            raise ConfigError(f"metadata has the key {wrong[0]!r}: allowed: text")
+        self._parts = replace(self._parts, metadata={**self._parts.metadata, **metadata})
+        if self._pipeline is not None:
+            self._pipeline.metadata = self._parts.metadata
+
     # -- looking --------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> SessionState:
         """What has become of the call."""
         return self._state
+
+    def get_id(self) -> str:
+        """`id`."""
+        return self.id
+
+    def get_state(self) -> PipelineState:
+        """What the pipeline does, in one word: `agent_state` of a call, where "thinking" is "processing"."""
+        if self._state == "error":
+            return "error"
+        return _PIPELINE_STATES[self._agent_state] if self._state in ("active", "reconnecting") else "idle"
+
+    def get_persistence_status(self) -> PersistenceStatus:
+        """Whether there is something of it that a restart must not lose: not once it is over."""
+        return "completed" if self._state in ("ended", "error") else "active"
 
     @property
     def agent_state(self) -> AgentState:
@@ -546,11 +688,12 @@ class VoiceSession:
         agents that were past their deadline, `component_calls_abandoned` what a component did not end when it was told
         to, `turns_given_up` and `guesses_skipped` what a recogniser was too slow or too fast for,
         `typed_texts_dropped` what the caller wrote faster than the agent could be asked, `session_events_dropped` what
-        a slow `events()` loop missed. Of a model of speech `s2s_restarts` counts how often it was started again,
-        `s2s_turns_unanswered` turns that it found no end of or had no answer to, `s2s_sounds_dropped` pieces of sound
-        that came when nobody wanted them any more, `s2s_requests_dropped` what it did not take in time. With audio
-        processors there are theirs (see `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that
-        the SDK carries, and `media_path_native` or `media_path_sdk`, 1, in every room.
+        a slow `events()` loop missed, `received_samples_lost` of the caller, what a slow `receive_audio()` loop did. Of
+        a model of speech `s2s_restarts` counts how often it was started again, `s2s_turns_unanswered` turns that it
+        found no end of or had no answer to, `s2s_sounds_dropped` pieces of sound that came when nobody wanted them any
+        more, `s2s_requests_dropped` what it did not take in time. With audio processors there are theirs (see
+        `Processing.stats`). A transport adds its own, such as `sdk_...` in a room that the SDK carries, and
+        `media_path_native` or `media_path_sdk`, 1, in every room.
         """
         return {
             **(self._link.stats() if self._link is not None else {}),
@@ -560,6 +703,7 @@ class VoiceSession:
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
             "component_calls_abandoned": self._foreign.abandoned,
             "session_events_dropped": self.events_dropped,
+            "received_samples_lost": self._received_samples_lost,
         }
 
     async def transport_stats(self) -> TransportStats | None:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from typing_extensions import Buffer
+
+    from beluga_voice.audio_format import AudioFormat
     from beluga_voice.config import TurnHandling, VadOptions
     from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.events import SessionEvent
 
-__all__ = ["CallEvents", "CallSettings", "OpenCall", "Transport", "TransportStats"]
+__all__ = ["CallEvents", "CallSettings", "OpenCall", "TakesSound", "Transport", "TransportStats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,15 @@ class OpenCall(Protocol):
 
     async def aclose(self) -> None:
         """The session is over, and the call in the core closed: lets go of the rest."""
+        ...
+
+
+@runtime_checkable
+class TakesSound(Protocol):
+    """A call whose caller's sound the session may be handed (`VoiceSession.process_audio`)."""
+
+    async def hear(self, pcm: Buffer, *, audio_format: AudioFormat) -> None:
+        """What the caller says next. Waits while a second of it is waiting to be heard."""
         ...
 
 

@@ -26,6 +26,8 @@ from beluga_voice.hooks.backend_hooks import BackendHooks
 from beluga_voice.retries import Backoff, retried
 from beluga_voice.session import VoiceSession
 from beluga_voice.session_book import SessionBook
+from beluga_voice.session_keeper import SessionKeeper
+from beluga_voice.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -41,6 +43,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("beluga_voice.backend")
 
+# Settings that a backend takes when it is created, and never again.
+_TAKEN_ONCE = ("provider", "session_store", "telemetry")
 # How long a backend may take to let go of what it holds once its sessions are over, in seconds.
 _CLOSE_TIMEOUT_S = 15.0
 # From this share of `max_concurrent_sessions` on a backend is degraded: whoever chooses among several takes another.
@@ -66,10 +70,16 @@ class VoiceBackend(ABC):
         self._config = config
         self._book = SessionBook(config.max_concurrent_sessions)
         self._watch = SessionsWatch()
+        self.telemetry = Telemetry(config.telemetry)
         self._connection = Connection(provider)
         self._phase: Literal["new", "running", "stopping", "stopped"] = "new"
         self._one_at_a_time = asyncio.Lock()
         self._hooks = BackendHooks(config, provider, own_limiter=self._own_rate_limiter())
+        self._keeper = (
+            SessionKeeper(config.session_store, owner=self.id, provider=provider)
+            if config.session_store is not None
+            else None
+        )
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -86,6 +96,7 @@ class VoiceBackend(ABC):
             self._refuse_if_stopping()
             self._connection.trying()
             try:
+                await self.telemetry.start()
                 await self._reach("start", self._open)
             except BaseException:
                 self._connection.failed()
@@ -110,6 +121,8 @@ class VoiceBackend(ABC):
         await self._book.aclose()
         async with self._one_at_a_time:
             if self._phase == "stopping":
+                if self._keeper is not None:
+                    await self._keeper.aclose()
                 await self._hooks.aclose()
                 await self._let_go()
 
@@ -147,7 +160,10 @@ class VoiceBackend(ABC):
                     config, self._config, backend_id=self.id, user_id=admitted.user_id, metadata=admitted.metadata
                 )
                 self._hooks.watch(session)
+                if self._keeper is not None:
+                    self._keeper.watch(session)
                 self._watch.watch(session)
+                self.telemetry.watch(session, self.provider, latency_target=self._config.latency_target)
                 self._book.add(session)
                 return session
 
@@ -205,7 +221,7 @@ class VoiceBackend(ABC):
 
         - `connection`, `engine`: unhealthy when they do not work.
         - `capacity`: degraded from 90 % of `max_concurrent_sessions` on.
-        - `stt`, `tts`, `agent`: degraded after three failures within a minute.
+        - `stt`, `tts`, `s2s`, `agent`: degraded after three failures within a minute.
         - `latency`, where there is a `latency_target`: degraded when over 5 % of the last 100 answers missed it.
         - and the backend's own.
         """
@@ -246,11 +262,11 @@ class VoiceBackend(ABC):
         """
         async with self._operation("update_config"):
             config = self._config.changed({**(changes or {}), **more})
-            if config.provider != self._config.provider:
+            fixed = [name for name in _TAKEN_ONCE if getattr(config, name) != getattr(self._config, name)]
+            if fixed:
                 raise ConfigError(
-                    f"provider = {config.provider!r}: allowed: {self._config.provider!r}, for another one is another "
-                    "backend",
-                    details={"field": "provider"},
+                    f"{', '.join(fixed)}: allowed: another backend, for this one has taken what it was created with",
+                    details={"fields": fixed},
                 )
             config.check_components()
             self._adopt(config)
@@ -337,7 +353,7 @@ class VoiceBackend(ABC):
 
         Raises AuthError, RateLimitError.
         """
-        with self._named(name):
+        with self._named(name), self.telemetry.operation(self.provider, name):
             async with self._hooks.operation(name, config) as admitted:
                 yield admitted
 
@@ -359,6 +375,7 @@ class VoiceBackend(ABC):
         except TimeoutError:
             _log.warning("%s: not let go of within %g s", self.provider, _CLOSE_TIMEOUT_S)
         finally:
+            await self.telemetry.aclose()
             self._connection.closed()
             self._phase = "stopped"
 

@@ -31,11 +31,11 @@ async def agent(turn: Turn) -> str:
 
 
 WRONG_SOUND: dict[str, Any] = {
-    "float32": np.zeros(160, np.float32),
+    "float64": np.zeros(160),
     "NaN": np.full(160, np.nan),
     "uint16": np.zeros(160, np.uint16),
     "big-endian": np.zeros(160, ">i2"),
-    "stereo": np.zeros((160, 2), np.int16),
+    "three channels": np.zeros((160, 3), np.int16),
     "one number": np.int16(1),
     "odd bytes": bytes(321),
     "text": "able",

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.call import PATIENCE_S, on_call, refuses_after_close
@@ -15,7 +15,7 @@ from beluga_voice import LocalCall, VoiceSession, call_link, session as session_
 from beluga_voice._engine import engine
 from beluga_voice.errors import ComponentError, SessionError
 from beluga_voice.events import CloseEvent, ErrorEvent, SessionEvent, UserTurnStarted
-from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing import FakeSpeechToSpeech, FakeSpeechToText, FakeTextToSpeech
 from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
@@ -302,9 +302,14 @@ def test_a_loop_that_ends_in_the_middle_of_a_call_ends_the_call() -> None:
     assert sessions_in_the_engine() == 0
 
 
-async def test_a_call_that_is_over_goes_with_its_last_user() -> None:
+@pytest.mark.parametrize("with_model", [False, True], ids=["cascade", "model of speech"])
+async def test_a_call_that_is_over_goes_with_its_last_user(*, with_model: bool) -> None:
     """It holds a megabyte of sound: to wait until Python next looks for cycles costs hundreds of calls' worth of it."""
-    session, call = VoiceSession(agent=agent, stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy"), LocalCall()
+    parts: dict[str, Any] = {"s2s": FakeSpeechToSpeech(["gold"])} if with_model else {"tts": FakeTextToSpeech()}
+    if not with_model:
+        parts["stt"] = FakeSpeechToText()
+    session, call = VoiceSession(agent=agent, vad="energy", **parts), LocalCall()
+    del parts
     await session.start(call)
     await call.write(spoken("able bake", call.sample_rate))
     core_call = session.link.call

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from support.answering import codes, still_answers
 from support.call import OUT_HZ, on_call, turn_handling
 from support.components import OneWordForAll
@@ -14,24 +15,34 @@ from support.fake_backend import FakeServer, fake_backend
 from support.fake_room import FakeDriver, room_on
 from support.room_session import RoomSession
 
-from beluga_voice import LocalCall, SessionConfig, Turn
+from beluga_voice import LocalCall, SessionConfig, Turn, get_registry
 from beluga_voice.audio import OpusEncoder, read_wav
 from beluga_voice.errors import ComponentError, RateLimitError, TransportError
 from beluga_voice.events import ConversationItemAdded, ErrorEvent, SessionStateChanged, UserTurnEnded
 from beluga_voice.livekit import RoomCall, room_events as told
 from beluga_voice.livekit.room_state import ParticipantInfo
-from beluga_voice.testing import EmulatedNetwork, FakeSpeechToText, FakeTextToSpeech, NetworkConditions, RtpPacket
-from beluga_voice.testing.tone_words import noise, silence, spoken
+from beluga_voice.testing import (
+    Answered,
+    EmulatedNetwork,
+    FakeAgent,
+    FakeSpeechToText,
+    FakeTextToSpeech,
+    NetworkConditions,
+    RtpPacket,
+    Say,
+    ScriptedCaller,
+    TalkOver,
+)
+from beluga_voice.testing.tone_words import WORDS, noise, silence, spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import pytest
 
     from beluga_voice.handles import Ear
     from beluga_voice.speech_to_text import Transcript
 
 
+CALLERS = 8
 QUESTION = Path(__file__).parents[1] / "data" / "weather_question.wav"
 
 
@@ -141,6 +152,48 @@ async def test_ec_005_a_line_that_is_never_silent_does_not_keep_the_agent_waitin
     assert codes(tried) == []
 
 
+async def other_words(turn: Turn) -> str:
+    """Answers each word with another of its own."""
+    return " ".join(WORDS[WORDS.index(word) + 20] for word in turn.text.split())
+
+
+async def test_ec_006_callers_of_one_backend_who_interrupt_at_once_hear_their_own_answers_alone() -> None:
+    """EC-006. Callers say words of the first half, the agent answers each with words of the second."""
+    backend = get_registry().create("local", {"max_concurrent_sessions": CALLERS})
+    calls = [LocalCall() for _ in range(CALLERS)]
+    sessions = []
+    callers = []
+    for number in range(CALLERS):
+        own, after = WORDS[number], WORDS[number + CALLERS]
+        script = [
+            Say(" ".join([own] * 6)),
+            TalkOver(f"{after} {after} {after}", after=0.4),
+            Answered(),
+        ]
+        callers.append(ScriptedCaller(script))
+        config = SessionConfig(
+            agent=other_words,
+            stt=FakeSpeechToText(),
+            tts=FakeTextToSpeech(),
+            vad="energy",
+            turn_handling=turn_handling(),
+        )
+        sessions.append(await backend.create_session(config))
+    await asyncio.gather(*(session.start(call) for session, call in zip(sessions, calls, strict=True)))
+    await asyncio.gather(*(caller.talk(call) for caller, call in zip(callers, calls, strict=True)))
+    histories = [session.history for session in sessions]
+    await backend.aclose()
+
+    for number, (history, caller) in enumerate(zip(histories, callers, strict=True)):
+        own, after = WORDS[number], WORDS[number + CALLERS]
+        said = [item.text for item in history if item.role == "user"]
+        assert said == [" ".join([own] * 6), " ".join([after] * 3)]
+        answers = {WORDS[number + 20], WORDS[number + CALLERS + 20]}
+        assert set(caller.heard_words) <= answers
+        assert caller.heard_words[-1] == WORDS[number + CALLERS + 20]
+        assert history[1].interrupted
+
+
 async def test_ec_007_a_recogniser_whose_service_is_down_is_tried_again_and_loses_no_turn() -> None:
     """EC-007: the vendor of a component."""
 
@@ -195,3 +248,16 @@ async def test_ec_008_more_sound_than_a_call_can_take_is_counted_and_the_call_go
         await speech
         assert tried.session.state == "active"
     assert codes(tried) == []
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("no"), ["zero. ", RuntimeError("no")]], ids=["at once", "half way"])
+async def test_ec_010_an_agent_that_fails_is_told_of_and_the_next_question_is_answered(failure: object) -> None:
+    agent = FakeAgent([failure, "yard"], piece_delay=0.2)  # type: ignore[list-item]
+    async with on_call(agent) as tried:
+        await tried.say("able")
+        await tried.until(lambda: codes(tried) == [("agent", "agent_error")])
+        await tried.until(lambda: tried.session.agent_state == "listening")
+        await tried.say("bake")
+        await tried.agent_heard("yard")
+        assert tried.session.state == "active"
+    assert ("zero" in tried.agent_words) == isinstance(failure, list)

@@ -375,7 +375,11 @@ async def test_settings_change_while_it_runs_and_count_for_the_next_session() ->
         ({"timeout": 0}, ConfigError, "timeout = 0: allowed: a number from 1.0 to 300.0"),
         ({"timeut": 3}, ConfigError, "timeut = 3: no such option, did you mean 'timeout'?"),
         ({"tts": "pipr"}, ProviderNotFoundError, "did you mean 'piper'?"),
-        ({"provider": "local"}, ConfigError, "provider = 'local': allowed: 'phone'"),
+        (
+            {"provider": "local", "telemetry": {"metrics": True}},
+            ConfigError,
+            "provider, telemetry: allowed: another backend",
+        ),
         ({"provider_config": {"line": 2}}, ConfigError, "provider_config: allowed: another backend"),
         ({"turn_handling": {"endpointing": {"min_delay": 9}}}, ConfigError, "turn_handling.endpointing.min_delay = 9"),
     ],

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from beluga_voice.telemetry import Telemetry
+
 OUT_HZ = 24_000
 CALLER_HZ = 16_000
 PATIENCE_S = 20.0
@@ -166,19 +168,23 @@ async def on_call(
     call: LocalCall | None = None,
     handling: dict[str, Any] | None = None,
     vad: Any = "energy",
+    session: VoiceSession | None = None,
+    telemetry: Telemetry | None = None,
     **options: Any,
 ) -> AsyncGenerator[TriedCall]:
-    """A session under way. What no session may ever do is checked at its end."""
+    """A session under way, watched by `telemetry`. What no session may ever do is checked at its end."""
     if options.get("s2s") is None or stt is not None:
         stt = stt if stt is not None else FakeSpeechToText()
         tts = tts if tts is not None else FakeTextToSpeech()
         options |= {"stt": stt, "tts": tts}
-    session = VoiceSession(
+    session = session or VoiceSession(
         agent=agent,
         vad=vad,
         turn_handling=handling if handling is not None else turn_handling(),
         **options,
     )
+    if telemetry is not None:
+        telemetry.watch(session, "local")
     call = call or LocalCall(sample_rate=CALLER_HZ, output_sample_rate=OUT_HZ)
     tried = TriedCall(session, call, stt, tts)
     before = asyncio.all_tasks()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -121,7 +121,22 @@ WRONG: dict[str, list[object]] = {
     "tts_timeout": [0.1, 61, "soon", None, float("nan")],
     "start_timeout": [0.5, 601, "soon", None, float("nan")],
     "user_away_timeout": [0.5, 3601, "soon", float("nan")],
-    "prices": [3, "cheap", {"call_minute": -1}, {"price": 1}],
+    "prices": [3, "cheap", {"price": 1}],
+    "prices.currency": ["", "x" * 9, 3, None],
+    "prices.call_minute": [-1, "cheap", None, float("nan"), float("inf")],
+    "prices.stt_minute": [3, {"acme": -1}, {"acme": "cheap"}, None],
+    "prices.tts_million_characters": [3, {"acme": -1}, {"acme": "cheap"}, None],
+    "prices.input_million_tokens": [3, {"acme": -1}, {"acme": "cheap"}, None],
+    "prices.input_cached_million_tokens": [3, {"acme": -1}, {"acme": "cheap"}, None],
+    "prices.output_million_tokens": [3, {"acme": -1}, {"acme": "cheap"}, None],
+    "telemetry": [3, "on", {"metric": True}],
+    "telemetry.metrics": ["perhaps", 2, None],
+    "telemetry.traces": ["perhaps", 2, None],
+    "telemetry.logs": ["xml", 1, True],
+    "telemetry.dashboard": [3, True, {"ports": 1}],
+    "telemetry.dashboard.host": ["", "0.0.0.0", "example.org", 3, None],
+    "telemetry.dashboard.port": [-1, 65_536, 1.5, "any", None],
+    "telemetry.dashboard.token": ["short", 3],
     "metadata": [3, "a", [1]],
     "agent": [None, 3, "agent"],
     "audio_processors": [3, [3], ["nope"], [object], [{"processor": None}]],
@@ -140,6 +155,7 @@ WRONG: dict[str, list[object]] = {
     "max_retries": [-1, 11, 1.5, "many", None],
     "retry_delay": [0.05, 31, "soon", None, float("nan")],
     "drain_timeout": [-1, 86_401, "long", None, float("inf")],
+    "session_store": [3, "memory", object],
     "latency_target": [0.05, 5.1, "quick", float("nan")],
     "user_id": ["", "x" * 257, 3],
     "max_concurrent_sessions": [-1, 100_001, 1.5, "many", None],
@@ -225,8 +241,9 @@ def test_the_table_of_wrong_values_has_every_field() -> None:
         found: set[str] = set()
         for name, info in model.model_fields.items():
             found.add(f"{where}{name}")
-            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-                found |= fields(info.annotation, f"{where}{name}.")
+            for kind in (info.annotation, *get_args(info.annotation)):
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    found |= fields(kind, f"{where}{name}.")
         return found
 
     every = fields(SessionConfig, "") | fields(BackendConfig, "")

@@ -13,5 +13,17 @@ from __future__ import annotations
 from beluga_voice._core import ALaw, MuLaw, OpusDecoder, OpusEncoder, Resampler
 from beluga_voice.audio.silero import SileroVad
 from beluga_voice.audio.wav import read_wav, write_wav
+from beluga_voice.audio_format import AudioConverter, AudioFormat
 
-__all__ = ["ALaw", "MuLaw", "OpusDecoder", "OpusEncoder", "Resampler", "SileroVad", "read_wav", "write_wav"]
+__all__ = [
+    "ALaw",
+    "AudioConverter",
+    "AudioFormat",
+    "MuLaw",
+    "OpusDecoder",
+    "OpusEncoder",
+    "Resampler",
+    "SileroVad",
+    "read_wav",
+    "write_wav",
+]

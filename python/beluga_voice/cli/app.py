@@ -221,3 +221,26 @@ def config_check(
         from beluga_voice.cli.settings import check
 
         check(file, as_json=as_json)
+
+
+@app.command()
+def top(
+    url: Annotated[str, typer.Option(help="Where the dashboard of a running process is.")] = "http://127.0.0.1:9464",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BELUGA_VOICE_TELEMETRY__DASHBOARD__TOKEN",
+            show_envvar=True,
+            help="What the dashboard wants to be shown; a command line is seen by others, an environment is not.",
+        ),
+    ] = None,
+    every: Annotated[float, typer.Option(min=0.2, max=60.0, help="Seconds between two looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the calls of a running process, live: its dashboard tells them (setting telemetry.dashboard)."""
+    with telling(debug=debug):
+        from beluga_voice.cli.top import top as run
+
+        raise typer.Exit(run(url, token=token, once=once, as_json=as_json, every_s=every))

@@ -105,7 +105,7 @@ async def _asked(url: str) -> list[Finding]:
     from beluga_voice.providers.livekit.options import LiveKitOptions
     from beluga_voice.providers.livekit.server_api import ServerApi
 
-    api = ServerApi(LiveKitOptions())
+    api = ServerApi(LiveKitOptions(), timeout_s=_PATIENCE_S)
     try:
         key = await _key(api)
         return [key, await _native(url, api)] if key.state == "ok" else [key]

@@ -83,6 +83,8 @@ class Retention:
         """A session is over: asks what is kept of it, and is rid of the rest."""
         asked_with = {**left.metadata, "session_id": left.session_id, "user_id": left.user_id}
         for data_type in DATA_TYPES:
+            if self._hook is None and data_type != "audio":
+                continue  # the words are in the session alone, and go with whoever holds it
             period_s = await self._period_s(data_type, asked_with)
             key = (left.session_id, data_type)
             self._forget[key] = left.forget.get(data_type, [])

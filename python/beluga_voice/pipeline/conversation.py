@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from beluga_voice.audio_format import AudioFormat
     from beluga_voice.pipeline.speech import Speech
     from beluga_voice.speech_to_speech import Request, Respond, Speak
     from beluga_voice.speech_to_text import Transcript
@@ -95,7 +96,9 @@ class CallReply:
         self._known_text = known_text
         self._letters = 0
 
-    async def write(self, pcm: Buffer, *, sample_rate: int) -> None:
+    async def write(
+        self, pcm: Buffer, *, sample_rate: int | None = None, audio_format: AudioFormat | None = None
+    ) -> None:
         """Queues sound; waits while the queue is full. Of a reply that is given up or has ended nothing is played.
 
         What is no sound ends the reply, and is told as invalid_audio_format.
@@ -106,7 +109,7 @@ class CallReply:
             return
         await self.may_sound.wait()
         try:
-            await self.speech.mouth.write(pcm, sample_rate=sample_rate)
+            await self.speech.mouth.write(pcm, sample_rate=sample_rate, audio_format=audio_format)
         except AudioFormatError as error:
             self._fails("invalid_audio_format", str(error))
         except SessionError:  # it was given up while it waited for room, or the call is over
@@ -164,7 +167,9 @@ class DroppedReply:
         self.id = reply_id
         self._director = director
 
-    async def write(self, pcm: Buffer, *, sample_rate: int) -> None:
+    async def write(
+        self, pcm: Buffer, *, sample_rate: int | None = None, audio_format: AudioFormat | None = None
+    ) -> None:
         """Nothing is played."""
         self._director.sound_dropped()
         await asyncio.sleep(0)

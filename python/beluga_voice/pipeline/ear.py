@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from beluga_voice.audio_chunk import AudioChunk
+from beluga_voice.converted_reader import ConvertedReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+    from beluga_voice.audio_format import AudioFormat
     from beluga_voice.call_link import CallLink, Waiter
     from beluga_voice.hooks.audio_processor import Stage
     from beluga_voice.pipeline.processing import Processing
@@ -19,6 +22,7 @@ __all__ = ["CallEar", "CallUtterance"]
 
 EAR_HZ = 16_000
 _CHUNK_SAMPLES = 1_600
+_CHUNK_S = _CHUNK_SAMPLES / EAR_HZ
 
 # Turns that a recogniser may be behind. Policy: the oldest is given up, which its waiting answer learns.
 _TURNS_WAITING = 8
@@ -42,6 +46,8 @@ class CallUtterance:
         self.start_s = start / EAR_HZ
         self.lost_samples = 0
         """Samples that were overwritten before they were read."""
+        self.format: AudioFormat | None = None
+        """What it is read in; None: int16 and mono at 16 kHz."""
         self._link = link
         self._processing = processing
         self._stage: Stage = stage
@@ -61,6 +67,20 @@ class CallUtterance:
             reader.wake()
 
     async def __aiter__(self) -> AsyncIterator[AudioChunk]:
+        if self.format is None:
+            async for chunk in self._chunks():
+                yield chunk
+            return
+        async with aclosing(self._chunks()) as chunks:
+
+            async def read(_: float) -> AudioChunk | None:
+                return await anext(chunks, None)
+
+            reader = ConvertedReader(read, source_hz=EAR_HZ, target=self.format)
+            while (chunk := await reader.read(_CHUNK_S)) is not None:
+                yield chunk
+
+    async def _chunks(self) -> AsyncGenerator[AudioChunk]:
         position = self.start
         reader = self._link.ear_reader()
         self._readers.add(reader)
@@ -112,6 +132,7 @@ class CallEar:
         self.closed = False
         """The call is over."""
         self._read_through = False
+        self._converted: ConvertedReader | None = None
         self._taken = 0
         self._link = link
         self._processing = processing
@@ -122,8 +143,16 @@ class CallEar:
         self._turns: deque[CallUtterance] = deque()
         self._changed = asyncio.Event()
 
-    async def read(self, duration: float) -> AudioChunk | None:
-        """The next `duration` seconds; None when the call is over."""
+    async def read(self, duration: float, *, audio_format: AudioFormat | None = None) -> AudioChunk | None:
+        """The next `duration` seconds, in that form; None when the call is over."""
+        if audio_format is None:
+            self._converted = None
+            return await self._read(duration)
+        if self._converted is None or self._converted.target != audio_format:
+            self._converted = ConvertedReader(self._read, source_hz=EAR_HZ, target=audio_format)
+        return await self._converted.read(duration)
+
+    async def _read(self, duration: float) -> AudioChunk | None:
         self._read_through = True
         self._turns.clear()  # whoever reads on hears them anyway
         samples = max(1, round(duration * EAR_HZ))
@@ -141,14 +170,15 @@ class CallEar:
         self._on_handed(len(pcm) // 2)
         return await self._processing.run(AudioChunk(pcm, EAR_HZ, start / EAR_HZ), self._stage)
 
-    async def utterances(self) -> AsyncIterator[CallUtterance]:
-        """The caller's turns, one after another, until the call is over."""
+    async def utterances(self, *, audio_format: AudioFormat | None = None) -> AsyncIterator[CallUtterance]:
+        """The caller's turns, one after another, until the call is over; their sound in that form."""
         while self._turns or not self.closed:
             if not self._turns:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             turn = self._turns.popleft()
+            turn.format = audio_format
             self._taken = max(self._taken, turn.turn_id)
             yield turn
 

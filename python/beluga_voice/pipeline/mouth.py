@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import operator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from beluga_voice.audio_chunk import AudioChunk
-from beluga_voice.call_link import int16_bytes
+from beluga_voice.audio_format import AudioFormat, int16_mono
 from beluga_voice.clock import now
 from beluga_voice.core_errors import QueueFullError, translated
 from beluga_voice.errors import AudioFormatError, SessionError
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.processing import Processing
 
 __all__ = ["CallMouth"]
-
-_LOWEST_HZ, _HIGHEST_HZ = 8_000, 192_000
 
 # A voice that has added less than this trickles: it counts as silent, in seconds.
 _TRICKLE_S = 0.02
@@ -70,13 +67,16 @@ class CallMouth:
         """The sentence of which nothing was written yet."""
         self._mark_numbers = itertools.count(1)
 
-    async def write(self, pcm: Buffer, *, sample_rate: int) -> None:
-        """Queues int16 mono samples; waits while the queue is full.
+    async def write(
+        self, pcm: Buffer, *, sample_rate: int | None = None, audio_format: AudioFormat | None = None
+    ) -> None:
+        """Queues sound; waits while the queue is full. See `Mouth.write`.
 
-        Raises AudioFormatError for another format or a rate outside 8000 to 192000 Hz, SessionError when the call is
+        Raises AudioFormatError for what is no sound or a rate outside 8000 to 192000 Hz, SessionError when the call is
         over or the speech was given up.
         """
-        rate_hz = _checked_rate(sample_rate)
+        rate_hz = _checked_rate(sample_rate, audio_format)
+        sound = int16_mono(pcm, audio_format)
 
         def write(rest: memoryview) -> int:
             self._check_open()
@@ -101,10 +101,10 @@ class CallMouth:
         began = self._loop.time()
         try:
             if self._processing.handles(self._stage):
-                async for piece in self._processed(pcm, rate_hz):
+                async for piece in self._processed(sound, rate_hz):
                     await self._link.write_mouth(piece, write)
             else:
-                await self._link.write_mouth(pcm, write)
+                await self._link.write_mouth(sound, write)
             self._writes += 1
             if self._writes % _WRITES_IN_A_ROW == 0:
                 await asyncio.sleep(0)
@@ -112,8 +112,7 @@ class CallMouth:
             self._writing -= 1
             self._note_progress(began)
 
-    async def _processed(self, pcm: Buffer, rate_hz: int) -> AsyncGenerator[bytes]:
-        sound = int16_bytes(pcm)
+    async def _processed(self, sound: memoryview, rate_hz: int) -> AsyncGenerator[bytes]:
         size = 2 * round(rate_hz * _BATCH_S)
         for start in range(0, len(sound), size):
             self._check_open()
@@ -176,14 +175,12 @@ class CallMouth:
             raise SessionError("this speech is over", code="interruption_error", operation="write")
 
 
-def _checked_rate(sample_rate: object) -> int:
-    try:
-        rate_hz = operator.index(sample_rate)  # type: ignore[arg-type] - whether it can be an index is the question
-    except TypeError:
-        rate_hz = 0
-    if not _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ:
+def _checked_rate(sample_rate: int | None, form: AudioFormat | None) -> int:
+    if form is None:
+        return AudioFormat(cast("int", sample_rate)).sample_rate
+    if sample_rate is not None and sample_rate != form.sample_rate:
         raise AudioFormatError(
-            f"sample_rate = {sample_rate!r}: allowed: a whole number from {_LOWEST_HZ} to {_HIGHEST_HZ} Hz",
+            f"sample_rate = {sample_rate!r}: allowed: {form.sample_rate}, as in audio_format, or that alone",
             code="invalid_format",
         )
-    return rate_hz
+    return form.sample_rate

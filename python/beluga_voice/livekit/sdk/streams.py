@@ -25,7 +25,7 @@ __all__ = ["IncomingStreams", "OutgoingStreams"]
 
 # What may go at once, and how much of what is longer may go in a second.
 _BURST_BYTES = 64_000
-_BYTES_PER_S = 1_000_000
+_BYTES_PER_S = 500_000
 _PIECE_BYTES = 15_000
 
 

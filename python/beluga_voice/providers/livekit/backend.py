@@ -287,6 +287,7 @@ class LiveKitBackend(VoiceBackend):
                 details={"fields": [f"provider_config.{name}" for name in fixed]},
             )
         self._options = options
+        self.server.timeout_s = config.connect_timeout
 
     def stats(self) -> dict[str, Any]:
         """As `VoiceBackend.stats`, and of the rooms.

@@ -26,7 +26,7 @@ class LiveKitProvider:
 
     def get_capabilities(self) -> ProviderCapabilities:
         """What LiveKit backends can do."""
-        return ProviderCapabilities(multi_user_support=True, supported_codecs=("opus",))
+        return ProviderCapabilities(s2s_support=True, multi_user_support=True, supported_codecs=("opus",))
 
     def create_backend(self, config: BackendConfig) -> LiveKitBackend:
         """A LiveKit backend; it opens nothing by itself."""

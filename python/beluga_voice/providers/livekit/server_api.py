@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class AgentDispatch:
 
 
 class ServerApi:
-    """See the module. Belongs to the loop on which it is first used; `timeout_s`: for each answer of the server.
+    """See the module. Belongs to the loop on which it is first used.
 
     Raises, whatever is asked: TransportError connection_failed and connection_timeout, AuthError
     authentication_failed and authorization_failed, SessionError session_not_found (no such room or participant) and
@@ -60,7 +61,8 @@ class ServerApi:
 
     def __init__(self, options: LiveKitOptions, *, timeout_s: float) -> None:
         self._options = options
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self.timeout_s = timeout_s
+        """For each answer of the server, in seconds."""
         self._client: api.LiveKitAPI | None = None
 
     # -- rooms ----------------------------------------------------------------------------------------------------
@@ -80,23 +82,23 @@ class ServerApi:
             request.empty_timeout = round(empty_timeout)
         if departure_timeout is not None:
             request.departure_timeout = round(departure_timeout)
-        with _translated("create_room"):
+        async with self._asked("create_room"):
             return _room(await self._api.room.create_room(request))
 
     async def list_rooms(self, names: Sequence[str] = ()) -> list[LiveKitRoom]:
         """The rooms that there are, or those of these names."""
-        with _translated("list_rooms"):
+        async with self._asked("list_rooms"):
             found = await self._api.room.list_rooms(api.ListRoomsRequest(names=list(names)))
         return [_room(each) for each in found.rooms]
 
     async def delete_room(self, name: str) -> None:
         """Ends a room: everybody in it is sent out."""
-        with _translated("delete_room"):
+        async with self._asked("delete_room"):
             await self._api.room.delete_room(api.DeleteRoomRequest(room=name))
 
     async def remove_participant(self, room: str, identity: str) -> None:
         """Sends somebody out of a room."""
-        with _translated("remove_participant"):
+        async with self._asked("remove_participant"):
             await self._api.room.remove_participant(api.RoomParticipantIdentity(room=room, identity=identity))
 
     # -- agents of workers ----------------------------------------------------------------------------------------
@@ -104,18 +106,18 @@ class ServerApi:
     async def dispatch_agent(self, room: str, agent_name: str, *, metadata: str = "") -> AgentDispatch:
         """Wants a worker's agent in a room, which is created if it is not there."""
         request = api.CreateAgentDispatchRequest(room=room, agent_name=agent_name, metadata=metadata)
-        with _translated("dispatch_agent"):
+        async with self._asked("dispatch_agent"):
             return _dispatch(await self._api.agent_dispatch.create_dispatch(request))
 
     async def list_dispatches(self, room: str) -> list[AgentDispatch]:
         """The agents that are wanted in a room; one with no name is the server's own, for workers that gave none."""
-        with _translated("list_dispatches"):
+        async with self._asked("list_dispatches"):
             found = await self._api.agent_dispatch.list_dispatch(room)
         return [_dispatch(each) for each in found]
 
     async def delete_dispatch(self, dispatch: AgentDispatch) -> None:
         """It is wanted no longer."""
-        with _translated("delete_dispatch"):
+        async with self._asked("delete_dispatch"):
             await self._api.agent_dispatch.delete_dispatch(dispatch.id, dispatch.room)
 
     async def aclose(self) -> None:
@@ -124,11 +126,18 @@ class ServerApi:
         if client is not None:
             await client.aclose()
 
+    @asynccontextmanager
+    async def _asked(self, operation: str) -> AsyncGenerator[None]:
+        # The library's own timeout does not count: it asks with `timeout=None`, which is none to aiohttp.
+        with _translated(operation):
+            async with asyncio.timeout(self.timeout_s):
+                yield
+
     @property
     def _api(self) -> api.LiveKitAPI:
         if self._client is None:
             key, secret = self._key()
-            self._client = api.LiveKitAPI(self._options.url, key, secret, timeout=self._timeout)
+            self._client = api.LiveKitAPI(self._options.url, key, secret)
         return self._client
 
     # -- tokens ---------------------------------------------------------------------------------------------------

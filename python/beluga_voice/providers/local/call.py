@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Literal
 
 from beluga_voice.audio_chunk import AudioChunk
+from beluga_voice.audio_format import AudioConverter, AudioFormat, int16_mono
+from beluga_voice.converted_reader import ConvertedReader
 from beluga_voice.core_errors import translated
 from beluga_voice.errors import InvalidStateError, SessionError
 from beluga_voice.rtp_packet import RtpPacket
@@ -55,6 +57,8 @@ class LocalCall:
         self._link: CallLink | None = None
         self._connected = asyncio.Event()
         self._reader: Waiter | None = None
+        self._input: AudioConverter | None = None
+        self._output: ConvertedReader | None = None
         self._position = 0
         self.lost_samples = 0
         """Samples of the agent's sound that were overwritten before they were read: four seconds are kept."""
@@ -63,12 +67,21 @@ class LocalCall:
         """Until a session was started on this call."""
         await self._connected.wait()
 
-    async def write(self, pcm: Buffer) -> None:
-        """What the caller says: int16 mono at `sample_rate`. Waits while a second of it is waiting to be heard.
+    async def write(self, pcm: Buffer, *, audio_format: AudioFormat | None = None) -> None:
+        """What the caller says. Waits while a second of it is waiting to be heard.
 
-        Raises SessionError session_not_active when the call is over, AudioFormatError for another format.
+        Bytes are int16 and mono at `sample_rate`, arrays (int16 or float32 of shape (n,) or (n, 2)) at `sample_rate`;
+        with `audio_format` it is bytes in that form, of which a change of rate holds up to 5 ms back until more comes.
+
+        Raises SessionError session_not_active when the call is over, AudioFormatError for what is no sound.
         """
-        await (await self._opened()).write_input(pcm)
+        link = await self._opened()
+        if audio_format is None or audio_format.sample_rate == self.sample_rate:
+            await link.write_input(int16_mono(pcm, audio_format))
+            return
+        if self._input is None or self._input.source != audio_format:
+            self._input = AudioConverter(audio_format, AudioFormat(self.sample_rate))
+        await link.write_input(self._input.convert(pcm))
 
     async def push_packet(self, payload: bytes, *, sequence: int, timestamp: int, ssrc: int) -> bool:
         """An RTP packet of the caller's, received now. False if it was dropped because too many wait."""
@@ -76,8 +89,19 @@ class LocalCall:
         with translated():
             return link.call.push_packet(payload, sequence=sequence, timestamp=timestamp, ssrc=ssrc)
 
-    async def read(self, duration: float) -> AudioChunk | None:
-        """The next `duration` seconds of what the caller hears; None when the call is over. One reader at a time."""
+    async def read(self, duration: float, *, audio_format: AudioFormat | None = None) -> AudioChunk | None:
+        """The next `duration` seconds of what the caller hears; None when the call is over. One reader at a time.
+
+        It is int16 and mono at `output_sample_rate`, or in that form.
+        """
+        if audio_format is None:
+            self._output = None
+            return await self._read(duration)
+        if self._output is None or self._output.target != audio_format:
+            self._output = ConvertedReader(self._read, source_hz=self.output_sample_rate, target=audio_format)
+        return await self._output.read(duration)
+
+    async def _read(self, duration: float) -> AudioChunk | None:
         link = await self._opened()
         if self._reader is None:
             self._reader = link.output_reader()
@@ -129,7 +153,7 @@ class LocalCall:
             jitter_max_delay_ms=round(self._jitter_max_delay * 1000),
         )
         self._connected.set()
-        return LocalOpenCall(self._link)
+        return LocalOpenCall(self, self._link)
 
     async def _opened(self) -> CallLink:
         await self._connected.wait()
@@ -141,8 +165,13 @@ class LocalCall:
 class LocalOpenCall:
     """A session's side of a `LocalCall`: there is nobody else to tell anything."""
 
-    def __init__(self, link: CallLink) -> None:
+    def __init__(self, call: LocalCall, link: CallLink) -> None:
         self.link = link
+        self._call = call
+
+    async def hear(self, pcm: Buffer, *, audio_format: AudioFormat) -> None:
+        """What the caller says, handed over by the session."""
+        await self._call.write(pcm, audio_format=audio_format)
 
     def take(self, event: SessionEvent) -> None:
         """Nobody looks."""

@@ -28,7 +28,9 @@ class LocalProvider:
 
     def get_capabilities(self) -> ProviderCapabilities:
         """What local backends can do."""
-        return ProviderCapabilities(multi_user_support=True, supported_codecs=("pcm", "opus", "pcmu", "pcma"))
+        return ProviderCapabilities(
+            s2s_support=True, multi_user_support=True, supported_codecs=("pcm", "opus", "pcmu", "pcma")
+        )
 
     def create_backend(self, config: BackendConfig) -> LocalBackend:
         """A local backend."""
