@@ -128,7 +128,7 @@ class VoiceBackend(ABC):
 
     async def aclose(self) -> None:
         """Ends every session now, and lets go of everything. No hook is asked whether it may."""
-        with self._named("stop"):
+        with self._named("stop"), self.telemetry.operation(self.provider, "stop"):
             await self._stop(0.0)
 
     async def __aenter__(self) -> Self:
@@ -141,7 +141,7 @@ class VoiceBackend(ABC):
 
     async def __aexit__(self, kind: object, *_: object) -> None:
         """Left by an exception it ends what is going on, else it lets it finish."""
-        with self._named("stop"):
+        with self._named("stop"), self.telemetry.operation(self.provider, "stop"):
             await self._stop(None if kind is None else 0.0)
 
     # -- sessions -------------------------------------------------------------------------------------------------
