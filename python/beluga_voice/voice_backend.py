@@ -243,6 +243,11 @@ class VoiceBackend(ABC):
                     "backend",
                     details={"field": "provider"},
                 )
+            if config.telemetry != self._config.telemetry:
+                raise ConfigError(
+                    "telemetry: allowed: another backend, for what is told of calls is decided once",
+                    details={"field": "telemetry"},
+                )
             config.check_components()
             self._adopt(config)
             self._hooks.adopt(config)
