@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.hooks.admission import Admitted
+    from beluga_voice.hooks.data_retention import DataRetentionHook
     from beluga_voice.hooks.rate_limiter import RateLimiter
     from beluga_voice.hooks.retention import RetainedSession
 
@@ -74,7 +75,9 @@ class VoiceBackend(ABC):
         self._connection = Connection(provider)
         self._phase: Literal["new", "running", "stopping", "stopped"] = "new"
         self._one_at_a_time = asyncio.Lock()
-        self._hooks = BackendHooks(config, provider, own_limiter=self._own_rate_limiter())
+        self._hooks = BackendHooks(
+            config, provider, own_limiter=self._own_rate_limiter(), own_retention=self._own_data_retention_hook()
+        )
         self._keeper = (
             SessionKeeper(config.session_store, owner=self.id, provider=provider)
             if config.session_store is not None
@@ -350,6 +353,10 @@ class VoiceBackend(ABC):
 
     def _own_rate_limiter(self) -> RateLimiter | None:
         """The provider's own limit of how often a user may ask; asked before the one of the configuration."""
+        return None
+
+    def _own_data_retention_hook(self) -> DataRetentionHook | None:
+        """The provider's own word on what is kept of sessions that are over; the configuration's goes before it."""
         return None
 
     @asynccontextmanager

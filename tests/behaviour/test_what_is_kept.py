@@ -11,6 +11,7 @@ import pytest
 from beluga_voice import LocalCall, get_registry
 from beluga_voice.config import BackendConfig, SessionConfig
 from beluga_voice.hooks import DataRetentionHook
+from beluga_voice.providers.local.backend import LocalBackend
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
@@ -64,6 +65,25 @@ async def test_fr_026_without_a_hook_nothing_is_kept() -> None:
     assert backend.get_retained(session.id) is None
     assert backend.list_sessions() == []
     assert forgotten == ["call.wav"]
+
+
+async def test_fr_027_a_provider_may_have_its_own_word_and_the_configurations_goes_before_it() -> None:
+    class Keeping(LocalBackend):
+        def _own_data_retention_hook(self) -> DataRetentionHook:
+            return Policy(transcript=60)
+
+    for policy, kept_words in ((None, ["gold"]), (Policy(metadata=60), None)):
+        config = BackendConfig(vad="energy", stt=FakeSpeechToText, tts=FakeTextToSpeech, data_retention_hook=policy)
+        backend = Keeping(config)
+        session = await backend.create_session(SessionConfig(agent=agent))
+        await session.start(LocalCall())
+        await session.say("gold")
+        await session.aclose()
+        await asyncio.sleep(0.1)
+        kept = backend.get_retained(session.id)
+        assert kept is not None
+        assert (kept.transcript and [item.text for item in kept.transcript]) == kept_words
+        await backend.aclose()
 
 
 async def test_fr_028_a_hook_is_asked_about_sound_words_and_metadata() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from beluga_voice.config import BackendConfig, SessionConfig
     from beluga_voice.hooks.admission import Admitted
+    from beluga_voice.hooks.data_retention import DataRetentionHook
     from beluga_voice.hooks.rate_limiter import RateLimiter
     from beluga_voice.session import VoiceSession
 
@@ -25,18 +26,27 @@ _log = logging.getLogger("beluga_voice.hooks")
 
 
 class BackendHooks:
-    """What a backend asks its owner. `own_limiter`: the provider's, which is asked before the configured one.
+    """What a backend asks its owner. `own_limiter`: the provider's, which is asked before the configured one;
+    `own_retention`: the provider's, which is asked where none is configured.
 
     Raises MissingDependencyError.
     """
 
-    def __init__(self, config: BackendConfig, provider: str, *, own_limiter: RateLimiter | None = None) -> None:
+    def __init__(
+        self,
+        config: BackendConfig,
+        provider: str,
+        *,
+        own_limiter: RateLimiter | None = None,
+        own_retention: DataRetentionHook | None = None,
+    ) -> None:
         self._provider = provider
+        self._own_retention = own_retention
         self._own_limiter = own_limiter
         self._limiter_as_said: object = None
         self._limiter: RateLimiter | None = None
         self._tasks = Tasks(self._failed)
-        self.retention = Retention(config.data_retention_hook, timeout_s=config.hook_timeout)
+        self.retention = Retention(self._retention_of(config), timeout_s=config.hook_timeout)
         self._admission = self._admission_of(config)
         self._timeout_s = config.hook_timeout
         self.switchboard = self._switchboard_of(config)
@@ -46,7 +56,7 @@ class BackendHooks:
         self._admission = self._admission_of(config)
         self._timeout_s = config.hook_timeout
         self.switchboard = self._switchboard_of(config)
-        self.retention.adopt(config.data_retention_hook, timeout_s=config.hook_timeout)
+        self.retention.adopt(self._retention_of(config), timeout_s=config.hook_timeout)
 
     def operation(self, name: str, config: SessionConfig | None) -> AbstractAsyncContextManager[Admitted]:
         """Around each operation of the backend: see `Admission.operation`. Raises AuthError, RateLimitError."""
@@ -87,6 +97,10 @@ class BackendHooks:
             limiters=[each for each in (self._own_limiter, self._limiter) if each is not None],
             timeout_s=config.hook_timeout,
         )
+
+    def _retention_of(self, config: BackendConfig) -> DataRetentionHook | None:
+        configured: DataRetentionHook | None = config.data_retention_hook
+        return configured if configured is not None else self._own_retention
 
     def _switchboard_of(self, config: BackendConfig) -> Switchboard:
         return Switchboard(config.telephony_hook, self._provider, timeout_s=config.hook_timeout)
