@@ -64,6 +64,7 @@ async def test_fr_026_without_a_hook_nothing_is_kept() -> None:
     assert backend.get_retained(session.id) is None
     assert backend.list_sessions() == []
     assert forgotten == ["call.wav"]
+    assert [item.text for item in session.history] == ["gold"], "who holds the session still has it"
 
 
 async def test_fr_028_a_hook_is_asked_about_sound_words_and_metadata() -> None:
