@@ -80,12 +80,9 @@ class Retention:
         return self._kept.get(session_id)
 
     async def take(self, left: Belongings) -> None:
-        """A session is over: asks what is kept of it, and is rid of the rest.
-
-        Without a hook that are recordings. What else there was is kept by nobody but who still holds the session.
-        """
+        """A session is over: asks what is kept of it, and is rid of the rest."""
         asked_with = {**left.metadata, "session_id": left.session_id, "user_id": left.user_id}
-        for data_type in DATA_TYPES if self.asks else DATA_TYPES[:1]:
+        for data_type in DATA_TYPES:
             if self._hook is None and data_type != "audio":
                 continue  # the words are in the session alone, and go with whoever holds it
             period_s = await self._period_s(data_type, asked_with)
