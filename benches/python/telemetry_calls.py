@@ -1,15 +1,8 @@
-"""The calls of bench-telemetry: one process, one way to tell of them, the same calls on the virtual clock each time.
-
-    python -m telemetry_calls WAY CALLS SECONDS
-
-Prints what they cost: `cpu_s` of this process, all threads, from the first call's start to the last one's end.
-"""
+"""The calls of bench-telemetry, and the ways to tell of them: the same calls on the virtual clock each time."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -20,7 +13,6 @@ import numpy as np
 from beluga_voice import LocalCall, TokensUsed, ToolFinished, ToolStarted, Turn, VoiceSession
 from beluga_voice.commands import Command
 from beluga_voice.errors import SessionError
-from beluga_voice.virtual_time import run
 from load.instant_components import VOICE_HZ, InstantEars, InstantVoice
 
 __all__ = ["WAYS", "calls"]
@@ -70,7 +62,7 @@ async def call(watch: Callable[[VoiceSession], None], sound: list[bytes], second
 
 
 async def calls(watch: Callable[[VoiceSession], None], collect: Callable[[], None], n: int, seconds: float) -> float:
-    """CPU seconds of `n` calls."""
+    """CPU seconds of this process for `n` calls, from the first one's start to the last one's end."""
     sound = frames()
     began = time.process_time()
     talking = asyncio.gather(*(call(watch, sound, seconds, PERIOD_S * place / n) for place in range(n)))
@@ -125,15 +117,3 @@ WAYS: dict[str, Callable[[], tuple[Callable[[VoiceSession], None], Callable[[], 
     "metrics+traces": lambda: _metrics(traces=True),
     "dashboard": _board,
 }
-
-
-def main() -> None:
-    way, n, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    watch, collect = WAYS[way]()
-    # What is imported and compiled at first use is not the calls'.
-    run(calls(watch, collect, 2, PERIOD_S))
-    print(json.dumps({"cpu_s": run(calls(watch, collect, n, seconds))}))
-
-
-if __name__ == "__main__":
-    main()

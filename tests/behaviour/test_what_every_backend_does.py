@@ -381,6 +381,7 @@ async def test_settings_change_while_it_runs_and_count_for_the_next_session() ->
             "provider, telemetry: allowed: another backend",
         ),
         ({"provider_config": {"line": 2}}, ConfigError, "provider_config: allowed: another backend"),
+        ({"telemetry": {"traces": True}}, ConfigError, "telemetry: allowed: another backend"),
         ({"turn_handling": {"endpointing": {"min_delay": 9}}}, ConfigError, "turn_handling.endpointing.min_delay = 9"),
     ],
 )

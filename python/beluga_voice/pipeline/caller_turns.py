@@ -26,6 +26,8 @@ __all__ = ["RETRY_DELAYS_S", "CallerTurn", "CallerTurns", "retry_delay_s"]
 
 # Guesses that are told in a second: what is told more often nobody can follow. Policy: the newest is skipped.
 _GUESSES_PER_S = 50
+# Nobody has spoken and been silent again for long enough within this time, in seconds.
+_SHORTEST_S = 0.2
 # Between attempts to start again what listens and failed, in seconds.
 RETRY_DELAYS_S = (0.0, 0.2, 1.0, 3.0)
 
@@ -141,6 +143,13 @@ class CallerTurns:
 
     def _end_utterance(self, turn: CallerTurn, event: _core.Event) -> None:
         turn.utterance.end(round(event.at_s * EAR_HZ))
+
+    def newest_over(self) -> CallerTurn | None:
+        """The newest turn that a model may have found the end of: one that has only just begun is none."""
+        for turn in reversed(self.turns.values()):
+            if turn.ended or self._report.at_s - turn.onset_s >= _SHORTEST_S:
+                return turn
+        return None
 
     # -- words ----------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,8 @@ class ModelTurns(CallerTurns):
     def _turn_of(self, turn_id: int | None) -> CallerTurn | None:
         if turn_id is not None:
             return super()._turn_of(turn_id)
-        return next((turn for turn in reversed(self.turns.values()) if not turn.transcript.done()), None)
+        newest = self.newest_over()
+        return newest if newest is not None and not newest.transcript.done() else None
 
     def _words_late(self, turn: CallerTurn) -> None:
         pass  # it was no turn to the model

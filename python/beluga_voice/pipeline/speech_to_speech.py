@@ -149,6 +149,8 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
         """The last turn to which there is no answer to come."""
         self._asked_through = 0
         """The last turn that the agent was asked about because the model had found its end."""
+        self._asking: asyncio.Task[None] | None = None
+        """What asks him about it, until that is settled."""
         self._tools: dict[str, ToolStarted] = {}
         self._turn_of: dict[int, int] = {}
         """Which turn an item of the history belongs to, by the item's identity."""
@@ -338,9 +340,6 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             super()._on_turn_ended(event)
             return
         turn = self._turns.turn_ended(event)
-        if turn.id <= self._asked_through:
-            self._settle_if_done(turn)
-            return
         if not self.replies_on_request:
             self._note_words_of(turn)
         self._start_answering(self._await_answer(turn), name=f"turn {turn.id}")
@@ -354,7 +353,8 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
         self._settle_if_done(turn)
         if turn.id > self._done_through:
             await asyncio.sleep(self._timeout_s)
-        if turn.id > max(self._done_through, self._asked_through) and self._answer is None:
+        asking = self._asking is not None and not self._asking.done()
+        if turn.id > self._done_through and self._answer is None and not asking:
             self._unanswered += 1
             self._turns.turns.pop(turn.id, None)
             self._reply_done(turn.id)
@@ -484,12 +484,12 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
 
     def turn_ends(self) -> None:
         """A model found that the caller has finished."""
-        turn = self._latest
+        turn = self._turns.newest_over()
         if not self.detects_turns or not self.replies_on_request or turn is None:
             return
-        if turn.id > max(self._asked_through, self._done_through) and turn.id in self._turns.turns:
+        if turn.id > max(self._asked_through, self._done_through):
             self._asked_through = turn.id
-            self._start_answering(self._answer_turn(turn), name=f"turn {turn.id}")
+            self._asking = self._start_answering(self._answer_turn(turn), name=f"turn {turn.id}")
 
     def model_hears(self, transcript: object) -> None:
         """A model says what the caller said."""

@@ -52,6 +52,9 @@ class Observed:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        """Of the sessions; held for moments, since their loops wait for it."""
+        self._reading = threading.Lock()
+        """Of what was read; held for as long as a collection reads."""
         self._live: dict[str, VoiceSession] = {}
         self._engines: list[_core.Engine] = []
         self._ended: Counter[str] = Counter()
@@ -70,10 +73,11 @@ class Observed:
 
     def discard(self, session: VoiceSession) -> None:
         """It is over: what it counted stays counted."""
+        counted = _counted(session)
         with self._lock:
             self._taken_at = float("-inf")
             if self._live.pop(session.id, None) is not None:
-                self._ended.update(_counted(session))
+                self._ended.update(counted)
 
     @property
     def readers(self) -> dict[str, Callable[[CallbackOptions], Iterable[Observation]]]:
@@ -84,7 +88,7 @@ class Observed:
         self, read: Callable[[Observed], Iterable[Observation]]
     ) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
-            with self._lock:
+            with self._reading:
                 self._refresh()
                 return list(read(self))
 
@@ -94,10 +98,12 @@ class Observed:
         at = time.monotonic()
         if at - self._taken_at < _FRESH_S:
             return
-        self._taken_at = at
-        self._calls = Counter(self._ended)
+        with self._lock:
+            self._taken_at = at
+            self._calls = Counter(self._ended)
+            live, engines = list(self._live.values()), list(reversed(self._engines))
         self._depths = Counter()
-        for session in self._live.values():
+        for session in live:
             stats = session.stats()
             self._calls.update(_counted(session, stats))
             for name, value in stats.items():
@@ -105,15 +111,16 @@ class Observed:
                     self._depths[name] = max(self._depths[name], value)
                 elif "waiting" in name:
                     self._depths[name] += value
-        self._engine = self._engine_stats()
+        self._engine = self._engine_stats(engines)
 
-    def _engine_stats(self) -> dict[str, Any]:
-        for engine in reversed(self._engines):
+    def _engine_stats(self, newest_first: list[_core.Engine]) -> dict[str, Any]:
+        for engine in newest_first:
             try:
                 with translated():
                     return engine.stats()
             except BelugaVoiceError:  # it was stopped
-                self._engines.remove(engine)
+                with self._lock:
+                    self._engines.remove(engine)
         return {}
 
     # -- what each metric reads -----------------------------------------------------------------------------------

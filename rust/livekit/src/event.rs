@@ -153,7 +153,7 @@ pub enum Event {
         /// The track.
         info: TrackInfo,
     },
-    /// A track of ours is not published any more.
+    /// A track of ours is not published any more; or, without a sid, the server did not publish it with the join.
     LocalTrackUnpublished {
         /// Its name here.
         track: LocalTrackId,

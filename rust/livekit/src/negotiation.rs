@@ -67,6 +67,8 @@ pub(crate) struct Live {
     pub(crate) send: Vec<LocalTrackId>,
     /// Which track is received on which section: the whole of it.
     pub(crate) tracks: HashMap<String, String>,
+    /// The longest message that the other side takes on a channel for data, if it says one.
+    pub(crate) max_message_bytes: Option<usize>,
     /// The offer had new ICE credentials.
     pub(crate) restarted: bool,
 }
@@ -210,6 +212,7 @@ impl Negotiation {
                 .map(|(track, _)| *track)
                 .collect(),
             tracks,
+            max_message_bytes: max_message_bytes(&answer.sdp),
             restarted: outstanding.wanted.ice_restart,
         };
         self.settled = Some((offer, answer));
@@ -279,5 +282,31 @@ impl Negotiation {
         self.outstanding
             .as_ref()
             .map(|outstanding| outstanding.since_us)
+    }
+}
+
+/// RFC 8841, section 6; 0 is no limit.
+fn max_message_bytes(sdp: &str) -> Option<usize> {
+    let value = |line: &str| {
+        line.strip_prefix("a=max-message-size:")?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let bytes: usize = sdp.lines().find_map(value)?;
+    (bytes > 0).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_message_is_as_the_answer_says() {
+        let of = |value: &str| max_message_bytes(&format!("v=0\r\na=max-message-size:{value}\r\n"));
+        assert_eq!(of("262144"), Some(262_144));
+        assert_eq!(of("0"), None);
+        assert_eq!(of("many"), None);
+        assert_eq!(max_message_bytes("v=0\r\n"), None);
     }
 }

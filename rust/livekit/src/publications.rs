@@ -207,13 +207,15 @@ impl Publications {
 
     pub(crate) fn remove(&mut self, track: LocalTrackId) -> Option<Removed> {
         let publication = self.0.remove(&track)?;
-        let info = publication.info.filter(|_| publication.announced);
+        let sid = publication.info.map(|info| info.sid).unwrap_or_default();
+        // Whoever awaits a command hears of it by that.
+        let told = publication.announced || publication.command.is_none();
         Some(Removed {
             cid: publication.cid,
             mid: publication.mid,
-            event: info.map(|info| Event::LocalTrackUnpublished {
+            event: told.then_some(Event::LocalTrackUnpublished {
                 track,
-                track_sid: info.sid,
+                track_sid: sid,
             }),
             command: publication.command,
         })

@@ -24,7 +24,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc, RtcError};
 /// How long after the connection stands its data channels are waited for.
 const CHANNELS_LATE_US: u64 = 2_000_000;
 /// Datagrams with data that are taken in one tick: 2.7 MB/s. Each costs 6 to 15 us, answer included (measured with messages of 1,
-/// 15 and 60 kB), and so does each that is sent; with [`BYTES_PER_TICK`](crate::data::BYTES_PER_TICK) that is under a millisecond.
+/// 15 and 60 kB), and so does each that is sent, of which a tick has at most 28: that is under a millisecond.
 const DATAGRAMS_PER_TICK: usize = 24;
 /// When work that waits for the next round wants it, where no shard drives the peer: one tick.
 const AGAIN_US: u64 = 10_000;

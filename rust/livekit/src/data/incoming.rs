@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// Streams that may be open at the same time; the next one is not taken.
 const MAX_STREAMS: usize = 256;
+/// What is unpacked within a second, of all streams of the room: a small packet can unpack to megabytes, and the thread that
+/// does it is one for all rooms.
+const UNPACKED_BYTES_PER_S: usize = 16 << 20;
 /// Attributes of one stream; more are left out.
 const MAX_ATTRIBUTES: usize = 256;
 
@@ -56,8 +59,26 @@ pub(crate) enum Arrived {
 pub(crate) struct Incoming {
     streams: BTreeMap<String, StreamIn>,
     pool: Pool,
+    unpacking: Unpacking,
     /// Streams that were too many.
     pub(crate) ignored: u64,
+}
+
+/// How much was unpacked in the second that began then.
+#[derive(Debug, Default)]
+struct Unpacking {
+    since_us: u64,
+    bytes: usize,
+}
+
+impl Unpacking {
+    /// What may be unpacked now.
+    fn left(&mut self, now_us: u64) -> usize {
+        if now_us >= self.since_us + 1_000_000 {
+            (self.since_us, self.bytes) = (now_us, 0);
+        }
+        UNPACKED_BYTES_PER_S.saturating_sub(self.bytes)
+    }
 }
 
 /// What a header says, apart from its content.
@@ -93,6 +114,7 @@ impl Incoming {
     /// A stream begins; `rpc` if it is part of a call.
     pub(crate) fn opened(
         &mut self,
+        now_us: u64,
         sender_sid: &str,
         header: &Header,
         rpc: Option<RpcStream>,
@@ -131,7 +153,7 @@ impl Incoming {
         if unknown {
             arrived.extend(stream.end(&id, Err(StreamError::Compression)));
         } else if let Some(content) = &header.inline_content {
-            let taken = stream.take(content);
+            let taken = stream.take(now_us, content, &mut self.unpacking);
             let end = taken.and_then(|_| stream.complete());
             arrived.extend(stream.end(&id, end));
         } else {
@@ -140,7 +162,12 @@ impl Incoming {
         arrived
     }
 
-    pub(crate) fn piece(&mut self, sender_sid: &str, chunk: &Chunk) -> Option<Arrived> {
+    pub(crate) fn piece(
+        &mut self,
+        now_us: u64,
+        sender_sid: &str,
+        chunk: &Chunk,
+    ) -> Option<Arrived> {
         let stream = self
             .streams
             .get_mut(&chunk.stream_id)
@@ -153,7 +180,7 @@ impl Incoming {
             Err(StreamError::Gap)
         } else {
             stream.next_index += 1;
-            stream.take(&chunk.content)
+            stream.take(now_us, &chunk.content, &mut self.unpacking)
         };
         match taken {
             Ok(Written::Awaited) => Some(Arrived::Readable(chunk.stream_id.clone())),
@@ -209,15 +236,21 @@ impl Incoming {
 
 impl StreamIn {
     /// Takes a piece of the content.
-    fn take(&mut self, piece: &[u8]) -> Result<Written, StreamError> {
+    fn take(
+        &mut self,
+        now_us: u64,
+        piece: &[u8],
+        unpacking: &mut Unpacking,
+    ) -> Result<Written, StreamError> {
         let content = match &mut self.unpacker {
             Some(unpacker) => {
-                unpacker
-                    .unpack(piece, MAX_UNREAD_BYTES)
-                    .map_err(|error| match error {
-                        UnpackError::Damaged => StreamError::Compression,
-                        UnpackError::TooLong => StreamError::Unread,
-                    })?
+                let limit = unpacking.left(now_us).min(MAX_UNREAD_BYTES);
+                let content = unpacker.unpack(piece, limit);
+                unpacking.bytes += content.as_ref().map_or(limit, Vec::len);
+                content.map_err(|error| match error {
+                    UnpackError::Damaged => StreamError::Compression,
+                    UnpackError::TooLong => StreamError::Unread,
+                })?
             }
             None => piece.to_vec(),
         };

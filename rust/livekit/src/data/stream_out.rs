@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of a piece, and of a packet that holds a whole stream.
 pub(crate) const PIECE_BYTES: usize = 15_000;
+/// What is packed at most: it is done at once, on a thread that all rooms share, and takes a millisecond or two.
+const MAX_PACKED_BYTES: usize = 64 << 10;
 /// Streams that may be open at the same time.
 const MAX_STREAMS: usize = 256;
 
@@ -207,7 +209,8 @@ impl Outgoing {
         receipt: Option<Receipt>,
     ) -> Result<(), RoomError> {
         let mut header = header(info);
-        let packed = if abilities.inline && abilities.deflate {
+        let packable = content.len() <= MAX_PACKED_BYTES;
+        let packed = if packable && abilities.inline && abilities.deflate {
             super::deflate::packed(&content)
         } else {
             None

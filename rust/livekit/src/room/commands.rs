@@ -5,7 +5,7 @@ use super::course::{Manner, Phase};
 use crate::command::{
     ChatMessage, Command, CommandId, LeaveReason, LocalTrackId, Scenario, TrackOptions,
 };
-use crate::data::outgoing::{MAX_MESSAGE_BYTES, Outgoing, Receipt};
+use crate::data::outgoing::{Outgoing, Receipt};
 use crate::desk::Asked;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::Outcome;
@@ -422,7 +422,7 @@ impl Room {
             value: Some(value),
             ..Default::default()
         };
-        if let Err(error) = Outgoing::check(&packet, MAX_MESSAGE_BYTES) {
+        if let Err(error) = Outgoing::check(&packet, self.max_message_bytes) {
             return Some(Err(error));
         }
         let receipt = Some(receipt(id));

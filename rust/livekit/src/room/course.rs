@@ -35,6 +35,8 @@ const LAST_WORD_MS: u32 = 500;
 const RESTART_MS: u32 = 1_000;
 /// What was heard before a full rejoin may come back for so long.
 const HOLD_MS: u32 = 5_000;
+/// A connection that is lost within that time did not stand: its attempts go on from where they were.
+const STABLE_MS: u32 = 10_000;
 /// Attempts to bring a connection back.
 const ATTEMPTS: u32 = 10;
 /// What is waited before each of them, as LiveKit's JavaScript SDK does it; up to a second more from the third.
@@ -417,7 +419,7 @@ impl Room {
         let resumed = self.is_resuming();
         self.phase = Phase::Joined;
         self.reconnecting = false;
-        self.attempts = 0;
+        self.joined_us = self.now_us();
         self.asked_token = false;
         self.asked_regions = false;
         self.subscriptions.hold_for(self.out.in_ms(HOLD_MS));
@@ -448,6 +450,7 @@ impl Room {
             return;
         };
         self.out.announced = true;
+        self.attempts = 0;
         let published = self.publications.announced();
         let heard = self.heard_so_far();
         self.out
@@ -482,12 +485,18 @@ impl Room {
         let resumable = !self.server.never_resume && !peer_over && self.peers.current.is_some();
         let manner = if resumable { manner } else { Manner::Join };
         self.reconnecting = true;
-        self.attempts = 1;
+        if self.now_us() >= self.joined_us + ms(STABLE_MS) {
+            self.attempts = 0;
+        }
         self.out
             .say(Event::ConnectionStateChanged(ConnectionState::Reconnecting));
         self.out.say(Event::Reconnecting);
         self.hang_up();
-        self.attempt(manner);
+        if self.attempts >= ATTEMPTS {
+            self.finish(DisconnectReason::SignalClose, Some(error));
+        } else {
+            self.next_attempt(manner);
+        }
     }
 
     // Out of it.

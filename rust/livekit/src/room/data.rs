@@ -66,7 +66,7 @@ impl Room {
             Some(Value::RpcResponse(response)) => self.call_answered(&sender, response),
             Some(Value::StreamHeader(header)) => self.stream_opened(&sender, &sid, &header),
             Some(Value::StreamChunk(chunk)) => {
-                let arrived = self.incoming.piece(&sid, &chunk);
+                let arrived = self.incoming.piece(now_us, &sid, &chunk);
                 self.arrived(&sender, arrived);
             }
             Some(Value::StreamTrailer(trailer)) => {
@@ -89,7 +89,7 @@ impl Room {
             self.incoming.ignored += 1;
             return;
         }
-        let arrived = self.incoming.opened(sid, header, rpc);
+        let arrived = self.incoming.opened(self.out.now_us, sid, header, rpc);
         self.arrived(sender, arrived);
     }
 

@@ -17,7 +17,7 @@ use crate::command::{CommandId, TrackPermission};
 use crate::config::RoomConfig;
 use crate::data::incoming::Incoming;
 use crate::data::numbering::Received;
-use crate::data::outgoing::Outgoing;
+use crate::data::outgoing::{MAX_MESSAGE_BYTES, Outgoing};
 use crate::data::rpc::Rpc;
 use crate::desk::Desk;
 use crate::error::{ErrorCode, RoomError};
@@ -99,8 +99,10 @@ pub struct Room {
     dialled: u32,
     /// The last number of ours that the server had received when we resumed.
     received_there: u32,
-    /// Attempts since the connection stood last, or since the beginning.
+    /// Attempts since the connection stood last for as long as it should, or since the beginning.
     attempts: u32,
+    /// Since when it stands.
+    joined_us: u64,
     /// The connection was lost and is being brought back.
     reconnecting: bool,
     /// The server closed what carries sound: until when it may say why, and what is told if it does not.
@@ -119,6 +121,8 @@ pub struct Room {
     subscriptions: Subscriptions,
     sound: Sound,
     outgoing: Outgoing,
+    /// The longest message on a channel for data.
+    max_message_bytes: usize,
     received: Received,
     incoming: Incoming,
     rpc: Rpc,
@@ -166,6 +170,7 @@ pub fn room(
         dialled: 0,
         received_there: 0,
         attempts: 0,
+        joined_us: 0,
         reconnecting: false,
         peer_over: None,
         join_by_us: 0,
@@ -180,6 +185,7 @@ pub fn room(
         subscriptions: Subscriptions::new(config.auto_subscribe),
         sound: Sound::default(),
         outgoing: Outgoing::default(),
+        max_message_bytes: MAX_MESSAGE_BYTES,
         received: Received::default(),
         incoming: Incoming::default(),
         rpc: Rpc::default(),

@@ -2,6 +2,7 @@
 
 use super::Room;
 use super::course::{Manner, Phase};
+use crate::data::outgoing::MAX_MESSAGE_BYTES;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::{Event, Outcome, RoomStats};
 use crate::negotiation::{Live, Negotiation};
@@ -316,6 +317,8 @@ impl Room {
                 slot.restarted_us = Some(self.out.now_us);
             }
         }
+        let limit = live.max_message_bytes.unwrap_or(MAX_MESSAGE_BYTES);
+        self.max_message_bytes = limit.min(MAX_MESSAGE_BYTES);
         for track in live.send {
             // It may have been taken back while the offer was under way; its section is stopped with the next one.
             let published = self.publications.live(track);

@@ -473,6 +473,48 @@ fn signalling_that_ends_with_the_peer_is_joined_anew_and_not_resumed() {
     assert!(!world.joins[1].reconnect);
 }
 
+/// Until the next attempt.
+fn wait_for_attempt(world: &mut World) {
+    for _ in 0..100 {
+        if world.socket == Socket::Opening {
+            return;
+        }
+        world.pass_ms(100);
+    }
+    panic!("nothing is tried");
+}
+
+#[test]
+fn a_connection_that_never_stands_for_long_is_given_up() {
+    let mut world = call();
+    for _ in 0..10 {
+        world.lose();
+        wait_for_attempt(&mut world);
+        resume(&mut world);
+    }
+    world.take_events();
+    world.lose();
+    let events = world.take_events();
+    assert!(
+        matches!(
+            events.last(),
+            Some(Event::Disconnected { error: Some(_), .. })
+        ),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_connection_that_stood_is_brought_back_at_once() {
+    let mut world = call();
+    for _ in 0..3 {
+        world.pass_ms(10_000);
+        world.lose();
+        assert_eq!(world.socket, Socket::Opening);
+        resume(&mut world);
+    }
+}
+
 #[test]
 fn a_server_that_is_not_heard_for_fifteen_seconds_is_lost() {
     let mut world = call();
@@ -566,6 +608,7 @@ fn a_token_that_has_expired_is_asked_for_once() {
     assert!(world.urls[2].contains("access_token=token-2"));
     rejoin(&mut world, infos::join(&[]));
     assert_eq!(world.take_shown(), ["connected", "back"]);
+    world.pass_ms(10_000);
     world.lose();
     for _ in 0..2 {
         world.end(WireEnd::Refused { status: 401 });
@@ -759,6 +802,7 @@ fn losses_can_be_simulated() {
     let early = world.ask(Command::Simulate(Scenario::NodeFailure));
     assert!(world.result(early).unwrap().is_err());
     resume(&mut world);
+    world.pass_ms(10_000);
     world.take_shown();
     let id = world.ask(Command::Simulate(Scenario::FullReconnect));
     assert_eq!(world.result(id), Some(&Ok(Outcome::Done)));

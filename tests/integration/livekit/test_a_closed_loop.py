@@ -1,4 +1,4 @@
-"""A loop that is closed in the middle of a call over the SDK: the room is left, and the process goes on quietly."""
+"""A loop that is closed in the middle of a call: the room is left, and the process goes on quietly."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.room_session import MEDIA
 
 from beluga_voice.clock import now
 
@@ -28,7 +29,7 @@ from beluga_voice._engine import engine
 from support.room_program import speaking
 
 loop = asyncio.new_event_loop()
-kept = loop.run_until_complete(speaking(sys.argv[1], sys.argv[2], "sdk"))
+kept = loop.run_until_complete(speaking(*sys.argv[1:]))
 loop.set_exception_handler(lambda *_: None)  # of tasks that nobody has ended before he closed their loop
 loop.close()
 print("closed", flush=True)
@@ -40,8 +41,9 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.parametrize("media", MEDIA)
 async def test_a_loop_that_is_closed_in_the_middle_of_a_call_leaves_its_room(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str
+    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: str
 ) -> None:
     ada = await call_in(livekit_server, "ada")
     await ada.join(room_name)
@@ -51,7 +53,7 @@ async def test_a_loop_that_is_closed_in_the_middle_of_a_call_leaves_its_room(
         sys.executable,
         # Python warns of every coroutine that its program has left waiting: so did this one, on purpose.
         *("-W", "ignore::RuntimeWarning", "-c", PROGRAM),
-        *(livekit_server.url, livekit_server.token(room_name, "agent", kind="agent")),
+        *(livekit_server.url, livekit_server.token(room_name, "agent", kind="agent"), media),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
