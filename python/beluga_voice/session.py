@@ -627,6 +627,11 @@ class VoiceSession:
         if forget is not None:
             self._forget_recordings.append(forget)
 
+    @property
+    def has_recordings(self) -> bool:
+        """Whether `add_recording` was called."""
+        return bool(self._recordings)
+
     def belongings(self) -> Belongings:
         """What there is of this session to be kept or forgotten, for its backend's `data_retention_hook`."""
         from beluga_voice.hooks.retention import Belongings

@@ -65,6 +65,7 @@ async def test_fr_026_without_a_hook_nothing_is_kept() -> None:
     assert backend.get_retained(session.id) is None
     assert backend.list_sessions() == []
     assert forgotten == ["call.wav"]
+    assert [item.text for item in session.history] == ["gold"], "who holds the session still has it"
 
 
 async def test_fr_027_a_provider_may_have_its_own_word_and_the_configurations_goes_before_it() -> None:

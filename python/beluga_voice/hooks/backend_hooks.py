@@ -69,9 +69,8 @@ class BackendHooks:
         """Has what is kept of the session decided when it is over."""
 
         def over(_: object) -> None:
-            left = session.belongings()
-            if self.retention.asks or left.forget:
-                self._tasks.start(self.retention.take(left), name="retention")
+            if self.retention.asks or session.has_recordings:
+                self._tasks.start(self.retention.take(session.belongings()), name="retention")
 
         session.on("close", over)
 
