@@ -27,7 +27,7 @@ pub enum Silence {
 pub struct CallerConfig {
     /// What is sent when nothing is said.
     pub silence: Silence,
-    /// Packets kept for [`replay`](crate::replay) between two looks at them: 50 for a second. 0: he is not sampled.
+    /// Packets kept for [`replay`](crate::replay()) between two looks at them: 50 for a second. 0: he is not sampled.
     pub kept_packets: usize,
     /// The silence that he begins with; what he says is encoded like it.
     pub quiet: Arc<Tape>,
