@@ -819,6 +819,15 @@ class VoiceSession:
         if self._closer is None and not self._over.is_set():
             # A task of its own: who waits for the end may be cancelled, the end itself may not.
             self._closer = asyncio.create_task(self._close(reason, error, detail), name="beluga-voice close")
+            self._closer.add_done_callback(lambda closer: self._close_again(closer, reason, error, detail))
+
+    def _close_again(
+        self, closer: asyncio.Task[None], reason: CloseReason, error: Exception | None, detail: str
+    ) -> None:
+        """The end of `asyncio.run` cancels every task, the closing one too: what that has not done is still to do."""
+        if closer.cancelled() and not self._over.is_set():
+            self._closer = None
+            self._end_soon(reason, error, detail=detail)
 
     async def _closed(self) -> None:
         """Until the session is over and, except for one of its own callbacks, its tasks are gone."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.call import on_call
 
+from beluga_voice import LocalCall, VoiceSession
 from beluga_voice._engine import engine
-from beluga_voice.testing import FakeTextToSpeech
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -153,4 +154,23 @@ def test_a_program_told_to_end_ends_though_a_component_is_at_work_in_that_moment
     finally:
         signal.signal(signal.SIGTERM, before)
     assert told.value.code == 128 + signal.SIGTERM
+    assert engine().stats()["sessions"] == 0
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_program_that_ends_while_a_session_is_ending_ends(turns: int) -> None:
+    """The end of `asyncio.run` cancels the end of a session, wherever that has got to."""
+    states: list[str] = []
+
+    async def main() -> None:
+        session = VoiceSession(agent=agent, stt=FakeSpeechToText, tts=FakeTextToSpeech, vad="energy")
+        session.on("close", lambda _: states.append(session.state))
+        await session.start(LocalCall())
+        ending = asyncio.create_task(session.aclose())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert not ending.done()
+
+    asyncio.run(main())
+    assert states == ["ended"]
     assert engine().stats()["sessions"] == 0
