@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.call import on_call
 
-from beluga_voice import ToolDeniedError, ToolFinished, ToolStarted
+from beluga_voice import LocalCall, ToolDeniedError, ToolFinished, ToolStarted, VoiceSession
 from beluga_voice.events import ErrorEvent, FunctionToolsExecuted, FunctionToolStarted
 from beluga_voice.hooks import ToolHook
+from beluga_voice.simulation.call_log import CallLog
+from beluga_voice.simulation.call_run import run_call
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -119,3 +123,17 @@ async def test_arguments_in_reports_are_those_that_the_hook_and_the_redaction_le
     async with on_call(asynchronous, tool_hook=Guard(), redaction={}) as tried:
         started = ToolStarted("transfer", {"pin": 1234, "to": "a@b.de", "notes": ["call 555-867-5309", 3]})
         assert tried.session.reported_arguments(started) == {"to": "[email]", "notes": ["call [phone]", 3]}
+
+
+class Ada:
+    async def talk(self, call: LocalCall) -> None:
+        await call.write(spoken("able", 16_000))
+        await asyncio.sleep(4.0)
+
+
+async def test_a_calls_report_has_no_other_arguments() -> None:
+    session = VoiceSession(
+        agent=asynchronous, stt=FakeSpeechToText, tts=FakeTextToSpeech, vad="energy", tool_hook=Guard(), redaction={}
+    )
+    record = await run_call(session, LocalCall(), Ada(), log=CallLog())
+    assert [tool.arguments for turn in record.log.turns for tool in turn.tools] == [{"to": "[email]"}]

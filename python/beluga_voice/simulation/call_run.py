@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from beluga_voice.commands import ToolStarted
+from beluga_voice.events import FunctionToolsExecuted, FunctionToolStarted
 from beluga_voice.simulation.call_log import CallLog
 from beluga_voice.simulation.recorder import Recorder
 
@@ -115,6 +117,10 @@ async def run_call(
 
 async def _tell(session: VoiceSession, log: CallLog, view: CallView | None) -> None:
     async for event in session.events():
+        if isinstance(event, (FunctionToolStarted, FunctionToolsExecuted)):
+            # What is logged may be written to a file: the arguments are those that hook and redaction leave.
+            used = ToolStarted(event.name, event.arguments, event.call_id)
+            event = replace(event, arguments=session.reported_arguments(used))
         log.take(event)
         if view is not None:
             view.take(event, log)
