@@ -18,7 +18,7 @@ demo: setup ## a caller talks with an agent on the real recogniser and voice: de
 	.venv/bin/beluga-voice demo --out demo-out
 
 demo-livekit: setup ## the same in a room of a real livekit-server: demo-livekit-out/
-	@$(PYTHON) ci/prepare.py servers
+	@$(PYTHON) ci/prepare.py livekit
 	.venv/bin/beluga-voice demo --livekit --out demo-livekit-out
 
 test: ## every short test, Rust and Python

@@ -1,7 +1,7 @@
 """Makes this checkout ready to run: system packages, .venv, models, the extension, lint tools, the fuzzer, servers,
 a browser.
 
-    python3.11 ci/prepare.py venv models extension tools fuzzer servers browser
+    python3.11 ci/prepare.py venv models extension tools fuzzer livekit servers chromium browser
 
 Every step compares a hash of its inputs with the one of the last time and does nothing when they agree.
 """
@@ -136,13 +136,13 @@ def livekit_server() -> Path:
 
 def servers() -> None:
     """What tests talk to for real: redis-server by apt, livekit-server from source."""
-    _build_livekit_server()
+    livekit()
     if not shutil.which("redis-server"):
         _install_by_apt("redis-server")
 
 
-def _build_livekit_server() -> None:
-    """Four minutes of CPU the first time on a machine, kept in the cache after that."""
+def livekit() -> None:
+    """livekit-server: four minutes of CPU the first time on a machine, kept in the cache after that."""
     program = livekit_server()
     if program.exists():
         return
@@ -163,10 +163,15 @@ def livekit_client() -> Path:
     return cache_dir() / "tools" / f"livekit-client-{LIVEKIT_CLIENT}" / "livekit-client.umd.js"
 
 
-def browser() -> None:
-    """Chromium by apt and LiveKit's library for it by npm: for proofs alone, no test needs them."""
+def chromium() -> None:
+    """A browser by apt: the dashboard is looked at in it."""
     if not shutil.which("chromium"):
         _install_by_apt("chromium")
+
+
+def browser() -> None:
+    """Chromium, and LiveKit's library for it by npm: for proofs alone, no test needs that."""
+    chromium()
     library = livekit_client()
     if library.exists():
         return
@@ -223,7 +228,9 @@ STEPS: dict[str, Callable[[], None]] = {
     "extension": extension,
     "tools": tools,
     "fuzzer": fuzzer,
+    "livekit": livekit,
     "servers": servers,
+    "chromium": chromium,
     "browser": browser,
 }
 

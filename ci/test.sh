@@ -10,6 +10,8 @@ rust_tests() {
 }
 
 stage set-up "$PYTHON" ci/prepare.py venv models extension servers
+# Where apt may not be used there may be no browser, and one test says so.
+stage browser "$PYTHON" ci/prepare.py chromium || true
 stage rust rust_tests
 stage wheel .venv/bin/python ci/wheel.py
 echo "== pytest ($SECONDS s so far)"
