@@ -24,6 +24,8 @@ STATE_ATTRIBUTE = "lk.agent.state"
 
 # Changes of the attribute that may be under way. Policy: what comes meanwhile is shown as it is in the end.
 _CHANGES_AT_ONCE = 4
+# How long the server may take to hear of an agent's last state, in seconds.
+_SETTLE_S = 0.5
 
 
 class Served(Protocol):
@@ -77,6 +79,12 @@ class AgentsDesk:
         if call in self._states:
             self._states[call] = state
             self._show()
+
+    async def settle(self) -> None:
+        """Until the others are shown what is so, or for half a second: who ends a session may close its loop next."""
+        await self._tasks.settle(_SETTLE_S)
+        if not self._states:
+            await self._tasks.cancel()
 
     async def aclose(self) -> None:
         """The room is left."""

@@ -150,6 +150,7 @@ class RoomOpenCall:
         await self._media.aclose()
         self._mirror.permissions.release(self._publication)
         await self._tasks.cancel()
+        await self._mirror.agents.settle()
 
     # -- the caller -----------------------------------------------------------------------------------------------
 
