@@ -46,7 +46,7 @@ bench-%: setup
 endif
 
 docs-pictures: setup ## pictures of the documentation, from real calls: docs/pictures/
-	@$(PYTHON) ci/prepare.py browser
+	@$(PYTHON) ci/prepare.py chromium
 	PYTHONPATH=tests .venv/bin/python docs/pictures/make_pictures.py
 
 lock: ## newest allowed versions into ci/constraints.txt

@@ -46,13 +46,8 @@ def system() -> None:
             "cargo is not on PATH: install a Rust toolchain (Cargo.toml, rust-version, says the oldest that works)."
         )
     packages = sorted({package for command, package in SYSTEM_COMMANDS.items() if not shutil.which(command)})
-    if not packages:
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(f"These system packages are missing: {' '.join(packages)}. Install them (on Debian as root: "
-                 f"apt-get install {' '.join(packages)}) and run this again.")  # fmt: skip
-    _run("apt-get", "update", "-qq")
-    _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
+    if packages:
+        _install_by_apt(*packages)
 
 
 def requirements() -> list[str]:
@@ -188,12 +183,13 @@ def browser() -> None:
         (Path(place) / library.name).replace(library)
 
 
-def _install_by_apt(program: str) -> None:
-    """A program whose Debian package is called like it."""
+def _install_by_apt(*packages: str) -> None:
+    """Debian's packages, where that is allowed; otherwise says what to install."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(f"{program} is not on PATH: install it (on Debian as root: apt-get install {program}).")
+        sys.exit(f"These system packages are missing: {' '.join(packages)}. Install them (on Debian as root: "
+                 f"apt-get install {' '.join(packages)}) and run this again.")  # fmt: skip
     _run("apt-get", "update", "-qq")
-    _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", program)
+    _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages)
 
 
 def _tool(name: str, version: str) -> Path:

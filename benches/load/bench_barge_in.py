@@ -17,10 +17,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from beluga_voice.testing import Caller, LiveKitServer
+from beluga_voice.testing import LiveKitServer
 from bench_result import QUICK, print_table, write_result
 from load.process_use import MachineTime
 from load.room_agent import RoomAgent
+from load.room_callers import callers_in_rooms
 from load.room_talk import Talk, talk_over
 from load.share_call import MIN_INTERRUPTION_S
 
@@ -45,17 +46,7 @@ async def interruptions(media: Literal["native", "sdk"]) -> list[dict[str, Any]]
     machine = MachineTime.now()
     with LiveKitServer(config={"logging": {"level": "warn"}}) as server:
         async with AsyncExitStack() as stack:
-            callers = [
-                await stack.enter_async_context(
-                    Caller(
-                        url=server.url,
-                        token=server.token(f"room-{number}", "caller"),
-                        listens_to="agent",
-                        sampled_s=600.0,
-                    )
-                )
-                for number in range(rooms)
-            ]
+            callers = await callers_in_rooms(server, rooms, stack)
             agent = await stack.enter_async_context(RoomAgent(media, answer_ms=ANSWER_MS, on_event=take))
             for number in range(rooms):
                 await agent.join(server.url, server.token(f"room-{number}", "agent", kind="agent"))

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from beluga_voice._engine import engine
-from beluga_voice.simulation.line_service import LineService, take_precedence
+from beluga_voice.simulation.line_service import take_precedence
 from beluga_voice.testing import Caller, Tape
+from load.crowd_service import serve_crowd
 from load.duty import AHEAD_S, PERIOD_S, speech
 from load.tick_lateness import TickLateness
 
@@ -51,9 +52,7 @@ class LightCrowdProcess:
         return {
             "frames_heard": FRAMES_PER_PACKET * sum(report.packets_heard for report in reports),
             "packets_lost": sum(report.packets_lost for report in reports),
-            "late_ms": self._lateness.late_ms(),
-            "busy_pct": self._lateness.busy_pct(),
-            "overloaded": self._lateness.overloaded(),
+            **self._lateness.counters(),
         }
 
     async def leave(self) -> None:
@@ -62,12 +61,7 @@ class LightCrowdProcess:
 
 async def main() -> None:
     take_precedence()
-    service = LineService()
-    crowd = LightCrowdProcess()
-    try:
-        await service.serve({"ready": crowd.ready, "join": crowd.join, "counters": crowd.counters})
-    finally:
-        await crowd.leave()
+    await serve_crowd(LightCrowdProcess())
 
 
 if __name__ == "__main__":

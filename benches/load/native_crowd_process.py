@@ -14,9 +14,9 @@ from beluga_voice.config import TurnHandling, VadOptions
 from beluga_voice.livekit.enums import TrackKind
 from beluga_voice.livekit.native.driver import NativeDriver
 from beluga_voice.livekit.room import mirror_of
-from beluga_voice.simulation.line_service import LineService
 from beluga_voice.tasks import Tasks
 from beluga_voice.transport import CallSettings
+from load.crowd_service import serve_crowd
 from load.duty import AHEAD_S, PERIOD_S, speech
 from load.tick_lateness import TickLateness
 
@@ -132,9 +132,7 @@ class NativeCrowdProcess:
             "frames_heard": sum(each["ticks"] - each["input_starved_samples"] // FRAME_SAMPLES for each in stats),
             # What the decoder had to make up, lost or late.
             "packets_lost": -(-sum(each["frames_concealed"] for each in stats) // FRAMES_PER_PACKET),
-            "late_ms": self._lateness.late_ms(),
-            "busy_pct": self._lateness.busy_pct(),
-            "overloaded": self._lateness.overloaded(),
+            **self._lateness.counters(),
         }
 
     async def leave(self) -> None:
@@ -147,12 +145,7 @@ class NativeCrowdProcess:
 
 
 async def main() -> None:
-    service = LineService()
-    crowd = NativeCrowdProcess(*map(int, sys.argv[1:]))
-    try:
-        await service.serve({"ready": crowd.ready, "join": crowd.join, "counters": crowd.counters})
-    finally:
-        await crowd.leave()
+    await serve_crowd(NativeCrowdProcess(*map(int, sys.argv[1:])))
 
 
 if __name__ == "__main__":

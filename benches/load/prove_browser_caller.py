@@ -97,7 +97,7 @@ async def measured(folder: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    subprocess.run([sys.executable, ROOT / "ci" / "prepare.py", "servers", "browser"], check=True)
+    subprocess.run([sys.executable, ROOT / "ci" / "prepare.py", "livekit", "browser"], check=True)
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measured(Path(folder)))
     for each in rows:

@@ -28,13 +28,13 @@ from support.chromium_caller import ChromiumCaller
 from support.media_relay import MediaRelay
 from support.sdk_caller import SdkCaller
 
-from beluga_voice import VoiceSession, _core, livekit
+from beluga_voice import VoiceSession, livekit
 from beluga_voice.clock import now
 from beluga_voice.events import PlayoutMark, PlayoutStarted, SessionEvent
 from beluga_voice.testing import FakeSpeechToText, LiveKitServer, NetworkConditions
 from beluga_voice.text_to_speech import TextToSpeech
 from bench_result import QUICK, print_table, write_proof_rows
-from load.voiced_sound import CALLER_HZ, sentence
+from load.voiced_sound import CALLER_HZ, resampled, sentence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,12 +64,11 @@ ENDED_DB = -30.0
 
 @dataclass
 class Speaker:
-    """An agent's side: a session, what it says, and when its mouth said it (monotonic clock, seconds)."""
+    """An agent's side: a session, what it says, and when its mouth said it."""
 
     name: str
     session: VoiceSession
     voice: Tape
-    mouth_s: list[float] = field(default_factory=list)
     _axis_s: float = float("inf")
     _marks_s: list[float] = field(default_factory=list)
 
@@ -80,9 +79,10 @@ class Speaker:
             if isinstance(event, PlayoutMark) or (isinstance(event, PlayoutStarted) and not self.voice.for_ever):
                 self._marks_s.append(event.at_s - 0.01)
 
-    def settle(self) -> None:
-        """All was said."""
-        self.mouth_s = [self._axis_s + mark_s for mark_s in self._marks_s]
+    @property
+    def mouth_s(self) -> list[float]:
+        """When it said each utterance, monotonic clock."""
+        return [self._axis_s + mark_s for mark_s in self._marks_s]
 
 
 class Tape(TextToSpeech):
@@ -110,9 +110,7 @@ class Tape(TextToSpeech):
 
 def utterance() -> NDArray[np.int16]:
     """At 24 kHz."""
-    speech = _core.Resampler(CALLER_HZ, VOICE_HZ)
-    told = sentence(SPEECH_S)
-    at_voice_hz = np.frombuffer(speech.process(told.tobytes()) + speech.flush(), np.int16)[: round(SPEECH_S * VOICE_HZ)]
+    at_voice_hz = resampled(sentence(SPEECH_S), CALLER_HZ, VOICE_HZ)[: round(SPEECH_S * VOICE_HZ)]
     times = np.arange(round(TONE_S * VOICE_HZ)) / VOICE_HZ
     tone = 8_000 * np.sin(2 * np.pi * TONE_HZ * times) * np.minimum(1.0, times / 0.01)
     return np.concatenate([at_voice_hz, tone.astype(np.int16)])
@@ -201,7 +199,6 @@ async def speaker(server: LiveKitServer, name: str, media: Any, voice: Tape) -> 
         finally:
             await session.aclose()
             await watching
-            speaking.settle()
 
 
 async def listened(network: str) -> list[dict[str, Any]]:
@@ -247,8 +244,7 @@ async def listened(network: str) -> list[dict[str, Any]]:
                 if event["event"] == "connection_quality_changed" and event["quality"] in ("POOR", "LOST")
             ]
     rows: list[dict[str, Any]] = []
-    resampler = _core.Resampler(VOICE_HZ, HEARD_HZ)
-    at_heard_hz = np.frombuffer(resampler.process(said.tobytes()) + resampler.flush(), np.int16).astype(np.float64)
+    at_heard_hz = resampled(said, VOICE_HZ, HEARD_HZ).astype(np.float64)
     for listener in ("sdk", "chromium"):
         for each in speakers:
             found = [find(heard[listener, each.name], at_s, at_heard_hz) for at_s in each.mouth_s]
@@ -326,7 +322,7 @@ def broken(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    subprocess.run([sys.executable, ROOT / "ci" / "prepare.py", "servers", "browser"], check=True)
+    subprocess.run([sys.executable, ROOT / "ci" / "prepare.py", "livekit", "browser"], check=True)
     networks = os.environ.get("NETWORKS", "clean,lossy").split(",")
     rows = [row for network in networks for row in asyncio.run(listened(network))]
     print_table(rows)

@@ -95,7 +95,7 @@ async def main() -> None:
     media: Any = sys.argv[1]
     agent = RoomAgentProcess(service, media, int(sys.argv[2]))
     try:
-        await service.serve({"join": agent.join, "leave": agent.leave})
+        await service.serve({"join": agent.join})
     finally:
         await agent.leave()
 

@@ -10,8 +10,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Literal
 
-from beluga_voice.testing import Caller, LiveKitServer
+from beluga_voice.testing import LiveKitServer
 from load.room_agent import RoomAgent
+from load.room_callers import callers_in_rooms
 from load.room_talk import Talk, talk_in_turns
 from load.share_call import MIN_DELAY_S
 from rivals.raw_sdk import RawSdkAgent
@@ -30,17 +31,7 @@ async def answered_in_rooms(who: RoomAgentName, *, rooms: int, turns: int, seed:
     """Milliseconds of every answer, and what each caller's talk was: `turns` in each of `rooms`."""
     with LiveKitServer(config={"logging": {"level": "warn"}}) as server:
         async with AsyncExitStack() as stack:
-            callers = [
-                await stack.enter_async_context(
-                    Caller(
-                        url=server.url,
-                        token=server.token(f"room-{number}", "caller"),
-                        listens_to="agent",
-                        sampled_s=600.0,
-                    )
-                )
-                for number in range(rooms)
-            ]
+            callers = await callers_in_rooms(server, rooms, stack)
             tokens = [server.token(f"room-{number}", "agent", kind="agent") for number in range(rooms)]
             if who == "raw_sdk":
                 for token in tokens:

@@ -11,9 +11,9 @@ from livekit import rtc
 
 from beluga_voice.clock import now
 from beluga_voice.livekit.sdk.quiet import quieten
-from beluga_voice.simulation.line_service import LineService
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Microphone
 from beluga_voice.tasks import Tasks
+from load.crowd_service import serve_crowd
 from load.duty import AHEAD_S, PERIOD_S, speech
 
 if TYPE_CHECKING:
@@ -118,12 +118,7 @@ class SdkCrowdProcess:
 async def main() -> None:
     if sys.argv[1] == "quiet":
         quieten()
-    service = LineService()
-    crowd = SdkCrowdProcess()
-    try:
-        await service.serve({"ready": crowd.ready, "join": crowd.join, "counters": crowd.counters})
-    finally:
-        await crowd.leave()
+    await serve_crowd(SdkCrowdProcess())
 
 
 if __name__ == "__main__":

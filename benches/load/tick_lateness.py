@@ -17,6 +17,10 @@ class TickLateness:
         self._before: list[list[int]] = []
         self._busy_us, self._looked_s = 0, now()
 
+    def counters(self) -> dict[str, Any]:
+        """Its part of `load.crowd.Counters`."""
+        return {"late_ms": self.late_ms(), "busy_pct": self.busy_pct(), "overloaded": self.overloaded()}
+
     def late_ms(self) -> list[float]:
         """Since the last time."""
         shards: Any = engine().stats()["shards"]

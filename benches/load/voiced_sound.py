@@ -18,7 +18,17 @@ from beluga_voice import _core
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CALLER_HZ", "FRAME_S", "SENTENCE_S", "STRETCHES_S", "Saying", "saying", "sentence"]
+__all__ = [
+    "CALLER_HZ",
+    "FRAME_S",
+    "SENTENCE_S",
+    "STRETCHES_S",
+    "Saying",
+    "recording",
+    "resampled",
+    "saying",
+    "sentence",
+]
 
 CALLER_HZ = 16_000
 FRAME_S = 0.01
@@ -66,8 +76,14 @@ def sentence(seconds: float) -> NDArray[np.int16]:
     return np.rint(_cut(_LOUD_FROM_S, _LOUD_FROM_S + seconds)).astype(np.int16)
 
 
+def resampled(sound: NDArray[np.int16], from_hz: int, to_hz: int) -> NDArray[np.int16]:
+    """All of it at another rate, the last sample included."""
+    resampler = _core.Resampler(from_hz, to_hz)
+    return np.frombuffer(resampler.process(sound.tobytes()) + resampler.flush(), np.int16)
+
+
 def _cut(start_s: float, end_s: float) -> NDArray[np.float64]:
-    voice = _recording()[round(start_s * CALLER_HZ) : round(end_s * CALLER_HZ)].astype(np.float64)
+    voice = recording()[round(start_s * CALLER_HZ) : round(end_s * CALLER_HZ)].astype(np.float64)
     edge = round(_EDGE_S * CALLER_HZ)
     rising = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
     voice[:edge] *= rising
@@ -76,7 +92,8 @@ def _cut(start_s: float, end_s: float) -> NDArray[np.float64]:
 
 
 @cache
-def _recording() -> NDArray[np.int16]:
+def recording() -> NDArray[np.int16]:
+    """The recorded sentence, with the room before and behind it: int16, (n,), at `CALLER_HZ`."""
     pcm, rate_hz, channels = _core.read_wav(RECORDING.read_bytes())
     assert (rate_hz, channels) == (CALLER_HZ, 1)
     return np.frombuffer(pcm, np.int16)

@@ -93,5 +93,5 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    subprocess.run([sys.executable, str(Path(__file__).parents[1] / "prepare.py"), "servers"], check=True)
+    subprocess.run([sys.executable, str(Path(__file__).parents[1] / "prepare.py"), "livekit"], check=True)
     sys.exit(asyncio.run(main()))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from beluga_voice.signal_exit import is_of_a_signal
 
 __all__ = ["ForeignCalls", "LateError"]
+
+T = TypeVar("T")
 
 # How long code that is cancelled may take to clean up before it is left alone, in seconds.
 _GRACE_S = 1.0
@@ -25,10 +27,10 @@ class ForeignCalls:
     def __init__(self) -> None:
         self.abandoned = 0
         """Calls that went on after they were cancelled or late: what they do from then on is not heeded."""
-        self._left: set[asyncio.Task[None]] = set()
+        self._left: set[asyncio.Task[Any]] = set()
 
-    async def run(self, work: Coroutine[Any, Any, None], *, name: str, due: Callable[[], float]) -> None:
-        """Awaits `work`; raises LateError once the loop's time is past `due()`, which is asked anew when it comes.
+    async def run(self, work: Coroutine[Any, Any, T], *, name: str, due: Callable[[], float]) -> T:
+        """What `work` returns; LateError once the loop's time is past `due()`, which is asked anew when it comes.
 
         Late or cancelled with its caller, `work` is cancelled and, if it does not end, abandoned.
         """
@@ -49,9 +51,9 @@ class ForeignCalls:
                 work.close()  # never begun where it was cancelled at once: nobody is to be warned of that
         if task.cancelled():
             raise RuntimeError("it cancelled itself")
-        task.result()
+        return task.result()
 
-    async def give_up(self, task: asyncio.Task[None]) -> None:
+    async def give_up(self, task: asyncio.Task[Any]) -> None:
         """Cancels a call, waits a second for it to clean up, then leaves it alone."""
         task.cancel()
         try:
@@ -62,16 +64,16 @@ class ForeignCalls:
                 self._left.add(task)
             task.add_done_callback(self._forget)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, task: asyncio.Task[Any]) -> None:
         self._left.discard(task)
         # What it raises after it was given up is nobody's concern, and what it raised before is its caller's.
         with suppress(asyncio.CancelledError):
             task.exception()
 
 
-async def _contained(work: Coroutine[Any, Any, None]) -> None:
+async def _contained(work: Coroutine[Any, Any, T]) -> T:
     try:
-        await work
+        return await work
     except SystemExit as error:
         if is_of_a_signal(error):
             raise

@@ -294,11 +294,8 @@ class ComponentRegistry:
         options = getattr(value, "options", None)
 
         def take() -> Any:
-            if not shared and not claims.take(value):
-                raise ConfigError(
-                    f"{kind}: this {name} serves another session already: "
-                    f"allowed: the class, an instance for each session, or share(instance)"
-                )
+            if not shared:
+                claims.take_or_refuse(value, field=kind, name=name)
             return value
 
         return ComponentFactory(kind, name, options, value, take)

@@ -334,37 +334,37 @@ class VoiceSession:
     def _make_pipeline(self, link: CallLink, processing: Processing) -> Pipeline:
         from beluga_voice.pipeline.cascade import Cascade
         from beluga_voice.pipeline.speech_to_speech import SpeechToSpeechPipeline
+        from beluga_voice.pipeline.turn_taking import PipelineContext
 
         parts, components = self._parts, self._components
-        shared: dict[str, Any] = {
-            "transcript_timeout_s": parts.transcript_timeout,
-            "processing": processing,
-            "usage": self._usage,
-            "agent": self._host,
-            "interruption": parts.turn_handling.interruption,
-            "session_id": self.id,
-            "metadata": parts.metadata,
-            "emit": self._emit,
-            "end_call": self._task_completed,
-        }
+        context = PipelineContext(
+            link=link,
+            agent=self._host,
+            interruption=parts.turn_handling.interruption,
+            session_id=self.id,
+            metadata=parts.metadata,
+            transcript_timeout_s=parts.transcript_timeout,
+            processing=processing,
+            usage=self._usage,
+            emit=self._emit,
+            end_call=self._task_completed,
+        )
         if "s2s" in components:
             return SpeechToSpeechPipeline(
-                link,
+                context,
                 s2s=cast("SpeechToSpeech", components["s2s"]),
                 s2s_name=self._name_of("s2s"),
                 s2s_timeout_s=parts.s2s_timeout,
                 detects_turns=parts.turn_handling.turn_detection == "realtime_llm",
-                **shared,
             )
         return Cascade(
-            link,
+            context,
             stt=cast("SpeechToText", components["stt"]),
             stt_name=self._name_of("stt"),
             tts=cast("TextToSpeech", components["tts"]),
             tts_name=self._name_of("tts"),
             tts_timeout_s=parts.tts_timeout,
             foreign=self._foreign,
-            **shared,
         )
 
     def _task_completed(self, reason: str) -> None:

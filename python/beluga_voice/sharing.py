@@ -12,6 +12,8 @@ import weakref
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from beluga_voice.errors import ConfigError
+
 T = TypeVar("T")
 
 __all__ = ["Shared", "share"]
@@ -48,6 +50,14 @@ class Claims:
                 # A class with __slots__ and no __weakref__. Held for good: its id must not be given to another.
                 self._taken[key] = value
             return True
+
+    def take_or_refuse(self, value: object, *, field: str, name: str) -> None:
+        """Takes it for one session. Raises ConfigError, which names `field` and the object's `name`, ever after."""
+        if not self.take(value):
+            raise ConfigError(
+                f"{field}: this {name} serves another session already: "
+                f"allowed: the class, an instance for each session, or share(instance)"
+            )
 
 
 claims = Claims()

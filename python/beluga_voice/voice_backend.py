@@ -271,11 +271,6 @@ class VoiceBackend(ABC):
                     f"{', '.join(fixed)}: allowed: another backend, for this one has taken what it was created with",
                     details={"fields": fixed},
                 )
-            if config.telemetry != self._config.telemetry:
-                raise ConfigError(
-                    "telemetry: allowed: another backend, for what is told of calls is decided once",
-                    details={"field": "telemetry"},
-                )
             config.check_components()
             self._adopt(config)
             self._hooks.adopt(config)

@@ -2,18 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from support.loops import pytest_asyncio_loop_factories
 
-from beluga_voice.virtual_time import VirtualLoop
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import pytest
-
-
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    if item.get_closest_marker("real_time") is not None:
-        return {"real": asyncio.new_event_loop}
-    return {"virtual": VirtualLoop}
+__all__ = ["pytest_asyncio_loop_factories"]

@@ -13,7 +13,7 @@ from support.call import OUT_HZ, on_call, turn_handling
 from support.components import OneWordForAll
 from support.fake_backend import FakeServer, fake_backend
 from support.fake_room import FakeDriver, room_on
-from support.room_session import RoomSession
+from support.room_session import session_on
 
 from beluga_voice import LocalCall, SessionConfig, Turn, get_registry
 from beluga_voice.audio import OpusEncoder, read_wav
@@ -55,27 +55,23 @@ async def test_ec_001_a_connection_that_is_lost_in_mid_conversation_is_restored(
 ) -> None:
     """EC-001. On a real server, killed and started again: tests/integration/livekit/test_connections_break.py."""
     driver = FakeDriver(ParticipantInfo(identity="ada"))
-    room = await room_on(driver, monkeypatch)
-    tried = RoomSession(agent)
-    await tried.session.start(RoomCall(room))
-    (media,) = driver.calls
+    async with await room_on(driver, monkeypatch) as room, session_on(RoomCall(room), agent) as tried:
+        (media,) = driver.calls
 
-    async def is_answered(nth: int) -> None:
-        await media.link.write_input(spoken("able", 16_000))
-        await tried.heard(ConversationItemAdded, lambda event: event.item.role == "assistant", nth=nth)
+        async def is_answered(nth: int) -> None:
+            await media.link.write_input(spoken("able", 16_000))
+            await tried.heard(ConversationItemAdded, lambda event: event.item.role == "assistant", nth=nth)
 
-    await is_answered(1)
-    driver.tell(told.Reconnecting())
-    assert tried.session.state == "reconnecting"
-    await asyncio.sleep(5.0)
-    driver.tell(told.Reconnected())
-    await is_answered(2)
-    assert [message.text for message in tried.session.history] == ["able", "zero"] * 2
-    assert tried.all(ErrorEvent) == []
-    states = [event.new_state for event in tried.all(SessionStateChanged)]
-    assert states == ["active", "reconnecting", "active"]
-    await tried.aclose()
-    await room.disconnect()
+        await is_answered(1)
+        driver.tell(told.Reconnecting())
+        assert tried.session.state == "reconnecting"
+        await asyncio.sleep(5.0)
+        driver.tell(told.Reconnected())
+        await is_answered(2)
+        assert [message.text for message in tried.session.history] == ["able", "zero"] * 2
+        assert tried.all(ErrorEvent) == []
+        states = [event.new_state for event in tried.all(SessionStateChanged)]
+        assert states == ["active", "reconnecting", "active"]
 
 
 async def test_ec_003_an_agent_that_does_not_answer_in_time_is_cancelled_with_a_code() -> None:

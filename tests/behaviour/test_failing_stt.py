@@ -12,7 +12,7 @@ from support.call import on_call
 
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import AgentStateChanged, ErrorEvent, PlayoutFinished, UserInputTranscribed
-from beluga_voice.pipeline import listener
+from beluga_voice.pipeline import restarts
 from beluga_voice.speech_to_text import Transcript
 from beluga_voice.testing import FakeSpeechToText
 from beluga_voice.testing.tone_words import silence
@@ -168,7 +168,7 @@ async def test_a_recogniser_that_stalls_in_the_middle_of_a_turn(guesses: bool) -
 
 
 async def test_a_recogniser_that_stalls_and_heeds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "_GRACE_S", 0.1)
+    monkeypatch.setattr(restarts, "_GRACE_S", 0.1)
     release = asyncio.Event()
 
     async def on_turn(turn_id: int) -> None:

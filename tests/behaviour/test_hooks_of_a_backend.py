@@ -6,32 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.doorman import SECRET, Doorman
 
 from beluga_voice import LocalCall, get_registry
 from beluga_voice.config import BackendConfig, SessionConfig
 from beluga_voice.errors import AuthError, ConfigError, RateLimitError
-from beluga_voice.hooks import AuthHook, AuthResult, RateLimiter, acting_as
+from beluga_voice.hooks import RateLimiter, acting_as
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from beluga_voice import Turn
-
-SECRET = "tok-77-of-alice"
-
-
-class Doorman(AuthHook):
-    def __init__(self) -> None:
-        self.may: set[str] | None = None
-        self.asked: list[tuple[str, str]] = []
-
-    async def authenticate(self, token: str, metadata: Mapping[str, Any]) -> AuthResult:
-        return AuthResult(user_id="alice", authorized=token == SECRET, metadata={"plan": "gold"})
-
-    async def authorize(self, user_id: str, operation: str) -> bool:
-        self.asked.append((user_id, operation))
-        return self.may is None or operation in self.may
 
 
 async def silent(turn: Turn) -> str:
@@ -185,7 +169,7 @@ async def test_fr_023_a_limiter_of_the_users_own_takes_the_frameworks_place() ->
 
 
 async def test_hooks_may_be_named_in_a_file() -> None:
-    config = BackendConfig(auth_hook=f"{__name__}:Doorman") if "." in __name__ else BackendConfig(auth_hook=Doorman)
+    config = BackendConfig(auth_hook="support.doorman:Doorman")
     assert type(config.auth_hook).__name__ == "Doorman"
     with pytest.raises(ConfigError, match=r"auth_hook = .*allowed: an instance of AuthHook"):
         BackendConfig(auth_hook="os:getcwd")

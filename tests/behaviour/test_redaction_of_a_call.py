@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from support.call import on_call
 from support.fake_room import FakeDriver, room_on
-from support.room_session import RoomSession
+from support.room_session import session_on
 
 from beluga_voice import LocalCall, get_registry
 from beluga_voice.config import BackendConfig, SessionConfig
@@ -86,15 +86,14 @@ async def test_logs_of_a_failing_callback_have_none_of_them(caplog: pytest.LogCa
 async def test_transcripts_in_a_room_are_redacted_if_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def written(redaction: Any) -> str:
         driver = FakeDriver(ParticipantInfo(identity="ada"))
-        room = await room_on(driver, monkeypatch)
-        tried = RoomSession(silent, redaction=redaction)
-        await tried.session.start(RoomCall(room))
-        await tried.session.say("gold hand")
-        await driver.until(lambda: driver.named("close_stream") != [])
-        told = " ".join(event.transcript for event in tried.all(AgentOutputTranscribed)).strip()
-        assert told == "gold hand", "the session's own callbacks have all"
-        await tried.aclose()
-        await room.disconnect()
+        async with (
+            await room_on(driver, monkeypatch) as room,
+            session_on(RoomCall(room), silent, redaction=redaction) as tried,
+        ):
+            await tried.session.say("gold hand")
+            await driver.until(lambda: driver.named("close_stream") != [])
+            told = " ".join(event.transcript for event in tried.all(AgentOutputTranscribed)).strip()
+            assert told == "gold hand", "the session's own callbacks have all"
         return "".join(text for _, text in driver.named("write_stream"))
 
     patterns = {"metal": "gold|iron"}

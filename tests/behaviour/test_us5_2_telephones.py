@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.fake_room import FakeDriver, room_on
-from support.room_session import RoomSession
+from support.room_session import session_on
 
 from beluga_voice import get_registry
 from beluga_voice.config import BackendConfig
@@ -64,17 +64,12 @@ async def answered(hook: object, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
     """What the agent is told of a call from a telephone."""
     seen.clear()
     driver = FakeDriver()
-    room = await room_on(driver, monkeypatch)
-    driver.joins("sip_1", kind=ParticipantKind.PARTICIPANT_KIND_SIP, attributes=dict(SIP))
-    await asyncio.sleep(0.1)
-    tried = RoomSession(agent, metadata={"shop": 7})
-    try:
-        await tried.session.start(livekit(hook).call(room))
-        tried.session.generate_reply(user_input="hello")
-        await asyncio.sleep(1)
-    finally:
-        await tried.aclose()
-        await room.disconnect()
+    async with await room_on(driver, monkeypatch) as room:
+        driver.joins("sip_1", kind=ParticipantKind.PARTICIPANT_KIND_SIP, attributes=dict(SIP))
+        await asyncio.sleep(0.1)
+        async with session_on(livekit(hook).call(room), agent, metadata={"shop": 7}) as tried:
+            tried.session.generate_reply(user_input="hello")
+            await asyncio.sleep(1)
     assert seen[0].metadata["shop"] == 7
     return dict(seen[0].metadata["telephony"])
 

@@ -7,31 +7,13 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.doorman import SECRET, Doorman
 
 from beluga_voice.errors import AuthError, RateLimitError
-from beluga_voice.hooks import Admission, AuthHook, AuthResult, RateLimiter, TokenBucket, acting_as
+from beluga_voice.hooks import Admission, AuthResult, RateLimiter, TokenBucket, acting_as
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SECRET = "tok-5f2c9-of-alice"
-
-
-class Doorman(AuthHook):
-    """Knows Alice by her token, and lets her do what is in `may`."""
-
-    def __init__(self, *may: str) -> None:
-        self.may = may
-        self.asked: list[tuple[str, str]] = []
-        self.metadata: list[Mapping[str, Any]] = []
-
-    async def authenticate(self, token: str, metadata: Mapping[str, Any]) -> AuthResult:
-        self.metadata.append(metadata)
-        return AuthResult(user_id="alice", authorized=token == SECRET, metadata={"plan": "gold"})
-
-    async def authorize(self, user_id: str, operation: str) -> bool:
-        self.asked.append((user_id, operation))
-        return operation in self.may
 
 
 async def refused(admission: Admission, operation: str, **who: Any) -> AuthError:

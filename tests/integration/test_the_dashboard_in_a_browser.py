@@ -19,7 +19,7 @@ CHROMIUM = shutil.which("chromium")
 TOKEN = "a-token-of-many-letters"
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: python3 ci/prepare.py browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: python3 ci/prepare.py chromium"),
     # pyproject's patience is for tests without a browser, which starts slowly on a busy machine.
     pytest.mark.timeout(240),
 ]

@@ -33,13 +33,12 @@ if TYPE_CHECKING:
 class FakeMedia:
     """The sound of a call: a call of the core that nobody speaks into."""
 
-    def __init__(self, driver: FakeDriver, link: CallLink, track: TrackInfo) -> None:
+    def __init__(self, link: CallLink, track: TrackInfo) -> None:
         self.link = link
         self.track = track
         self.heard: list[str | None] = []
         """The tracks that the call was to hear, one after another."""
         self.closed = False
-        self._driver = driver
 
     def listen(self, sid: str | None) -> None:
         self.heard.append(sid)
@@ -131,7 +130,7 @@ class FakeDriver:
         self.tell(LocalTrackPublished(track))
         if self.subscribes:
             asyncio.get_running_loop().call_soon(self.tell, LocalTrackSubscribed(track.sid))
-        media = FakeMedia(self, link, track)
+        media = FakeMedia(link, track)
         self.calls.append(media)
         return media
 

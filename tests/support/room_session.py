@@ -86,11 +86,13 @@ async def session_on(transport: Any, agent: Any, **settings: Any) -> AsyncGenera
 
 @asynccontextmanager
 async def joined(
-    server: LiveKitServer, room: str, *, media: Any, identity: str = "agent", **options: Any
+    server: LiveKitServer, room: str, *, media: Any, identity: str = "agent", url: str | None = None, **options: Any
 ) -> AsyncGenerator[livekit.Room]:
-    """A room as an agent has it."""
+    """A room as an agent has it; `url`: by way of a relay."""
     token = server.token(room, identity, kind="agent")
-    async with await livekit.connect(server.url, token, options=livekit.RoomOptions(media=media, **options)) as joined:
+    async with await livekit.connect(
+        url or server.url, token, options=livekit.RoomOptions(media=media, **options)
+    ) as joined:
         yield joined
 
 

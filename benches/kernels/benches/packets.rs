@@ -112,13 +112,13 @@ fn door(criterion: &mut Criterion) {
     criterion.bench_function("door/push_pull_pull", |bencher| {
         bencher.iter(|| {
             let payload = &payloads[index as usize % payloads.len()];
-            let pushed = writer.push(
-                now_us,
-                index as u16,
-                index.wrapping_mul(RTP_STEP),
-                1,
+            let pushed = writer.push(Packet {
+                arrival_us: now_us,
+                sequence: index as u16,
+                timestamp: index.wrapping_mul(RTP_STEP),
+                ssrc: 1,
                 payload,
-            );
+            });
             assert_eq!(pushed, Ok(true));
             for _ in 0..2 {
                 black_box(door.pull(now_us, &mut frame, &counters));

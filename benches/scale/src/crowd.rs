@@ -6,7 +6,7 @@ use crate::stopwatch::{Stopwatch, TimedIn, TimedOut};
 use beluga_codec::OpusDecoder;
 use beluga_engine::{
     Command, DelayBounds, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, LoopWake,
-    PacketWriter, SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake,
+    Packet, PacketWriter, SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake,
     ear_samples, packet_in, pcm_out, session,
 };
 use beluga_vad::{SpeechConfig, WINDOW_SAMPLES};
@@ -107,9 +107,13 @@ impl<'a> Crowd<'a> {
             }
             let payload = &self.speech.packets[(at_ms / PACKET_MS) as usize];
             let timestamp = (tick * TICK * u64::from(OPUS_CLOCK_HZ) / 1_000) as u32;
-            let pushed = caller
-                .writer
-                .push(now_us, caller.sequence, timestamp, 1, payload);
+            let pushed = caller.writer.push(Packet {
+                arrival_us: now_us,
+                sequence: caller.sequence,
+                timestamp,
+                ssrc: 1,
+                payload,
+            });
             assert_eq!(pushed, Ok(true), "each tick empties the queue");
             caller.sequence = caller.sequence.wrapping_add(1);
         }

@@ -8,8 +8,6 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from beluga_voice.cli import event_loop, showing
 from beluga_voice.cli.agent_loading import agent_or_demo
 from beluga_voice.cli.problems import FAILED, WRONG_USE, CommandError
@@ -70,8 +68,7 @@ def call(
     showing.show_latencies(terminal, record.log)
     if out is not None:
         showing.show_files(terminal, record.save(out, title=f"A call in the LiveKit room {room}"))
-    for error in record.log.errors:
-        typer.secho(f"failed: {error['source']}: {error['message']} ({error['code']})", fg=typer.colors.RED, err=True)
+    showing.show_errors(record.log)
     return FAILED if record.log.errors else 0
 
 

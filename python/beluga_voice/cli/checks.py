@@ -7,11 +7,11 @@ import os
 import platform
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from typing import TYPE_CHECKING
 
 from beluga_voice.cli.event_loop import has_uvloop
-from beluga_voice.cli.finding import Finding, State
+from beluga_voice.cli.finding import Finding, State, distribution
 from beluga_voice.cli.livekit_checks import livekit_findings
 from beluga_voice.cli.model_check import embedded_models, packaged_models
 from beluga_voice.cli.sound_devices import missing_sound
@@ -69,7 +69,7 @@ def _dependencies() -> list[Finding]:
         remedy = "pip install beluga-voice (in a checkout: make setup)"
         return [Finding("package", "installation", "missing", "imported, but not installed by pip", remedy)]
     names = [_name(line) for line in declared if "extra ==" not in line]
-    return [_distribution("dependencies", name, "fail", f"pip install {name}") for name in sorted(names)]
+    return [distribution("dependencies", name, "fail", f"pip install {name}") for name in sorted(names)]
 
 
 def _extras() -> list[Finding]:
@@ -77,7 +77,7 @@ def _extras() -> list[Finding]:
     for extra, packages in _EXTRAS.items():
         state: State = "fail" if extra == _NEEDED_EXTRA else "missing"
         remedy = f"pip install 'beluga-voice[{extra}]' ({_EXTRA_PURPOSES[extra]})"
-        findings += [_distribution(f"extra [{extra}]", package, state, remedy) for package in packages]
+        findings += [distribution(f"extra [{extra}]", package, state, remedy) for package in packages]
     return findings
 
 
@@ -117,7 +117,7 @@ def _echo(turn: Turn) -> str:
 
 def _loop() -> list[Finding]:
     if has_uvloop():
-        return [_distribution("event loop", "uvloop", "missing", "")]
+        return [distribution("event loop", "uvloop", "missing", "")]
     return [Finding("event loop", "asyncio", "info", "uvloop is not installed", "pip install uvloop (a faster loop)")]
 
 
@@ -137,13 +137,6 @@ def _servers() -> list[Finding]:
         Finding("servers", name, "info", place or "not on PATH; nothing embedded needs it")
         for name, place in places.items()
     ]
-
-
-def _distribution(group: str, name: str, otherwise: State, remedy: str) -> Finding:
-    try:
-        return Finding(group, name, "ok", version(name))
-    except PackageNotFoundError:
-        return Finding(group, name, otherwise, "not installed", remedy)
 
 
 def _name(requirement: str) -> str:

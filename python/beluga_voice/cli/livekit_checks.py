@@ -9,12 +9,11 @@ import os
 import re
 import secrets
 import time
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from beluga_voice.cli import event_loop
-from beluga_voice.cli.finding import Finding
+from beluga_voice.cli.finding import Finding, distribution
 from beluga_voice.errors import AuthError, BelugaVoiceError
 
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ def _sdk() -> Finding:
 
 
 def _package(name: str) -> Finding:
-    try:
-        return Finding(_GROUP, name, "ok", version(name))
-    except PackageNotFoundError:
-        return Finding(_GROUP, name, "missing", "not installed", _EXTRA)
+    return distribution(_GROUP, name, "missing", _EXTRA)
 
 
 def _numbers(told: str) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from beluga_voice.simulation.live_view import LiveView
     from beluga_voice.simulation.plain_view import PlainView
 
-__all__ = ["console", "show_files", "show_latencies", "view_of"]
+__all__ = ["console", "show_errors", "show_files", "show_latencies", "view_of"]
 
 # What a table needs to stay one line a turn, where the output is no terminal and has no width of its own.
 _PLAIN_WIDTH = 120
@@ -45,6 +46,12 @@ def show_latencies(terminal: Console, log: CallLog) -> None:
     if log.turns:
         terminal.print()
         terminal.print(latency_table(log))
+
+
+def show_errors(log: CallLog) -> None:
+    """What failed in the call, on standard error."""
+    for error in log.errors:
+        typer.secho(f"failed: {error['source']}: {error['message']} ({error['code']})", fg=typer.colors.RED, err=True)
 
 
 def show_files(terminal: Console, files: Sequence[Path]) -> None:

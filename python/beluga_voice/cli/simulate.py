@@ -43,8 +43,7 @@ def simulate(
         pace = played.record.duration_s / took_s
         terminal.print(f"{played.record.duration_s:.1f} s of call in {took_s:.1f} s: {pace:.1f} times real time")
     showing.show_files(terminal, files)
-    for error in log.errors:
-        typer.secho(f"failed: {error['source']}: {error['message']} ({error['code']})", fg=typer.colors.RED, err=True)
+    showing.show_errors(log)
     if played.caller.outcome == "unfinished":
         typer.secho(f"failed: the agent was still busy {patience_s:g} s after the file's end", err=True)
     return FAILED if log.errors or played.caller.outcome == "unfinished" else 0

@@ -130,11 +130,6 @@ class Admission:
         finally:
             _under_way.reset(reset)
 
-    async def aclose(self) -> None:
-        """Lets go of the limiters."""
-        for limiter in self._limiters:
-            await limiter.aclose()
-
     async def _authenticate(self, auth: AuthHook, caller: Caller, operation: str) -> Admitted:
         code = "authentication_failed"
         result = await self._ask(

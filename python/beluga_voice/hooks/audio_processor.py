@@ -115,11 +115,8 @@ def _factory(spec: object, where: str) -> ProcessorFactory | None:
         return ProcessorFactory(name, order, cast("Callable[[], AudioProcessor]", given))
 
     def take() -> AudioProcessor:
-        if not shared and not claims.take(given):
-            raise ConfigError(
-                f"{where}: this {kind.__name__} serves another session already: "
-                f"allowed: the class, an instance for each session, or share(instance)"
-            )
+        if not shared:
+            claims.take_or_refuse(given, field=where, name=kind.__name__)
         return described
 
     return ProcessorFactory(name, order, take)

@@ -74,10 +74,6 @@ class BackendHooks:
 
         session.on("close", over)
 
-    def stats(self) -> dict[str, int]:
-        """What was refused and given up."""
-        return {**self._admission.stats(), "sessions_forgotten_early": self.retention.forgotten_early}
-
     async def aclose(self) -> None:
         """Waits until it is decided what is kept of each session, and lets go of connections."""
         await self._tasks.settle(6 * (self._timeout_s + 1.0))  # two questions about each of three

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from beluga_voice.foreign_calls import ForeignCalls, LateError
 
@@ -16,10 +16,6 @@ __all__ = ["HookCalls", "HookFailedError"]
 
 class HookFailedError(Exception):
     """A hook gave no answer. Its text says why in words of ours: what the hook raised may hold a secret."""
-
-
-class _Answer(Generic[T]):
-    value: T
 
 
 class HookCalls:
@@ -37,23 +33,22 @@ class HookCalls:
     async def ask(self, hook: object, method: str, kind: Any, call: Callable[[], T | Awaitable[T]]) -> T:
         """What `call`, a method of `hook`, returns: a `kind`. Raises HookFailedError."""
         name = f"{type(hook).__name__}.{method}"
-        answer: _Answer[T] = _Answer()
 
-        async def put() -> None:
-            asked = call()
-            answer.value = await cast("Awaitable[T]", asked) if inspect.isawaitable(asked) else cast("T", asked)
+        async def asked() -> T:
+            answer = call()
+            return await cast("Awaitable[T]", answer) if inspect.isawaitable(answer) else cast("T", answer)
 
         late_at = asyncio.get_running_loop().time() + self.timeout_s
-        failed = ""
+        answer, failed = None, ""
         try:
-            await self._foreign.run(put(), name=f"hook {name}", due=lambda: late_at)
+            answer = await self._foreign.run(asked(), name=f"hook {name}", due=lambda: late_at)
         except LateError:
             failed = f"{name} gave no answer within {self.timeout_s:g} s (hook_timeout)"
         except Exception as error:
             failed = f"{name} raised {type(error).__name__}"
         # Not within `except`, whose exception would stay with this one as its context.
-        if not failed and not isinstance(answer.value, kind):
-            failed = f"{name} returned {type(answer.value).__name__}: allowed: {getattr(kind, '__name__', kind)}"
+        if not failed and not isinstance(answer, kind):
+            failed = f"{name} returned {type(answer).__name__}: allowed: {getattr(kind, '__name__', kind)}"
         if failed:
             raise HookFailedError(failed)
-        return answer.value
+        return cast("T", answer)

@@ -27,8 +27,6 @@ class ToolGate:
         self._hook = hook
         self._call_of = call_of
         self._calls = HookCalls(timeout_s)
-        self.denied = 0
-        """Tools that were not let be used."""
 
     async def before(self, started: ToolStarted) -> ToolDeniedError | None:
         """What is to be raised in the agent instead of using the tool; None lets it be used."""
@@ -41,7 +39,6 @@ class ToolGate:
             reason = str(failed)
         if reason is None:
             return None
-        self.denied += 1
         return ToolDeniedError(f"the tool {started.name} was denied: {reason}", operation=started.name)
 
     async def after(self, started: ToolStarted, result: ToolFinished) -> None:

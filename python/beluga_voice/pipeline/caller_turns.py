@@ -22,19 +22,12 @@ if TYPE_CHECKING:
     from beluga_voice.speech_to_text import Transcript
     from beluga_voice.usage import UsageMeter
 
-__all__ = ["RETRY_DELAYS_S", "CallerTurn", "CallerTurns", "retry_delay_s"]
+__all__ = ["CallerTurn", "CallerTurns"]
 
 # Guesses that are told in a second: what is told more often nobody can follow. Policy: the newest is skipped.
 _GUESSES_PER_S = 50
 # Nobody has spoken and been silent again for long enough within this time, in seconds.
 _SHORTEST_S = 0.2
-# Between attempts to start again what listens and failed, in seconds.
-RETRY_DELAYS_S = (0.0, 0.2, 1.0, 3.0)
-
-
-def retry_delay_s(failures: int) -> float:
-    """How long to wait before what listens is started again, after that many failures in a row before this one."""
-    return RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)]
 
 
 @dataclass(slots=True)
@@ -115,12 +108,13 @@ class CallerTurns:
 
     # -- what the core reports ------------------------------------------------------------------------------------
 
-    def turn_started(self, event: _core.Event) -> None:
+    def turn_started(self, event: _core.Event) -> CallerTurn:
         """The caller has begun to speak."""
         turn_id, onset_s = cast("int", event.turn), cast("float", event.onset_s)
         utterance = self.ear.begin_turn(turn_id, cast("int", event.read_from))
-        self.turns[turn_id] = self._open[turn_id] = CallerTurn(turn_id, onset_s, utterance)
+        turn = self.turns[turn_id] = self._open[turn_id] = CallerTurn(turn_id, onset_s, utterance)
         self._report.event(UserTurnStarted(at_s=event.at_s, turn_id=turn_id, onset_s=onset_s))
+        return turn
 
     def turn_ended(self, event: _core.Event) -> CallerTurn:
         """It is the agent's turn; returns what it is to answer."""

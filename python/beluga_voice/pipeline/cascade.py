@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from beluga_voice.clock import now
@@ -17,20 +16,15 @@ from beluga_voice.pipeline.speaker import Speaker
 from beluga_voice.pipeline.turn_taking import Answer, TurnTaking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from beluga_voice.agent import AgentHost
-    from beluga_voice.call_link import CallLink
-    from beluga_voice.config import Interruption as InterruptionRules
-    from beluga_voice.events import SessionEvent
     from beluga_voice.foreign_calls import ForeignCalls
-    from beluga_voice.pipeline.caller_turns import CallerTurn
-    from beluga_voice.pipeline.processing import Processing
-    from beluga_voice.pipeline.speech import SpeechHandle
-    from beluga_voice.speech_to_text import SpeechToText, Transcript
+    from beluga_voice.pipeline.speech import Speech
+    from beluga_voice.pipeline.turn_taking import PipelineContext
+    from beluga_voice.speech_to_text import SpeechToText
     from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.turn import Turn
-    from beluga_voice.usage import UsageMeter
 
 __all__ = ["Cascade"]
 
@@ -43,56 +37,37 @@ class Cascade(TurnTaking[Listener, Speaker]):
 
     def __init__(
         self,
-        link: CallLink,
+        context: PipelineContext,
         *,
         stt: SpeechToText,
         stt_name: str,
-        transcript_timeout_s: float,
         tts: TextToSpeech,
         tts_name: str,
         tts_timeout_s: float,
-        processing: Processing,
         foreign: ForeignCalls,
-        agent: AgentHost,
-        interruption: InterruptionRules,
-        session_id: str,
-        metadata: Mapping[str, Any],
-        usage: UsageMeter,
-        emit: Callable[[SessionEvent], None],
-        end_call: Callable[[str], None],
     ) -> None:
-        super().__init__(
-            link,
-            agent=agent,
-            interruption=interruption,
-            session_id=session_id,
-            metadata=metadata,
-            usage=usage,
-            emit=emit,
-            end_call=end_call,
-        )
+        super().__init__(context)
         self._turns = Listener(
-            link,
+            context.link,
             stt=stt,
             stt_name=stt_name,
-            timeout_s=transcript_timeout_s,
-            processing=processing,
+            timeout_s=context.transcript_timeout_s,
+            processing=context.processing,
             tasks=self._tasks,
             report=self._report,
-            usage=usage,
+            usage=context.usage,
             on_words=self._on_words,
         )
         self._speaker = Speaker(
-            link,
+            context.link,
             tts=tts,
             tts_name=tts_name,
             timeout_s=tts_timeout_s,
-            processing=processing,
+            processing=context.processing,
             foreign=foreign,
-            interruption=interruption,
-            tasks=self._tasks,
+            interruption=context.interruption,
             report=self._report,
-            usage=usage,
+            usage=context.usage,
             on_played=self._remember,
         )
         self._connect()
@@ -101,16 +76,9 @@ class Cascade(TurnTaking[Listener, Speaker]):
         """Begins to listen."""
         self._turns.start()
 
-    def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
-        """Speaks `text` as soon as what was asked for before it is written."""
-        return self._speaker.say(text, allow_interruptions=allow_interruptions)
-
-    async def _understood(self, caller: CallerTurn) -> Transcript | None:
-        transcript = await self._turns.words(caller)
-        text = transcript.text.strip() if transcript is not None else ""
-        if self._contested is not None and len(text.split()) < self._interruption.min_words:
-            return None  # too few words to stop the agent
-        return replace(transcript, text=text) if transcript is not None and text else None
+    async def _speak(self, speech: Speech, text: str) -> None:
+        await self._speaker.speak(speech, text)
+        await self._speaker.flush(speech)
 
     async def _reply(self, asked: Turn, answer: Answer) -> None:
         """Asks the agent, whatever is still being said, and speaks its answer when it is its turn to be heard."""
@@ -136,8 +104,7 @@ class Cascade(TurnTaking[Listener, Speaker]):
                     if isinstance(piece, Say):
                         speaker.end(speech)
                         speech = self._begin_say(answer, piece)
-                        await speaker.speak(speech, piece.text)
-                        await speaker.flush(speech)
+                        await self._speak(speech, piece.text)
                         speaker.end(speech)
                         speech = self._begin_reply(answer)
                     elif isinstance(piece, EndCall):
@@ -150,9 +117,7 @@ class Cascade(TurnTaking[Listener, Speaker]):
             speaker.end(speech)
             speaker.release_floor(answer)
         if reason is not None:
-            for said in answer.speeches:
-                await said.finished.wait()
-            self._end_call(reason)
+            await self._end_call_after(answer, reason)
 
 
 async def _with_pauses(pieces: AsyncIterator[str | Command]) -> AsyncGenerator[str | Command | None]:

@@ -10,8 +10,9 @@ from beluga_voice.clock import now
 from beluga_voice.errors import ComponentError
 from beluga_voice.events import MetricsCollected
 from beluga_voice.metrics import STTMetrics
-from beluga_voice.pipeline.caller_turns import CallerTurns, retry_delay_s
+from beluga_voice.pipeline.caller_turns import CallerTurns
 from beluga_voice.pipeline.component_fault import component_fault
+from beluga_voice.pipeline.restarts import Restarts, let_go
 from beluga_voice.pipeline.transcript_check import checked_transcript
 
 if TYPE_CHECKING:
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from beluga_voice.usage import UsageMeter
 
 __all__ = ["Listener"]
-
-# How long a recogniser that is given up may take to let go, in seconds.
-_GRACE_S = 1.0
-# A recogniser that worked this long before it failed had recovered from the failure before, in seconds.
-_RECOVERED_S = 5.0
 
 
 class Listener(CallerTurns):
@@ -88,11 +84,10 @@ class Listener(CallerTurns):
         )
 
     async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        failures = 0
+        restarts = Restarts()
         while True:
             transcripts: AsyncIterator[object] | None = None
-            began = loop.time()
+            restarts.began()
             try:
                 transcripts = self._stt.stream(self.ear)
                 async for transcript in transcripts:
@@ -109,17 +104,15 @@ class Listener(CallerTurns):
             except Exception as error:
                 if self._link.call.closed or asyncio.current_task() is not self._listening:
                     return
-                failures = 0 if loop.time() - began > _RECOVERED_S else failures
+                restarts.failed()
                 fault = component_fault(error, "stt", self._name)
                 self._report.error(fault, "stt")
                 await _close(transcripts)
                 self.hear_again(fault.code)
-                await asyncio.sleep(retry_delay_s(failures))
-                failures += 1
+                await restarts.pause()
 
     async def _listen_anew(self, stuck: asyncio.Task[None]) -> None:
-        stuck.cancel()
-        await asyncio.wait({stuck}, timeout=_GRACE_S)
+        await let_go(stuck)
         await self._listen()
 
 

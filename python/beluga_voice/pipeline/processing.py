@@ -100,6 +100,8 @@ class Processing:
 
     async def aclose(self) -> None:
         """Has each processor let go, on its thread, and waits for that as long as a batch may take."""
+        if not self._processors:  # and so no thread
+            return
         with suppress(PoolFullError):
             closing = self._pool.submit(self._close)
             landing = asyncio.get_running_loop().create_task(_landed(closing), name="beluga-voice audio processors")

@@ -13,7 +13,6 @@ from beluga_voice.metrics import TTSMetrics
 from beluga_voice.pipeline.component_fault import ComponentFailedError, component_fault
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.pipeline.playout import Playout
-from beluga_voice.pipeline.speech import SpeechHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.reporter import Reporter
     from beluga_voice.pipeline.speech import Speech
-    from beluga_voice.tasks import Tasks
     from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.usage import UsageMeter
 
@@ -53,7 +51,6 @@ class Speaker(Playout):
         processing: Processing,
         foreign: ForeignCalls,
         interruption: InterruptionRules,
-        tasks: Tasks,
         report: Reporter,
         usage: UsageMeter,
         on_played: Callable[[Speech], None],
@@ -71,25 +68,8 @@ class Speaker(Playout):
         self._tts_name = tts_name
         self._timeout_s = timeout_s
         self._foreign = foreign
-        self._tasks = tasks
 
     # -- saying ---------------------------------------------------------------------------------------------------
-
-    def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
-        """Speaks `text` as soon as what was begun before it is written."""
-        speech = self.begin("say", allow_interruptions=allow_interruptions)
-        speech.task = self._tasks.start(self._say(speech, text), name=f"say {speech.id}")
-        return SpeechHandle(speech, self.interrupt)
-
-    async def _say(self, speech: Speech, text: str) -> None:
-        try:
-            await self.speak(speech, text)
-            await self.flush(speech)
-        except ComponentFailedError as failed:
-            self._report.error(failed.error, "tts")
-        finally:
-            self.end(speech)
-            self.release_floor(speech)
 
     async def speak(self, speech: Speech, text: str) -> None:
         """Has the voice write what `text` completes. Raises ComponentFailedError."""

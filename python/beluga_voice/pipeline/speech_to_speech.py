@@ -13,20 +13,20 @@ import itertools
 import traceback
 from collections import deque
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from beluga_voice.clock import now
 from beluga_voice.commands import EndCall, Say, TokensUsed, ToolFinished, ToolStarted
 from beluga_voice.errors import AgentError, ComponentError
 from beluga_voice.events import MetricsCollected
 from beluga_voice.metrics import RealtimeModelMetrics
-from beluga_voice.pipeline.caller_turns import CallerTurns, retry_delay_s
+from beluga_voice.pipeline.caller_turns import CallerTurns
 from beluga_voice.pipeline.component_fault import ComponentFailedError, component_fault
 from beluga_voice.pipeline.conversation import CallConversation, CallReply, DroppedReply
 from beluga_voice.pipeline.model_playout import ModelPlayout
 from beluga_voice.pipeline.model_turns import ModelTurns
-from beluga_voice.pipeline.speech import SpeechHandle
+from beluga_voice.pipeline.restarts import Restarts, let_go
 from beluga_voice.pipeline.transcript_check import checked_transcript
 from beluga_voice.pipeline.turn_taking import Answer, TurnTaking
 from beluga_voice.speech_to_speech import GiveUp, Request, Respond, Speak
@@ -34,26 +34,15 @@ from beluga_voice.speech_to_text import Transcript
 from beluga_voice.turn import ChatMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from beluga_voice import _core
-    from beluga_voice.agent import AgentHost
-    from beluga_voice.call_link import CallLink
-    from beluga_voice.config import Interruption as InterruptionRules
-    from beluga_voice.events import SessionEvent
     from beluga_voice.pipeline.caller_turns import CallerTurn
-    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import Speech
+    from beluga_voice.pipeline.turn_taking import PipelineContext
     from beluga_voice.speech_to_speech import SpeechToSpeech as Model
     from beluga_voice.turn import Turn
-    from beluga_voice.usage import UsageMeter
 
 __all__ = ["SpeechToSpeechPipeline"]
 
-# How long a model that is given up may take to let go, in seconds.
-_GRACE_S = 1.0
-# A model that worked this long before it failed had recovered from the failure before, in seconds.
-_RECOVERED_S = 5.0
 # Requests that were answered and to which a model may have more to say, after a tool has given its result.
 _REMEMBERED = 16
 # Tools of a model that are at work. Policy: of more than these the first one's arguments are not told with its result.
@@ -79,57 +68,33 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
     """The pipeline of one session with a model of speech.
 
     - `s2s_timeout_s`: how long the model may give no sound of an answer that it owes while there is room for some.
-    - `agent`: asked about each turn before the model answers; None: the model answers by itself.
+    - `context.agent`: asked about each turn before the model answers; None: the model answers by itself.
     - `detects_turns`: the model finds the end of turns, and answers when it likes unless there is an agent.
     """
 
     def __init__(
-        self,
-        link: CallLink,
-        *,
-        s2s: Model,
-        s2s_name: str,
-        s2s_timeout_s: float,
-        transcript_timeout_s: float,
-        detects_turns: bool,
-        processing: Processing,
-        agent: AgentHost | None,
-        interruption: InterruptionRules,
-        session_id: str,
-        metadata: Mapping[str, Any],
-        usage: UsageMeter,
-        emit: Callable[[SessionEvent], None],
-        end_call: Callable[[str], None],
+        self, context: PipelineContext, *, s2s: Model, s2s_name: str, s2s_timeout_s: float, detects_turns: bool
     ) -> None:
-        super().__init__(
-            link,
-            agent=agent,
-            interruption=interruption,
-            session_id=session_id,
-            metadata=metadata,
-            usage=usage,
-            emit=emit,
-            end_call=end_call,
-        )
+        super().__init__(context)
         self.detects_turns = detects_turns
         self._s2s = s2s
         self._s2s_name = s2s_name
         self._timeout_s = s2s_timeout_s
         self._turns = (ModelTurns if detects_turns else CallerTurns)(
-            link,
+            context.link,
             component="s2s",
             name=s2s_name,
-            timeout_s=transcript_timeout_s,
-            processing=processing,
+            timeout_s=context.transcript_timeout_s,
+            processing=context.processing,
             stage="pre_s2s",
             report=self._report,
-            usage=usage,
+            usage=context.usage,
             on_words=self._on_words,
         )
         self._speaker = ModelPlayout(
-            link,
-            processing=processing,
-            interruption=interruption,
+            context.link,
+            processing=context.processing,
+            interruption=context.interruption,
             report=self._report,
             on_played=self._remember,
             on_stopped=self._on_stopped,
@@ -159,7 +124,6 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
         self._restarts = 0
         self._unanswered = 0
         self._connect()
-        self._handlers["turn_started"] = self._on_turn_started
 
     @property
     def replies_on_request(self) -> bool:
@@ -191,19 +155,8 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
         self._replies.clear()
         return counters
 
-    def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
-        """Has the model speak `text` as soon as what was asked for before it is written."""
-        speech = self._speaker.begin("say", allow_interruptions=allow_interruptions)
-        speech.task = self._tasks.start(self._say(speech, text), name=f"say {speech.id}")
-        return SpeechHandle(speech, self._speaker.interrupt)
-
-    async def _say(self, speech: Speech, text: str) -> None:
-        try:
-            await self._request(speech, Speak(id=next(self._numbers), text=text))
-        except ComponentFailedError as failed:
-            self._report.error(failed.error, "s2s")
-        finally:
-            self._speaker.release_floor(speech)
+    async def _speak(self, speech: Speech, text: str) -> None:
+        await self._request(speech, Speak(id=next(self._numbers), text=text))
 
     # -- asking the model -----------------------------------------------------------------------------------------
 
@@ -222,7 +175,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
                             instructions.append(piece)
                         elif isinstance(piece, Say):
                             said = True
-                            await self._speak_part(answer, piece)
+                            await self._speak(self._begin_say(answer, piece), piece.text)
                         elif isinstance(piece, EndCall):
                             reason = piece.reason
                             break
@@ -246,12 +199,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             self._speaker.end(speech)
             self._speaker.release_floor(answer)
         if reason is not None:
-            for each in answer.speeches:
-                await each.finished.wait()
-            self._end_call(reason)
-
-    async def _speak_part(self, answer: Answer, command: Say) -> None:
-        await self._request(self._begin_say(answer, command), Speak(id=next(self._numbers), text=command.text))
+            await self._end_call_after(answer, reason)
 
     async def _request(self, speech: Speech, request: Respond | Speak) -> None:
         """Has the model write `speech`. Raises ComponentFailedError when it is too late."""
@@ -332,8 +280,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
     # -- the caller's turns ---------------------------------------------------------------------------------------
 
     def _on_turn_started(self, event: _core.Event) -> None:
-        self._turns.turn_started(event)
-        self._latest = self._turns.turns[cast("int", event.turn)]
+        self._latest = self._turns.turn_started(event)
 
     def _on_turn_ended(self, event: _core.Event) -> None:
         if not self.detects_turns:
@@ -344,15 +291,12 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             self._note_words_of(turn)
         self._start_answering(self._await_answer(turn), name=f"turn {turn.id}")
 
-    def _settle_if_done(self, turn: CallerTurn) -> None:
-        if turn.id <= self._done_through:  # it was answered before the core had found its end
-            self._reply_done(turn.id)
-
     async def _await_answer(self, turn: CallerTurn) -> None:
         """The model found no end of a turn that the core has heard, or nothing to say: then nobody waits for it."""
-        self._settle_if_done(turn)
-        if turn.id > self._done_through:
-            await asyncio.sleep(self._timeout_s)
+        if turn.id <= self._done_through:  # it was answered before the core had found its end
+            self._reply_done(turn.id)
+            return
+        await asyncio.sleep(self._timeout_s)
         asking = self._asking is not None and not self._asking.done()
         if turn.id > self._done_through and self._answer is None and not asking:
             self._unanswered += 1
@@ -384,11 +328,7 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             # Whatever it was, the model has heard it, and nobody else has to know the words now.
             self._note_words_of(caller)
             return Transcript("", is_final=True)
-        transcript = await self._turns.words(caller)
-        text = transcript.text.strip() if transcript is not None else ""
-        if self._contested is not None and len(text.split()) < self._interruption.min_words:
-            return None  # too few words to stop the agent
-        return replace(transcript, text=text) if transcript is not None and text else None
+        return await super()._understood(caller)
 
     def _note_question(self, text: str, turn_id: int, caller: CallerTurn | None) -> ChatMessage:
         item = super()._note_question(text, turn_id, caller)
@@ -533,10 +473,9 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
     # -- its lives ------------------------------------------------------------------------------------------------
 
     async def _converse(self) -> None:
-        loop = asyncio.get_running_loop()
-        failures = 0
+        restarts = Restarts()
         while True:
-            began = loop.time()
+            restarts.began()
             conversation = self._begin_life()
             try:
                 await self._s2s.converse(self._turns.ear, conversation)
@@ -552,13 +491,12 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
             except Exception as error:
                 if self._link.call.closed or asyncio.current_task() is not self._conversing:
                     return
-                failures = 0 if loop.time() - began > _RECOVERED_S else failures
+                restarts.failed()
                 fault = component_fault(error, "s2s", self._s2s_name)
                 self._report.error(fault, "s2s")
                 self._end_life()
                 self._ask_again(fault.code)
-                await asyncio.sleep(retry_delay_s(failures))
-                failures += 1
+                await restarts.pause()
                 self._restarts += 1
 
     def _begin_life(self) -> CallConversation:
@@ -599,6 +537,5 @@ class SpeechToSpeechPipeline(TurnTaking[CallerTurns, ModelPlayout]):
         self._conversing = self._tasks.start(self._converse_anew(self._conversing), name="s2s")
 
     async def _converse_anew(self, stuck: asyncio.Task[None]) -> None:
-        stuck.cancel()
-        await asyncio.wait({stuck}, timeout=_GRACE_S)
+        await let_go(stuck)
         await self._converse()

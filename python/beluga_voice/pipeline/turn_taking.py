@@ -12,7 +12,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from beluga_voice.agent import AgentRun
@@ -48,11 +48,12 @@ if TYPE_CHECKING:
     from beluga_voice.config import Interruption as InterruptionRules
     from beluga_voice.pipeline.caller_turns import CallerTurn, CallerTurns
     from beluga_voice.pipeline.playout import Playout
+    from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import Speech
     from beluga_voice.speech_to_text import Transcript
     from beluga_voice.usage import UsageMeter
 
-__all__ = ["Answer", "Pipeline", "TurnTaking"]
+__all__ = ["Answer", "Pipeline", "PipelineContext", "TurnTaking"]
 
 Turns = TypeVar("Turns", bound="CallerTurns")
 Speaking = TypeVar("Speaking", bound="Playout")
@@ -78,6 +79,22 @@ class Answer:
     tools: dict[str, ToolStarted] = field(default_factory=dict[str, ToolStarted])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineContext:
+    """What a pipeline has of its session, whichever pipeline it is."""
+
+    link: CallLink
+    agent: AgentHost | None
+    interruption: InterruptionRules
+    session_id: str
+    metadata: Mapping[str, Any]
+    transcript_timeout_s: float
+    processing: Processing
+    usage: UsageMeter
+    emit: Callable[[SessionEvent], None]
+    end_call: Callable[[str], None]
+
+
 class TurnTaking(ABC, Generic[Turns, Speaking]):
     """A session's pipeline without its components. Belongs to the loop that it was made on.
 
@@ -87,30 +104,19 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
     _turns: Turns
     _speaker: Speaking
 
-    def __init__(
-        self,
-        link: CallLink,
-        *,
-        agent: AgentHost | None,
-        interruption: InterruptionRules,
-        session_id: str,
-        metadata: Mapping[str, Any],
-        usage: UsageMeter,
-        emit: Callable[[SessionEvent], None],
-        end_call: Callable[[str], None],
-    ) -> None:
+    def __init__(self, context: PipelineContext) -> None:
         self.history: list[ChatMessage] = []
-        self.agent = agent
+        self.agent = context.agent
         """Who is asked about the turns from now on."""
-        self.metadata = metadata
+        self.metadata = context.metadata
         """What he finds in them."""
-        self._usage = usage
-        self._link = link
-        self._interruption = interruption
-        self._session_id = session_id
-        self._end_call = end_call
+        self._usage = context.usage
+        self._link = context.link
+        self._interruption = context.interruption
+        self._session_id = context.session_id
+        self._end_call = context.end_call
         self._tasks = Tasks(self._failed)
-        self._report = Reporter(link, emit)
+        self._report = Reporter(context.link, context.emit)
         self._closed = False
         self._answering: set[asyncio.Task[None]] = set()
         """Of each turn that has ended and is not settled."""
@@ -127,7 +133,7 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
 
     def _connect(self) -> None:
         self._handlers = {
-            "turn_started": self._turns.turn_started,
+            "turn_started": self._on_turn_started,
             "turn_ended": self._on_turn_ended,
             "turn_dropped": self._turns.turn_dropped,
             "interrupted": self._on_interrupted,
@@ -151,12 +157,8 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         """Begins to listen."""
 
     @abstractmethod
-    def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
-        """Speaks `text` as soon as what was asked for before it is written."""
-
-    @abstractmethod
-    async def _understood(self, caller: CallerTurn) -> Transcript | None:
-        """What the caller said in a turn that has ended; None where it is to be answered by nothing."""
+    async def _speak(self, speech: Speech, text: str) -> None:
+        """Has `text` written as the whole of a speech. Raises ComponentFailedError."""
 
     @abstractmethod
     async def _reply(self, asked: Turn, answer: Answer) -> None:
@@ -193,6 +195,20 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
             return False
         return True
 
+    def say(self, text: str, *, allow_interruptions: bool) -> SpeechHandle:
+        """Speaks `text` as soon as what was asked for before it is written."""
+        speech = self._speaker.begin("say", allow_interruptions=allow_interruptions)
+        return self._saying(speech, self._say(speech, text), name="say")
+
+    async def _say(self, speech: Speech, text: str) -> None:
+        try:
+            await self._speak(speech, text)
+        except ComponentFailedError as failed:
+            self._report.error(failed.error, failed.component)
+        finally:
+            self._speaker.end(speech)
+            self._speaker.release_floor(speech)
+
     def play(
         self,
         sound: Buffer | AsyncIterable[Buffer],
@@ -203,8 +219,10 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
     ) -> SpeechHandle:
         """Plays sound that is made already, as soon as what was asked for before it is written."""
         speech = self._speaker.begin("say", allow_interruptions=allow_interruptions)
-        playing = self._play(speech, sound, sample_rate, audio_format)
-        speech.task = self._tasks.start(playing, name=f"play {speech.id}")
+        return self._saying(speech, self._play(speech, sound, sample_rate, audio_format), name="play")
+
+    def _saying(self, speech: Speech, work: Coroutine[Any, Any, None], *, name: str) -> SpeechHandle:
+        speech.task = self._tasks.start(work, name=f"{name} {speech.id}")
         return SpeechHandle(speech, self._speaker.interrupt)
 
     async def _play(
@@ -249,6 +267,9 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         if handler is not None:
             handler(event)
 
+    def _on_turn_started(self, event: _core.Event) -> None:
+        self._turns.turn_started(event)
+
     def _on_turn_ended(self, event: _core.Event) -> None:
         turn = self._turns.turn_ended(event)
         self._start_answering(self._answer_turn(turn), name=f"turn {turn.id}")
@@ -268,7 +289,7 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
         if speech is None:
             self._give_up_answer()
             for turn in self._turns.turns.values():
-                turn.talked_over = turn.decided_at > 0
+                turn.talked_over = turn.ended
         elif event.action == "pause" and not self._interruption.resume_false_interruption:
             self._cut_short(speech)
         else:
@@ -295,6 +316,19 @@ class TurnTaking(ABC, Generic[Turns, Speaking]):
     def _on_words(self, text: str) -> None:
         if self._contested is not None and len(text.split()) >= max(1, self._interruption.min_words):
             self._cut_short(self._contested)
+
+    async def _understood(self, caller: CallerTurn) -> Transcript | None:
+        """What the caller said in a turn that has ended; None where it is to be answered by nothing."""
+        transcript = await self._turns.words(caller)
+        text = transcript.text.strip() if transcript is not None else ""
+        if self._contested is not None and len(text.split()) < self._interruption.min_words:
+            return None  # too few words to stop the agent
+        return replace(transcript, text=text) if transcript is not None and text else None
+
+    async def _end_call_after(self, answer: Answer, reason: str) -> None:
+        for said in answer.speeches:
+            await said.finished.wait()
+        self._end_call(reason)
 
     async def _answer_turn(self, caller: CallerTurn) -> None:
         transcript = await self._understood(caller)

@@ -47,15 +47,11 @@ _STAGES = {
 class _Row:
     session: VoiceSession
     provider: str
-    began_at: float
     counts: Counter[str] = field(default_factory=Counter[str])
     latency_s: float | None = None
-    ended: dict[str, Any] | None = None
 
     def shown(self) -> dict[str, Any]:
         """As JSON, without what was said and who said it."""
-        if self.ended is not None:
-            return self.ended
         usage = self.session.usage()
         return {
             "id": self.session.id,
@@ -100,7 +96,7 @@ class CallBoard:
 
     def add(self, session: VoiceSession, provider: str) -> BoardEntry:
         """A session to be shown until it is over."""
-        row = self._rows[session.id] = _Row(session, provider, now())
+        row = self._rows[session.id] = _Row(session, provider)
         self._counters["sessions"] += 1
         return BoardEntry(self, row)
 

@@ -219,6 +219,9 @@ class CallTrace:
         turn = self._turns[turn_id] = _Turn(self._start("turn", at, attributes={"turn.id": turn_id}), until=at)
         return turn
 
+    def _turn_of(self, turn_id: int | None) -> _Turn | None:
+        return self._turns.get(turn_id) if turn_id is not None else None
+
     def _turn_ended(self, event: UserTurnEnded) -> None:
         self._see(event)
         turn = self._turns.get(event.turn_id)
@@ -264,18 +267,17 @@ class CallTrace:
             turn.span.set_attribute("turn.interrupted", True)
 
     def _end_turn_if_over(self, turn_id: int | None, at: float) -> None:
-        turn = self._turns.get(turn_id) if turn_id is not None else None
-        if turn is None:
+        if turn_id is None or (turn := self._turns.get(turn_id)) is None:
             return
         turn.until = max(turn.until, at)
         if turn.answered and not turn.unplayed:
-            self._end_turn(turn_id or 0, turn.until)
+            self._end_turn(turn_id, turn.until)
 
     # -- agent ----------------------------------------------------------------------------------------------------
 
     def _speech_created(self, event: SpeechCreated) -> None:
         self._speeches[event.speech_id] = event.turn_id
-        turn = self._turns.get(event.turn_id) if event.turn_id is not None else None
+        turn = self._turn_of(event.turn_id)
         if turn is not None:
             turn.unplayed.add(event.speech_id)
         if turn is None or turn.agent is not None or event.source != "reply":
@@ -308,7 +310,7 @@ class CallTrace:
         turn.tools[event.call_id or event.name] = span
 
     def _tool_finished(self, event: FunctionToolsExecuted) -> None:
-        turn = self._turns.get(event.turn_id) if event.turn_id is not None else None
+        turn = self._turn_of(event.turn_id)
         span = turn.tools.pop(event.call_id or event.name, None) if turn is not None else None
         if span is not None:
             self._end(span, event.created_at, "tool_error" if event.error is not None else None)
@@ -364,7 +366,7 @@ class CallTrace:
         first_sound_s: float | None,
         attributes: dict[str, Any],
     ) -> None:
-        turn = self._turns.get(spoken.turn_id) if spoken.turn_id is not None else None
+        turn = self._turn_of(spoken.turn_id)
         began = event.created_at - spoken.duration
         attributes[f"{name}.audio_duration"] = spoken.audio_duration
         if spoken.cancelled:
@@ -379,7 +381,7 @@ class CallTrace:
                 turn.sounding.add(spoken.speech_id)
 
     def _replied(self, event: MetricsCollected, reply: RealtimeModelMetrics) -> None:
-        turn = self._turns.get(reply.turn_id) if reply.turn_id is not None else None
+        turn = self._turn_of(reply.turn_id)
         if turn is not None and reply.ttft is not None:
             turn.span.set_attribute("s2s_provider_latency_ms", 1000 * reply.ttft)
         if turn is not None and turn.agent is None:
@@ -389,7 +391,7 @@ class CallTrace:
     def _playout_started(self, event: PlayoutStarted) -> None:
         self._see(event)
         turn_id = self._speeches.get(event.speech_id)
-        turn = self._turns.get(turn_id) if turn_id is not None else None
+        turn = self._turn_of(turn_id)
         if turn is not None:
             turn.sounding.add(event.speech_id)
         parent = turn.span if turn is not None else None
@@ -404,7 +406,7 @@ class CallTrace:
             span.set_attribute("played_s", event.played_s)
             span.set_attribute("interrupted", event.interrupted)
             self._end(span, self._at(event.at_s))
-        turn = self._turns.get(turn_id) if turn_id is not None else None
+        turn = self._turn_of(turn_id)
         if turn is not None:
             turn.unplayed.discard(event.speech_id)
             turn.sounding.discard(event.speech_id)

@@ -125,10 +125,10 @@ class Observed:
 
     # -- what each metric reads -----------------------------------------------------------------------------------
 
-    def engine(self, name: str, *, per: float = 1.0) -> Iterable[Observation]:
+    def engine(self, name: str) -> Iterable[Observation]:
         """A figure of the engine's."""
         if name in self._engine:
-            yield Observation(self._engine[name] / per)
+            yield Observation(float(self._engine[name]))
 
     def shards(self, name: str, *, per: float = 1.0, most: bool = False) -> Iterable[Observation]:
         """A figure of its shards', added up, or the greatest."""
@@ -160,9 +160,9 @@ class Observed:
         if values:
             yield Observation((max(values) if most else sum(values)) / per)
 
-    def calls(self, name: str, *, per: float = 1.0, **attributes: str) -> Iterable[Observation]:
+    def calls(self, name: str, *, per: float = 1.0) -> Iterable[Observation]:
         """A count over all calls, those that are over included."""
-        yield Observation(self._calls[name] / per if per != 1.0 else self._calls[name], attributes)
+        yield Observation(self._calls[name] / per if per != 1.0 else self._calls[name], {})
 
     def both_ways(self, suffix: str, *, per: float = 1.0) -> Iterable[Observation]:
         """A figure of frames' ages, in and out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from beluga_voice.errors import BelugaVoiceError
@@ -45,15 +45,9 @@ def traced(tracer: Tracer, provider: str, operation: str) -> Generator[None]:
     from opentelemetry.trace import Status, StatusCode
 
     attributes = {"backend.provider": provider, "operation": operation}
-    with ExitStack() as stack:
-        span = stack.enter_context(
-            tracer.start_as_current_span(
-                f"backend.{provider}.{operation}",
-                attributes=attributes,
-                record_exception=False,
-                set_status_on_exception=False,
-            )
-        )
+    with tracer.start_as_current_span(
+        f"backend.{provider}.{operation}", attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
         try:
             yield
         except BaseException as error:

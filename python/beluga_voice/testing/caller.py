@@ -11,6 +11,7 @@ print(caller.report().answer_delays_s)
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Literal, Self
 
 from beluga_voice import _core
@@ -26,6 +27,7 @@ from beluga_voice.livekit.room import Room, mirror_of
 from beluga_voice.testing.caller_report import CallerReport, CallerTurn, HeardSound, HeardVoice
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     from typing_extensions import Buffer
@@ -161,7 +163,8 @@ class Caller:
         begun = len(self._turns)
         self.say(said)
         while len(self._turns) == begun:
-            await self._wait(said.duration_s + 5.0, "what he says was not said")
+            async with _deadline(said.duration_s + 5.0, "what he says was not said"):
+                await self._changed.wait()
         return self._turns[begun]
 
     def say(self, tape: Tape) -> None:
@@ -190,7 +193,7 @@ class Caller:
 
         Raises DeadlineError.
         """
-        async with self._deadline(timeout, "nobody answered"):
+        async with _deadline(timeout, "nobody answered"):
             while True:
                 since_s = self._turns[-1].last_s if self._turns else 0.0
                 began_s = [voice.first_s for voice in self._voices] + [self._voice_began_s or 0.0]
@@ -201,7 +204,7 @@ class Caller:
 
     async def silence(self, *, timeout: float = 30.0) -> float:
         """Waits until no voice was heard for 0.2 s; when the last packet of one came. Raises DeadlineError."""
-        async with self._deadline(timeout, "the voice did not end"):
+        async with _deadline(timeout, "the voice did not end"):
             while True:
                 last_us, _, _ = self._caller.stats()["last_voice"] or (0, 0, 0)
                 rest_s = _s(last_us) + _ENDED_S - now()
@@ -286,32 +289,15 @@ class Caller:
         wanted = self._listens_to in (None, participant.identity)
         return wanted and publication.subscribed and publication.kind == TrackKind.KIND_AUDIO
 
-    async def _wait(self, timeout_s: float, what: str) -> None:
-        async with self._deadline(timeout_s, what):
-            await self._changed.wait()
 
-    @staticmethod
-    def _deadline(timeout_s: float, what: str) -> _Deadline:
-        return _Deadline(timeout_s, what)
-
-
-class _Deadline:
+@asynccontextmanager
+async def _deadline(timeout_s: float, what: str) -> AsyncGenerator[None]:
     """`asyncio.timeout` that says what did not happen."""
-
-    def __init__(self, timeout_s: float, what: str) -> None:
-        self._timeout = asyncio.timeout(timeout_s)
-        self._message = f"{what} within {timeout_s:g} s"
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
-            raise DeadlineError(self._message) from None
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        raise DeadlineError(f"{what} within {timeout_s:g} s") from None
 
 
 def _s(us: int) -> float:

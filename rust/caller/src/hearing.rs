@@ -4,12 +4,12 @@ use crate::arrivals::{Arrival, Arrivals};
 use crate::ear::Kept;
 use crate::tape::VOICE_DBFS;
 use crate::voices::{Content, Heard, Voice, Voices};
-use beluga_codec::{CodecError, Decoder, OpusDecoder};
+use beluga_codec::{CodecError, Decoder, MAX_PACKET_MS, OpusDecoder};
 use beluga_dsp::level::rms_dbfs_i16;
 use beluga_engine::EAR_HZ;
 
-/// The longest packet, 120 ms. RFC 6716, section 3.2.5.
-const LONGEST_SAMPLES: usize = EAR_HZ as usize / 1_000 * 120;
+/// The longest packet.
+const LONGEST_SAMPLES: usize = (EAR_HZ / 1_000 * MAX_PACKET_MS) as usize;
 
 /// Decodes packets in the order of their numbers, without a jitter buffer: what counts is when each came. Not for a tick.
 #[derive(Debug)]

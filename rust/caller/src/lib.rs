@@ -19,5 +19,5 @@ pub use ear::{Ear, Kept};
 pub use hearing::Hearing;
 pub use mouth::{Mouth, Said};
 pub use replay::{ReplayError, Replayed, replay};
-pub use tape::{FRAME_US, Tape, TapeError};
+pub use tape::{Tape, TapeError};
 pub use voices::{Heard, Voice};

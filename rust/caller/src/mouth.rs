@@ -2,7 +2,7 @@
 
 use crate::caller::{CallerCounters, Silence};
 use crate::tape::{FRAME_US, RTP_FRAME, Tape};
-use beluga_engine::{EncodedPacket, LoopWake, PacketSource, TICK_MS};
+use beluga_engine::{EncodedPacket, LoopWake, PacketSource, SILENCE_PACKET_FRAMES, TICK_MS};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 
@@ -10,8 +10,6 @@ use std::sync::Arc;
 const NEAR_US: u64 = TICK_MS as u64 * 1_000 / 2;
 /// Frames that are owed for longer are skipped: sent in one burst they would be of no use.
 const OWED_US: u64 = 500_000;
-/// Frames from one empty packet to the next.
-const REST_FRAMES: u64 = 20;
 
 /// A turn of the caller as it left for the network. Times are the machine's clock in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,7 +211,7 @@ impl Mouth {
         self.resting += 1;
         self.waiting = match self.silence {
             Silence::Continuous => Waiting::Silent,
-            Silence::Dtx if self.resting >= REST_FRAMES => {
+            Silence::Dtx if self.resting >= u64::from(SILENCE_PACKET_FRAMES) => {
                 self.resting = 0;
                 Waiting::Rest
             }

@@ -1,14 +1,13 @@
 //! What a caller heard, made afterwards from the packets that were kept.
 
 use crate::ear::Kept;
+use crate::tape::{RTP_HZ, TICK_US};
 use beluga_codec::{CodecError, OpusDecoder};
 use beluga_dsp::pcm::to_i16;
 use beluga_engine::{
-    Counters, DelayBounds, EAR_FRAME_SAMPLES, EAR_HZ, InDoor, PacketInError, TICK_MS, packet_in,
+    Counters, DelayBounds, EAR_FRAME_SAMPLES, EAR_HZ, InDoor, PacketInError, packet_in,
 };
 
-const TICK_US: u64 = TICK_MS as u64 * 1_000;
-const RTP_HZ: u32 = 48_000;
 /// Played on after the last packet: as long as the jitter buffer may hold one back.
 const TAIL_US: u64 = 300_000;
 
@@ -60,14 +59,7 @@ pub fn replay(packets: &[Kept], delay: DelayBounds) -> Result<Replayed, ReplayEr
             replayed.concealed_frames = counters.frames_concealed.get();
         }
         while let Some(packet) = packets.next_if(|packet| packet.arrival_us <= now_us) {
-            let queued = writer.push(
-                packet.arrival_us,
-                packet.sequence,
-                packet.timestamp,
-                packet.ssrc,
-                packet.payload(),
-            );
-            refused += u64::from(queued != Ok(true));
+            refused += u64::from(writer.push(packet.packet()) != Ok(true));
         }
         let mut frame = [0.0; EAR_FRAME_SAMPLES];
         let mut pcm = [0; EAR_FRAME_SAMPLES];

@@ -3,19 +3,20 @@
 use beluga_codec::{CodecError, Encoder, OpusEncoder, OpusEncoderConfig};
 use beluga_dsp::level::rms_dbfs_i16;
 use beluga_engine::{
-    Counters, EncodedPacket, OutDoor, PacketReader, SendTime, TICK_MS, packet_out,
+    Counters, ENCODED_SILENT_FRAMES, EncodedPacket, OutDoor, PacketReader, SendTime, TICK_MS,
+    packet_out,
 };
 use std::ops::Range;
 
 /// From packet to packet, in microseconds.
-pub const FRAME_US: u64 = 20_000;
+pub(crate) const FRAME_US: u64 = 20_000;
 /// RTP time of Opus. RFC 7587, section 4.1.
-const RTP_HZ: u32 = 48_000;
+pub(crate) const RTP_HZ: u32 = 48_000;
 /// A frame in it.
 pub(crate) const RTP_FRAME: u32 = RTP_HZ / 50;
-const TICK_US: u64 = TICK_MS as u64 * 1_000;
+pub(crate) const TICK_US: u64 = TICK_MS as u64 * 1_000;
 /// Silent frames before and after: after so many the door rests.
-const SILENT_FRAMES: usize = 4;
+const SILENT_FRAMES: usize = ENCODED_SILENT_FRAMES as usize + 1;
 /// Louder than this over 10 ms is a voice, in dB below full scale.
 pub(crate) const VOICE_DBFS: f32 = -45.0;
 

@@ -1,7 +1,7 @@
 //! Voices made of packets, whoever says which packets hold sound.
 
 use crate::tape::FRAME_US;
-use beluga_engine::Packet;
+use beluga_engine::{ENCODED_SILENT_FRAMES, Packet};
 
 /// A voice has ended when it was not heard for so long: between two words it is silent for less.
 const ENDED_US: u64 = 200_000;
@@ -9,8 +9,8 @@ const ENDED_US: u64 = 200_000;
 const PATIENCE_US: u64 = 60_000;
 /// RTP time in a millisecond.
 const RTP_PER_MS: u64 = 48;
-/// Frames of silence that a sender encodes before he rests (`talk_spurts.rs` of the engine).
-const TAIL_FRAMES: usize = 3;
+/// Frames of silence that a sender encodes before he rests.
+const TAIL_FRAMES: usize = ENCODED_SILENT_FRAMES as usize;
 
 /// A voice without a pause. Times are the machine's clock in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

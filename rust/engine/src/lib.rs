@@ -58,6 +58,7 @@ pub use shard_counters::ShardCounters;
 pub use shared::{EAR_READERS, LoopWake, OUT_READERS, Ready, Shared, Wake};
 pub use sound_ring::{SoundRead, SoundRing, SoundWriter, sound_ring};
 pub use state::{AgentState, SessionState, UserState};
+pub use talk_spurts::{ENCODED_SILENT_FRAMES, SILENCE_PACKET_FRAMES};
 pub use time::{EAR_FRAME_SAMPLES, EAR_HZ, TICK_MS, ear_samples};
 pub use turn::{InterruptionPolicy, Outbox, PlayoutOrder, PlayoutView, TurnConfig, TurnMachine};
 pub use wire::{Fetched, Secret, Wire, WireEnd, WireOrder};

@@ -107,32 +107,26 @@ pub fn packet_in(
 }
 
 impl PacketWriter {
-    /// Queues a packet that came at `arrival_us`; false if the queue is full (the shard is late) and it is dropped.
+    /// Queues a packet; false if the queue is full (the shard is late) and it is dropped.
     ///
     /// # Errors
     /// [`PayloadTooLong`].
-    pub fn push(
-        &mut self,
-        arrival_us: u64,
-        sequence: u16,
-        timestamp: u32,
-        ssrc: u32,
-        payload: &[u8],
-    ) -> Result<bool, PayloadTooLong> {
-        let len = payload.len();
-        let mut kept = [0; MAX_PAYLOAD_BYTES];
-        kept.get_mut(..len)
+    pub fn push(&mut self, packet: Packet<'_>) -> Result<bool, PayloadTooLong> {
+        let len = packet.payload.len();
+        let mut payload = [0; MAX_PAYLOAD_BYTES];
+        payload
+            .get_mut(..len)
             .ok_or(PayloadTooLong { size: len })?
-            .copy_from_slice(payload);
+            .copy_from_slice(packet.payload);
         Ok(self
             .0
             .push(Queued {
-                arrival_us,
-                sequence,
-                timestamp,
-                ssrc,
+                arrival_us: packet.arrival_us,
+                sequence: packet.sequence,
+                timestamp: packet.timestamp,
+                ssrc: packet.ssrc,
                 len,
-                payload: kept,
+                payload,
             })
             .is_ok())
     }

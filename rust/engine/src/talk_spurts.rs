@@ -8,9 +8,9 @@
 //! in the next one.
 
 /// Silent frames that are encoded after the last sound.
-pub(crate) const ENCODED_SILENT_FRAMES: u8 = 3;
+pub const ENCODED_SILENT_FRAMES: u8 = 3;
 /// Frames from one packet of silence to the next: 400 ms.
-pub(crate) const SILENCE_PACKET_FRAMES: u32 = 20;
+pub const SILENCE_PACKET_FRAMES: u32 = 20;
 
 /// What is sent in a frame's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ mod common;
 use beluga_codec::{Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_counting_alloc::{CountingAllocator, calls_of};
 use beluga_engine::{
-    Age, Command, Connection, Counters, DelayBounds, EventKind, InDoor, LoopWake, OutDoor,
+    Age, Command, Connection, Counters, DelayBounds, EventKind, InDoor, LoopWake, OutDoor, Packet,
     PacketReader, PacketWriter, PcmWriter, SessionHandles, Shard, Vad, Wake, packet_in, packet_out,
     pcm_in, pcm_out, session,
 };
@@ -65,18 +65,14 @@ impl Line {
                 };
                 if let Some(payload) = packets.get(index) {
                     for _ in 0..times {
-                        let arrival_us = tick as u64 * 10_000;
-                        assert!(
-                            writer
-                                .push(
-                                    arrival_us,
-                                    index as u16,
-                                    index as u32 * *rtp_step,
-                                    1,
-                                    payload
-                                )
-                                .unwrap()
-                        );
+                        let packet = Packet {
+                            arrival_us: tick as u64 * 10_000,
+                            sequence: index as u16,
+                            timestamp: index as u32 * *rtp_step,
+                            ssrc: 1,
+                            payload,
+                        };
+                        assert!(writer.push(packet).unwrap());
                     }
                 }
             }

@@ -3,12 +3,13 @@
 use crate::buffer::{Pcm, to_bytes};
 use crate::error::{invalid_config, invalid_format};
 use crate::gate::detached;
+use crate::lock::lock;
 use beluga_codec::{Decoder, Encoder, OpusEncoderConfig};
 use beluga_dsp::pcm::{to_f32, to_i16};
 use beluga_dsp::{Alignment, wav};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 /// The longest packet that an encoder is given room for (RFC 6716, section 3.4: 1,275 bytes a frame).
 const LONGEST_PACKET_BYTES: usize = 1_500;
@@ -174,8 +175,4 @@ pub(crate) fn write_wav(
 ) -> PyResult<Bound<'_, PyBytes>> {
     let file = detached(py, || wav::write_i16(sample_rate, channels, &pcm.0))?;
     Ok(PyBytes::new(py, &file))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,14 +6,15 @@ use crate::error::{error, invalid_config, invalid_format, invalid_state};
 use crate::event::{Event, action_of};
 use crate::gate::detached;
 use crate::host::Clock;
+use crate::lock::lock;
 use beluga_engine::{
-    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, PacketReader,
-    Ready, SessionHandles, Shared, SoundRing, ear_samples,
+    Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Packet,
+    PacketReader, Ready, SessionHandles, Shared, SoundRing, ear_samples,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use rtrb::{Consumer, Producer};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Payload, sequence number, timestamp, marker.
 type ShownPacket<'py> = (Bound<'py, PyBytes>, u16, u32, bool);
@@ -251,7 +252,13 @@ impl Call {
             InputWriter::Packets(writer) => {
                 let arrival_us = self.clock.now_us();
                 let pushed = writer
-                    .push(arrival_us, sequence, timestamp, ssrc, payload)
+                    .push(Packet {
+                        arrival_us,
+                        sequence,
+                        timestamp,
+                        ssrc,
+                        payload,
+                    })
                     .map_err(|size| {
                         invalid_format(format!("a packet of {size} bytes is no speech packet"))
                     })?;
@@ -268,11 +275,6 @@ impl Call {
         }
         Ok(stats)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic under the lock was reported already; what it guards is a queue end, whole at any time.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read<'py>(

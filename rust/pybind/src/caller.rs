@@ -3,14 +3,15 @@
 use crate::buffer::{Pcm, to_bytes};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
+use crate::lock::lock;
 use beluga_caller::{
-    Busy, CallerConfig, Heard, Hearing, Kept, Silence, TapeError, Voice, caller, replay,
+    CallerConfig, Heard, Hearing, Kept, Silence, TapeError, Voice, caller, replay,
 };
 use beluga_codec::{CodecError, OpusEncoderConfig};
 use beluga_engine::{DelayBounds, LoopWake, PacketSink, PacketSource};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A quarter of an hour of packets.
 const MAX_KEPT_PACKETS: usize = 45_000;
@@ -147,10 +148,6 @@ impl Caller {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[pymethods]
 impl Caller {
     #[getter]
@@ -159,18 +156,18 @@ impl Caller {
     }
 
     fn say(&self, tape: &Tape) -> PyResult<()> {
-        self.lock().say(tape.0.clone()).map_err(busy)
+        self.lock().say(tape.0.clone()).map_err(invalid_state)
     }
 
     #[pyo3(signature = (tape, *, first_us, every_us))]
     fn repeat(&self, tape: &Tape, first_us: u64, every_us: u64) -> PyResult<()> {
         self.lock()
             .repeat(tape.0.clone(), first_us, every_us)
-            .map_err(busy)
+            .map_err(invalid_state)
     }
 
     fn hush(&self) -> PyResult<()> {
-        self.lock().hush().map_err(busy)
+        self.lock().hush().map_err(invalid_state)
     }
 
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Vec<(&'static str, Bound<'py, PyDict>)>> {
@@ -249,8 +246,4 @@ impl Caller {
             replayed.dropped_packets,
         ))
     }
-}
-
-fn busy(busy: Busy) -> PyErr {
-    invalid_state(busy)
 }

@@ -5,6 +5,7 @@ use crate::door::{InputDoor, InputWriter, Opus, OutputDoor, input_door, output_d
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::host::{Clock, Host, Stepped};
+use crate::lock::lock;
 use crate::room::Room;
 use crate::wakeup::Wakeup;
 use beluga_engine::{
@@ -18,7 +19,7 @@ use beluga_webrtc::{SoundInput, SoundOutput};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What serves calls: the shards of this process, or one shard on a virtual clock.
 #[pyclass(frozen, module = "beluga_voice._core")]
@@ -315,7 +316,7 @@ impl Engine {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Host>> {
-        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.host)
     }
 
     fn with_host<T>(&self, work: impl FnOnce(&mut Host) -> T) -> PyResult<T> {

@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod gate;
 mod host;
+mod lock;
 mod network;
 mod room;
 mod room_event;

@@ -1,13 +1,14 @@
 //! An emulated network, for `beluga_voice.testing`.
 
 use crate::error::invalid_config;
+use crate::lock::lock;
 use beluga_sim::{
     Bottleneck, Conditions, GilbertElliott, Jitter, Network, Pauses, Profile, RTP_HEADERS_BYTES,
     Reordering,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// See the stub.
 #[pyclass(frozen, module = "beluga_voice._core")]
@@ -138,7 +139,7 @@ impl NetworkEmulator {
 
 impl NetworkEmulator {
     fn lock(&self) -> MutexGuard<'_, Network<RtpPacket>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::buffer::Pcm;
 use crate::error::error;
 use crate::gate::detached;
+use crate::lock::lock;
 use beluga_dsp::pcm::to_f32;
 use beluga_vad::{Silero, SileroBatch, SileroState, WINDOW_SAMPLES};
 use pyo3::prelude::*;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// See the stub.
 #[pyclass(frozen, module = "beluga_voice._core")]
@@ -45,7 +46,7 @@ impl SileroVad {
 
     fn process(&self, py: Python<'_>, pcm: Pcm) -> PyResult<Vec<f32>> {
         detached(py, || {
-            let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stream = lock(&self.stream);
             let Stream {
                 batch,
                 state,
@@ -70,7 +71,7 @@ impl SileroVad {
     }
 
     fn reset(&self) {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stream = lock(&self.stream);
         stream.state = SileroState::default();
         stream.pending.clear();
     }

@@ -52,14 +52,7 @@ pub struct SoundOutput {
 
 impl PacketSink for SoundInput {
     fn take(&mut self, packet: Packet<'_>) {
-        let queued = self.writer.push(
-            packet.arrival_us,
-            packet.sequence,
-            packet.timestamp,
-            packet.ssrc,
-            packet.payload,
-        );
-        if queued != Ok(true) {
+        if self.writer.push(packet) != Ok(true) {
             self.shared.counters.packets_refused.add(1);
         }
     }

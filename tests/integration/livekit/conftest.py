@@ -46,6 +46,15 @@ async def call_in() -> AsyncGenerator[Call]:
         yield call_in
 
 
+@pytest.fixture
+async def ada(livekit_server: LiveKitServer, call_in: Call, room_name: str) -> SdkCaller:
+    """A caller who is in the room, her microphone published."""
+    caller: SdkCaller = await call_in(livekit_server, "ada")
+    await caller.join(room_name)
+    await caller.publish()
+    return caller
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield

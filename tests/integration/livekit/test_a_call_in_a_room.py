@@ -32,14 +32,6 @@ async def repeat(turn: Turn) -> str:
     return f"{turn.text}."
 
 
-@pytest.fixture
-async def ada(livekit_server: LiveKitServer, call_in: Any, room_name: str) -> SdkCaller:
-    caller = await call_in(livekit_server, "ada")
-    await caller.join(room_name)
-    await caller.publish()
-    return caller
-
-
 async def test_what_is_measured_of_the_way_to_the_caller_is_the_sessions_to_show(
     livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:

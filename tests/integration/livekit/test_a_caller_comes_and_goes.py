@@ -28,11 +28,8 @@ async def repeat(turn: Turn) -> str:
 
 
 async def test_a_microphone_that_is_muted_or_exchanged_keeps_the_session(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with joined(livekit_server, room_name, media=media) as room, session_on(room, repeat) as tried:
         events: list[str] = []
         for name in ("track_muted", "track_unmuted", "track_published", "track_unpublished"):
@@ -98,11 +95,8 @@ async def _says(caller: SdkCaller, word: str) -> None:
 
 
 async def test_who_listens_besides_a_session_takes_nothing_from_it_and_goes_on_without_it(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with joined(livekit_server, room_name, media=media) as room:
         await is_heard(room, "ada")
         track = _track_of(room.remote_participants["ada"])
@@ -152,11 +146,8 @@ async def test_who_comes_again_under_the_same_identity_has_his_session_still(
 
 
 async def test_who_leaves_has_ended_his_session(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with joined(livekit_server, room_name, media=media) as room, session_on(room, repeat) as tried:
         await is_heard(room, "ada")
         assert await answer_to(ada, "able bake") == ["able", "bake"]

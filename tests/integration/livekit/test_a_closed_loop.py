@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.room_session import MEDIA
@@ -14,6 +14,8 @@ from support.room_session import MEDIA
 from beluga_voice.clock import now
 
 if TYPE_CHECKING:
+    from support.sdk_caller import SdkCaller
+
     from beluga_voice.testing import LiveKitServer
 
 pytestmark = pytest.mark.quiet_machine
@@ -43,11 +45,8 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("media", MEDIA)
 async def test_a_loop_that_is_closed_in_the_middle_of_a_call_leaves_its_room(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: str
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: str
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     began_s = now()
     program = await asyncio.create_subprocess_exec(
         sys.executable,

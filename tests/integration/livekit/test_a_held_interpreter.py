@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -50,14 +50,6 @@ def hold_the_interpreter() -> tuple[float, float]:
 
 async def silent(turn: Turn) -> str:
     return ""
-
-
-@pytest.fixture
-async def ada(livekit_server: LiveKitServer, call_in: Any, room_name: str) -> SdkCaller:
-    caller = await call_in(livekit_server, "ada")
-    await caller.join(room_name)
-    await caller.publish()
-    return caller
 
 
 async def test_speech_that_waits_is_heard_without_a_gap(

@@ -18,6 +18,7 @@ from beluga_voice.testing import word_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from support.sdk_caller import SdkCaller
 
     from beluga_voice.testing import LiveKitServer
 
@@ -39,7 +40,7 @@ async def understood(sound: NDArray[np.int16]) -> str:
 
 
 async def test_a_question_is_understood_and_its_answer_too(
-    livekit_server: LiveKitServer, call_in: Any, spoken: dict[str, Any], room_name: str, media: Any
+    livekit_server: LiveKitServer, ada: SdkCaller, spoken: dict[str, Any], room_name: str, media: Any
 ) -> None:
     asked: list[str] = []
 
@@ -47,9 +48,6 @@ async def test_a_question_is_understood_and_its_answer_too(
         asked.append(turn.text)
         return ANSWER
 
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with (
         joined(livekit_server, room_name, media=media) as room,
         session_on(room, agent, stt="pocketsphinx", tts="piper", vad="silero") as tried,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +16,6 @@ from beluga_voice.clock import now
 from beluga_voice.events import CloseEvent, SessionState, SessionStateChanged
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from support.room_session import RoomSession
     from support.sdk_caller import SdkCaller
 
@@ -52,25 +49,13 @@ async def mended(tried: RoomSession) -> SessionState:
     return (await tried.heard(SessionStateChanged, lambda told: told.old_state == "reconnecting")).new_state
 
 
-@asynccontextmanager
-async def joined_through(
-    relay: SignalRelay, server: LiveKitServer, room: str, media: Any
-) -> AsyncGenerator[livekit.Room]:
-    token = server.token(room, "agent", kind="agent")
-    async with await livekit.connect(relay.url, token, options=livekit.RoomOptions(media=media)) as there:
-        yield there
-
-
 @pytest.mark.parametrize("cut_s", [1.0, 5.0])
 async def test_a_cut_signalling_wire_is_told_and_mended_while_the_sound_goes_on(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, cut_s: float
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, cut_s: float
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with (
         SignalRelay(livekit_server.port) as relay,
-        joined_through(relay, livekit_server, room_name, "native") as room,
+        joined(livekit_server, room_name, media="native", url=relay.url) as room,
         session_on(room, brief, turn_handling=TURNS, stt=OneWordForAll()) as tried,
     ):
         first_s = now()
@@ -97,15 +82,12 @@ async def test_a_cut_signalling_wire_is_told_and_mended_while_the_sound_goes_on(
 
 
 async def test_the_sdk_mends_a_cut_signalling_wire_in_its_own_way(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str
 ) -> None:
     # It builds everything anew when the wire is not there at its first attempt, so that sound is lost.
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with (
         SignalRelay(livekit_server.port) as relay,
-        joined_through(relay, livekit_server, room_name, "sdk") as room,
+        joined(livekit_server, room_name, media="sdk", url=relay.url) as room,
         session_on(room, brief, turn_handling=TURNS, stt=OneWordForAll()) as tried,
     ):
         await answers(ada)

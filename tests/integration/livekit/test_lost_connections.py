@@ -13,6 +13,8 @@ from beluga_voice import Turn, livekit
 from beluga_voice.events import CloseEvent, SessionStateChanged
 
 if TYPE_CHECKING:
+    from support.sdk_caller import SdkCaller
+
     from beluga_voice.testing import LiveKitServer
 
 pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
@@ -23,11 +25,8 @@ async def repeat(turn: Turn) -> str:
 
 
 async def test_signalling_is_cut_and_the_session_says_so_until_it_is_resumed(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     async with SignalRelay(livekit_server.port) as relay:
         token = livekit_server.token(room_name, "agent", kind="agent")
         async with await livekit.connect(relay.url, token, media=media) as room, session_on(room, repeat) as tried:
@@ -46,11 +45,8 @@ async def test_signalling_is_cut_and_the_session_says_so_until_it_is_resumed(
 
 
 async def test_a_room_that_is_joined_anew_is_the_same_call(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, media: Any
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     token = livekit_server.token(room_name, "agent", kind="agent")
     connecting = livekit.connect(livekit_server.url, token, media=media)
     async with await connecting as room, session_on(room, repeat) as tried:

@@ -22,14 +22,6 @@ pytestmark = pytest.mark.quiet_machine
 TIMES = 3
 
 
-@pytest.fixture
-async def ada(livekit_server: LiveKitServer, call_in: Any, room_name: str) -> SdkCaller:
-    caller = await call_in(livekit_server, "ada")
-    await caller.join(room_name)
-    await caller.publish()
-    return caller
-
-
 @pytest.mark.parametrize(
     ("name", "media", "status", "told"),
     [

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.mute_server import mute_server
 from support.room_session import MEDIA, joined
 
 from beluga_voice import get_registry, livekit
@@ -88,18 +89,11 @@ async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(
     livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = livekit_server.token(room_name, "agent")
-    held: list[Any] = []
-    mute = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
-    try:
-        port = mute.sockets[0].getsockname()[1]
+    async with mute_server() as url:
         began = time.monotonic()
-        error = await refusal(f"ws://127.0.0.1:{port}", token, media, caplog, connect_timeout=2.0)
+        error = await refusal(url, token, media, caplog, connect_timeout=2.0)
         assert error.code == "connection_timeout"
         assert time.monotonic() - began < 30.0
-    finally:
-        for writer in held:
-            writer.close()
-        mute.close()
 
 
 async def test_a_room_that_does_not_exist_is_said_not_to(

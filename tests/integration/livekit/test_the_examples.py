@@ -59,14 +59,6 @@ async def greeted_and_answered(caller: SdkCaller, *, since: float) -> None:
     await caller.silence_from("agent", since=answered_s + 2.0)
 
 
-@pytest.fixture
-async def ada(livekit_server: LiveKitServer, call_in: Any, room_name: str) -> SdkCaller:
-    caller = await call_in(livekit_server, "ada")
-    await caller.join(room_name)
-    await caller.publish()
-    return caller
-
-
 async def test_the_agent_in_a_room_greets_answers_and_goes_with_its_caller(
     livekit_server: LiveKitServer, ada: SdkCaller, room_name: str
 ) -> None:

@@ -20,6 +20,8 @@ from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech, LiveKitServ
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from support.sdk_caller import SdkCaller
+
 PATIENCE_S = 30.0
 CARRIED = 'media="sdk" carries this room'
 
@@ -81,11 +83,8 @@ async def old_server(server: LiveKitServer) -> AsyncGenerator[OldServer]:
 
 
 async def test_a_server_that_is_too_old_for_us_is_left_to_the_sdk_with_one_warning(
-    livekit_server: LiveKitServer, call_in: Any, room_name: str, caplog: pytest.LogCaptureFixture
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ada = await call_in(livekit_server, "ada")
-    await ada.join(room_name)
-    await ada.publish()
     before = livekit.media_paths()
     async with old_server(livekit_server) as old:
         token = livekit_server.token(room_name, "agent", kind="agent")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.mute_server import mute_server
 
 from beluga_voice import SessionConfig, get_registry
 from beluga_voice.errors import BelugaVoiceError, TransportError
@@ -18,13 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def mute_server() -> AsyncGenerator[str]:
-    held: list[Any] = []
-    server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
-    yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    for writer in held:
-        writer.close()
-    server.close()
+async def mute_url() -> AsyncGenerator[str]:
+    async with mute_server() as url:
+        yield url
 
 
 async def agent(turn: Turn) -> str:
@@ -41,8 +38,8 @@ def backend_at(url: str, **provider_config: Any) -> LiveKitBackend:
 
 
 @pytest.mark.parametrize("operation", ["start", "answer", "join", "list_rooms", "create_room", "delete_room"])
-async def test_whatever_is_asked_of_it_ends_with_a_code(mute_server: str, operation: str) -> None:
-    backend = backend_at(mute_server)
+async def test_whatever_is_asked_of_it_ends_with_a_code(mute_url: str, operation: str) -> None:
+    backend = backend_at(mute_url)
     asked = {
         "start": backend.start,
         "answer": lambda: backend.answer(CONFIG, room="r"),
@@ -59,8 +56,8 @@ async def test_whatever_is_asked_of_it_ends_with_a_code(mute_server: str, operat
     await backend.aclose()
 
 
-async def test_it_is_unhealthy_and_says_why(mute_server: str) -> None:
-    backend = backend_at(mute_server)
+async def test_it_is_unhealthy_and_says_why(mute_url: str) -> None:
+    backend = backend_at(mute_url)
     with pytest.raises(BelugaVoiceError):
         await backend.start()
     assert backend.get_connection_state() == "error"
@@ -69,11 +66,11 @@ async def test_it_is_unhealthy_and_says_why(mute_server: str) -> None:
     await backend.aclose()
 
 
-async def test_settings_of_a_backend_that_can_change_do_and_others_are_named(mute_server: str) -> None:
-    backend = backend_at(mute_server)
+async def test_settings_of_a_backend_that_can_change_do_and_others_are_named(mute_url: str) -> None:
+    backend = backend_at(mute_url)
     changed = await backend.update_config(provider_config={"audience": "room", "participant_timeout": 5.0})
     assert changed.provider_config["audience"] == "room"
-    assert changed.provider_config["url"] == mute_server
+    assert changed.provider_config["url"] == mute_url
     with pytest.raises(BelugaVoiceError, match=r"provider_config\.url, provider_config\.api_secret: allowed: another"):
         await backend.update_config(provider_config={"url": "wss://b.example", "api_secret": "other"})
     with pytest.raises(BelugaVoiceError, match="audience = 'all': allowed: 'caller' or 'room'"):

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from beluga_voice._model_table import MODELS
-from beluga_voice.cli import checks, model_check
+from beluga_voice.cli import checks, finding, model_check
 from beluga_voice.cli.app import app
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_a_missing_package_is_told_as_the_line_that_mends_it(monkeypatch: pytest
             raise PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr(checks, "version", version)
+    monkeypatch.setattr(finding, "version", version)
     code, told = examined()
     assert code == 1
     todo = told.partition("to do")[2]
@@ -57,7 +57,7 @@ def test_what_is_only_nice_to_have_is_no_failure(monkeypatch: pytest.MonkeyPatch
             raise PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr(checks, "version", version)
+    monkeypatch.setattr(finding, "version", version)
     assert examined()[0] == 0
 
 

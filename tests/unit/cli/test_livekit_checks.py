@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError
 
 import pytest
 
-from beluga_voice.cli import livekit_checks
+from beluga_voice.cli import finding
 from beluga_voice.cli.finding import Finding
 from beluga_voice.cli.livekit_checks import livekit_findings
 
@@ -32,7 +32,7 @@ def test_without_a_server_only_the_packages_are_looked_at() -> None:
 def test_an_sdk_that_is_too_old_is_told_with_what_is_wanted(
     monkeypatch: pytest.MonkeyPatch, told: str, state: str
 ) -> None:
-    monkeypatch.setattr(livekit_checks, "version", lambda _: told)
+    monkeypatch.setattr(finding, "version", lambda _: told)
     sdk = found("livekit")
     assert sdk.state == state
     assert ("livekit>=1.1.21" in sdk.remedy) == (state == "missing")
@@ -42,7 +42,7 @@ def test_a_missing_extra_is_told_as_the_line_that_mends_it(monkeypatch: pytest.M
     def version(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(livekit_checks, "version", version)
+    monkeypatch.setattr(finding, "version", version)
     assert {finding.remedy for finding in livekit_findings() if finding.state == "missing"} == {
         "pip install 'beluga-voice[livekit]' (LiveKit rooms)"
     }

@@ -15,7 +15,6 @@ from beluga_voice.livekit.enums import ConnectionState
 from beluga_voice.providers.livekit.options import LiveKitOptions
 from beluga_voice.providers.livekit.server_api import ServerApi
 from beluga_voice.tasks import Tasks
-from beluga_voice.validation import checked
 from beluga_voice.voice_backend import VoiceBackend
 
 if TYPE_CHECKING:
@@ -272,8 +271,7 @@ class LiveKitBackend(VoiceBackend):
         return parts
 
     def _adopt(self, config: BackendConfig) -> None:
-        values = config.provider_config
-        options = checked(LiveKitOptions, lambda: LiveKitOptions.model_validate(values), where="provider_config")
+        options = LiveKitOptions.of(config)
         fixed = [
             name
             for name in LiveKitOptions.model_fields

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from beluga_voice.validation import Options
+from beluga_voice.validation import Options, checked
+
+if TYPE_CHECKING:
+    from beluga_voice.config import BackendConfig
 
 __all__ = ["LiveKitOptions"]
 
@@ -75,6 +78,11 @@ class LiveKitOptions(Options):
         description="A function that gives a token, sync or async, called when a room has to be joined anew and the "
         "last token is too old; not needed with a key and a secret.",
     )
+
+    @classmethod
+    def of(cls, config: BackendConfig) -> Self:
+        """Those of a backend's configuration. Raises ConfigError, which names what is wrong of `provider_config`."""
+        return checked(cls, lambda: cls.model_validate(config.provider_config), where="provider_config")
 
     @model_validator(mode="after")
     def _can_connect(self) -> Self:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from beluga_voice.backend import ConfigField, ProviderCapabilities, config_fields
 from beluga_voice.errors import MissingDependencyError
 from beluga_voice.providers.livekit.options import LiveKitOptions
-from beluga_voice.validation import checked
 
 if TYPE_CHECKING:
     from beluga_voice.config import BackendConfig
@@ -30,7 +29,7 @@ class LiveKitProvider:
 
     def create_backend(self, config: BackendConfig) -> LiveKitBackend:
         """A LiveKit backend; it opens nothing by itself."""
-        options = self._options(config)
+        options = LiveKitOptions.of(config)
         if importlib.util.find_spec("livekit") is None or importlib.util.find_spec("livekit.api") is None:
             raise MissingDependencyError("beluga-voice[livekit]", provider="livekit", operation="create_backend")
         from beluga_voice.providers.livekit.backend import LiveKitBackend
@@ -39,12 +38,8 @@ class LiveKitProvider:
 
     def validate_config(self, config: BackendConfig) -> None:
         """Raises ConfigError."""
-        self._options(config)
+        LiveKitOptions.of(config)
 
     def get_config_schema(self) -> tuple[ConfigField, ...]:
         """The fields of `LiveKitOptions`."""
         return config_fields(LiveKitOptions)
-
-    def _options(self, config: BackendConfig) -> LiveKitOptions:
-        values = config.provider_config
-        return checked(LiveKitOptions, lambda: LiveKitOptions.model_validate(values), where="provider_config")

@@ -1,6 +1,8 @@
 //! A peer without a protocol: what its link brings goes to a session's door, what the session sends goes to the link.
 
-use beluga_engine::{Age, Carrier, Datagram, Link, PacketReader, PacketWriter, Peer, Urgency};
+use beluga_engine::{
+    Age, Carrier, Datagram, Link, Packet, PacketReader, PacketWriter, Peer, Urgency,
+};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -74,7 +76,13 @@ impl Peer for Relay {
             let (sequence, samples) = (self.sequence, datagram.payload.len() as u32);
             self.sequence += 1;
             let timestamp = u32::from(sequence) * samples;
-            let pushed = writer.push(arrival_us, sequence, timestamp, 1, datagram.payload);
+            let pushed = writer.push(Packet {
+                arrival_us,
+                sequence,
+                timestamp,
+                ssrc: 1,
+                payload: datagram.payload,
+            });
             assert_eq!(pushed, Ok(true));
         }
     }

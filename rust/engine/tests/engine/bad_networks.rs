@@ -5,8 +5,8 @@ use crate::common::caller::Caller;
 use crate::common::{laws, ms};
 use beluga_codec::{Encoder, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{
-    DelayBounds, EAR_HZ, Event, EventKind, LoopWake, PacketWriter, SessionConfig, SessionHandles,
-    Shard, TurnConfig, Vad, Wake, packet_in, pcm_out, session,
+    DelayBounds, EAR_HZ, Event, EventKind, LoopWake, Packet, PacketWriter, SessionConfig,
+    SessionHandles, Shard, TurnConfig, Vad, Wake, packet_in, pcm_out, session,
 };
 use beluga_jitter::CONCEAL_LIMIT_MS;
 use beluga_sim::{
@@ -164,7 +164,13 @@ impl Call {
         let timestamp = (u32::MAX - 90_000).wrapping_add(number as u32 * 960);
         let pushed = self
             .writer
-            .push(arrival_us, sequence, timestamp, 7, payload)
+            .push(Packet {
+                arrival_us,
+                sequence,
+                timestamp,
+                ssrc: 7,
+                payload,
+            })
             .unwrap();
         self.heard.refused += u64::from(!pushed);
     }

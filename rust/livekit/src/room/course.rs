@@ -579,9 +579,7 @@ impl Room {
             self.finish(DisconnectReason::JoinFailure, Some(error));
             return;
         }
-        if self.peer_over.as_ref().is_some_and(|over| now_us >= over.0)
-            && let Some((_, error)) = self.peer_over.take()
-        {
+        if let Some((_, error)) = self.peer_over.take_if(|over| now_us >= over.0) {
             self.connection_lost(Manner::Join, error);
             return;
         }
