@@ -12,6 +12,7 @@ from beluga_voice.clock import in_flight
 from beluga_voice.errors import MissingDependencyError
 from beluga_voice.hooks.rate_limiter import RateLimiter
 from beluga_voice.hooks.token_bucket import TokenBucket, check_rate, too_long
+from beluga_voice.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -76,6 +77,7 @@ class RedisTokenBucket(RateLimiter):
         self._timeout_s = timeout
         self._max_wait_s = max_wait
         self._own = TokenBucket(requests_per_second=requests_per_second, burst=burst, max_wait=max_wait)
+        self._tasks = Tasks(self._failed)
         self._client: Any = None
         self._take: Any = None
         self._give_back: Any = None
@@ -96,17 +98,29 @@ class RedisTokenBucket(RateLimiter):
         """See `RateLimiter`. Who came first goes first."""
         patience_us = round(self._max_wait_s * 1e6)
         name = self._name(key)
-        answer = await self._ask(lambda: self._take(keys=[name], args=[self._rate, self._burst, patience_us]))
-        if answer is None:
-            await self._own.wait(key)
-            return
-        missing_s, taken = answer[0] / 1e6, bool(answer[1])
-        if not taken:
-            raise too_long(missing_s, self._max_wait_s)
+        answer: tuple[int, int] | None = None
+
+        async def take() -> None:
+            nonlocal answer
+            answer = await self._ask(lambda: self._take(keys=[name], args=[self._rate, self._burst, patience_us]))
+
+        async def give_back() -> None:
+            await asyncio.wait({taking})
+            if answer is not None and answer[1]:
+                await self._ask(lambda: self._give_back(keys=[name], args=[self._rate]))
+
+        taking = self._tasks.start(take(), name="take a token")
         try:
-            await asyncio.sleep(missing_s)
+            # Asked to its end though who waits gives up meanwhile: the answer says whether one is to be given back.
+            await asyncio.shield(taking)
+            if answer is None:
+                await self._own.wait(key)
+            elif answer[1]:
+                await asyncio.sleep(answer[0] / 1e6)
+            else:
+                raise too_long(answer[0] / 1e6, self._max_wait_s)
         except asyncio.CancelledError:
-            await self._ask(lambda: self._give_back(keys=[name], args=[self._rate]))
+            await asyncio.shield(self._tasks.start(give_back(), name="give a token back"))
             raise
 
     async def retry_after(self, key: str) -> float | None:
@@ -116,7 +130,9 @@ class RedisTokenBucket(RateLimiter):
         return answer[0] / 1e6 if answer is not None else await self._own.retry_after(key)
 
     async def aclose(self) -> None:
-        """Closes the connections."""
+        """Gives back what is to be given back, and closes the connections."""
+        await self._tasks.settle(2 * self._timeout_s)
+        await self._tasks.cancel()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -136,6 +152,9 @@ class RedisTokenBucket(RateLimiter):
             self.unreachable += 1
             return None
         return cast("tuple[int, int]", answer)
+
+    def _failed(self, error: BaseException) -> None:
+        _log.error("a token could not be taken or given back", exc_info=error)
 
     def _connect(self) -> None:
         from redis.asyncio import Redis
