@@ -28,7 +28,7 @@ from support.heard import FRAME_S, Heard
 
 PAGE = Path(__file__).with_name("chromium")
 HEARD_HZ = 48_000
-HEADER = struct.Struct("<ddII")
+HEADER = struct.Struct("<dII")
 # Headless, without whatever would speak to the outside, and with the microphone granted.
 FLAGS = (
     "--headless",
@@ -45,7 +45,6 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
 )
 CLOCK_ROUNDS = 50
-AROUND = 25
 
 
 class ChromiumCaller(Remote):
@@ -63,15 +62,14 @@ class ChromiumCaller(Remote):
         self._browser: KeptProcess | None = None
         self._runner: web.AppRunner | None = None
         self._socket: web.WebSocketResponse | None = None
-        self._pieces: dict[int, list[tuple[float, float, bytes]]] = {}
+        self._pieces: dict[int, list[tuple[float, bytes]]] = {}
         self._offset_s = 0.0
 
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_get("/lines", self._lines)
-        files = {"": "page.html", "caller.js": "caller.js", "ear.js": "ear.js"}
-        for path, name in files.items():
-            app.router.add_get(f"/{path}", _file(PAGE / name))
+        app.router.add_get("/", _file(PAGE / "page.html"))
+        app.router.add_get("/caller.js", _file(PAGE / "caller.js"))
         app.router.add_get("/livekit-client.js", _file(self._library))
         self._runner = web.AppRunner(app, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -81,7 +79,7 @@ class ChromiumCaller(Remote):
         flags = [*FLAGS, f"--user-data-dir={self._folder.name}"]
         if self._microphone is not None:
             flags.append(f"--use-file-for-fake-audio-capture={self._microphone}")
-        # Before others, where that is allowed: its audio clock loses time when its turn comes late.
+        # Before others, where that is allowed: what plays the sound leaves out frames when its turn comes late.
         self._browser = KeptProcess(["nice", "-n", "-10", self._program, *flags, f"http://127.0.0.1:{port}/"])
         try:
             await self.event("ready", since=float("-inf"), within=60.0)
@@ -121,21 +119,11 @@ class ChromiumCaller(Remote):
         return await self.ask("stats", identity=identity)
 
     def heard(self, identity: str) -> Heard:
-        """All that was heard of somebody so far, at 48 kHz.
-
-        The browser's audio clock is steady, but loses time where the machine is busy. The quickest message around a
-        piece tells how the clocks lie there, since none can come before its last sample.
-        """
+        """All that was heard of somebody so far, at 48 kHz: each frame when it left the jitter buffer to be played."""
         listening = [each for each in self.events if each["event"] == "listening" and each["identity"] == identity]
         pieces = [piece for each in listening for piece in self._pieces.get(each["number"], [])]
-        if not pieces:
-            return Heard(np.zeros(0, np.int16), HEARD_HZ, np.zeros(0))
-        came_s, first, sound = zip(*pieces, strict=True)
-        media_s = np.array(first) / HEARD_HZ
-        behind_s = np.pad(np.array(came_s) - media_s, AROUND, mode="edge")
-        quickest_s = np.lib.stride_tricks.sliding_window_view(behind_s, 2 * AROUND + 1).min(axis=1)
-        arrivals_s = np.maximum.accumulate(media_s + quickest_s - FRAME_S)
-        return Heard(np.frombuffer(b"".join(sound), np.int16), HEARD_HZ, arrivals_s)
+        arrivals_s = np.maximum.accumulate(np.array([played_s for played_s, _ in pieces]))
+        return Heard(np.frombuffer(b"".join(sound for _, sound in pieces), np.int16), HEARD_HZ, arrivals_s)
 
     # -- lines -------------------------------------------------------------------------------------------------------
 
@@ -149,9 +137,10 @@ class ChromiumCaller(Remote):
         await socket.prepare(request)
         async for message in socket:
             if message.type == WSMsgType.BINARY:
-                came_ms, first, number, _ = HEADER.unpack_from(message.data)
-                piece = (came_ms / 1e3 + self._offset_s, first, message.data[HEADER.size :])
-                self._pieces.setdefault(number, []).append(piece)
+                played_ms, number, rate = HEADER.unpack_from(message.data)
+                sound = message.data[HEADER.size :]
+                assert (rate, len(sound)) == (HEARD_HZ, 2 * round(FRAME_S * HEARD_HZ)), "frames of 10 ms at 48 kHz"
+                self._pieces.setdefault(number, []).append((played_ms / 1e3 + self._offset_s, sound))
             elif message.type == WSMsgType.TEXT:
                 line = message.json()
                 if "event" in line:

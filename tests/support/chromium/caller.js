@@ -1,41 +1,46 @@
 // A participant on livekit-client: does what a test asks for, and tells what happens. Same lines as a LineService.
 //
-// Text both ways is JSON. Binary is sound that was heard: float64 when it came (ms of performance.now), float64 its first
-// frame on the audio clock, uint32 the track's number, uint32 nothing, int16 samples.
+// Text both ways is JSON. Binary is sound that was heard: float64 when it left the jitter buffer to be played (ms of
+// performance.now), uint32 the track's number, uint32 its sample rate, int16 samples.
 
 const { Room, RoomEvent, Track } = LivekitClient;
 const socket = new WebSocket(`ws://${location.host}/lines`);
 socket.binaryType = "arraybuffer";
-const audio = new AudioContext({ sampleRate: 48000, latencyHint: 0, sinkId: { type: "none" } });
-const worklet = audio.audioWorklet.addModule("/ear.js");
 const ears = new Map(); // track sid -> number
 const elements = new Map(); // track sid -> the element that keeps the sound flowing
+// Sound that waits while the page is busy; of more than this the oldest is lost.
+const WAITING_FRAMES = 100;
 let room;
 
 const tell = (event, facts = {}) => socket.send(JSON.stringify({ event, at_ms: performance.now(), ...facts }));
 
 async function listen(track, publication, participant) {
   if (track.kind !== Track.Kind.Audio) return;
-  await worklet;
-  await audio.resume();
   // Chromium takes a remote track's packets out of the jitter buffer only where an element plays it.
   const element = track.attach();
   element.muted = true;
   elements.set(publication.trackSid, element);
   const number = ears.size;
   ears.set(publication.trackSid, number);
-  const ear = new AudioWorkletNode(audio, "ear", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
-  ear.port.onmessage = ({ data: { first, samples } }) => {
-    const message = new ArrayBuffer(24 + samples.byteLength);
-    const view = new DataView(message);
-    view.setFloat64(0, performance.now(), true);
-    view.setFloat64(8, first, true);
-    view.setUint32(16, number, true);
-    new Int16Array(message, 24).set(samples);
-    socket.send(message);
-  };
-  audio.createMediaStreamSource(new MediaStream([track.mediaStreamTrack])).connect(ear);
+  hear(new MediaStreamTrackProcessor({ track: track.mediaStreamTrack, maxBufferSize: WAITING_FRAMES }), number);
   tell("listening", { identity: participant.identity, track: publication.trackSid, number });
+}
+
+// Each frame as it is played, with the time at which it was. An audio graph's clock is another than the player's: where
+// the machine is busy it falls behind, and then every tenth frame or so is thrown away before a worklet sees it.
+async function hear({ readable }, number) {
+  for await (const frame of readable) {
+    const sound = new Float32Array(frame.numberOfFrames);
+    frame.copyTo(sound, { planeIndex: 0, format: "f32-planar" });
+    const message = new ArrayBuffer(16 + 2 * sound.length);
+    const view = new DataView(message);
+    view.setFloat64(0, frame.timestamp / 1e3, true);
+    view.setUint32(8, number, true);
+    view.setUint32(12, frame.sampleRate, true);
+    new Int16Array(message, 16).set(sound.map((sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768)))));
+    frame.close();
+    socket.send(message);
+  }
 }
 
 const commands = {
