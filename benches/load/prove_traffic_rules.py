@@ -7,7 +7,7 @@ for five with 2 % of their packets lost.
 
 An utterance is speech that begins loud, then a tone that is cut off. Where it lies in what was heard is found by
 correlation with its inside, so that its front and its tail are looked for where they should be and not where something
-sounds.
+sounds. By pieces of it: a jitter buffer that makes itself shorter or longer in the middle leaves the whole unlike.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ SPEECH_S, TONE_S, TONE_HZ = 1.6, 0.4, 1_000.0
 PAUSE_S = (0.4, 8.0)
 MINUTES = {"clean": 1.5 if QUICK else 10.0, "lossy": 1.0 if QUICK else 5.0}
 LOSS = NetworkConditions(loss_in_good=0.02)
-# What is compared: the front, with the sound inside of which it is looked for.
+# What is compared: the front, with the sound behind it, by whose first piece that is as it was it is looked for.
 FRONT_S = 0.02
 INSIDE_S = (0.02, 0.5)
+PIECE_S = 0.16
+LEAST_LIKENESS = 0.8
 # Where the tone begins, by the last of the speech.
 BEFORE_TONE_S = (1.1, 1.6)
 LONGEST_DELAY_S = 1.5
@@ -136,17 +138,25 @@ def find(heard: Heard, mouth_s: float, said: NDArray[np.float64]) -> Found | Non
     sound = window.samples.astype(np.float64)
     if len(sound) < len(said):
         return None
-    inside = said[round(INSIDE_S[0] * rate) : round(INSIDE_S[1] * rate)]
-    at, likeness = _place(sound[: round((0.1 + LONGEST_DELAY_S + INSIDE_S[1]) * rate)], inside)
-    begins = at - round(INSIDE_S[0] * rate)
-    if likeness < 0.5 or begins < 0:
+    begins = _begins(sound[: round((0.1 + LONGEST_DELAY_S + INSIDE_S[1]) * rate)], said, rate)
+    if begins is None:
         return None
     size = window.frame_samples
     heard_s = float(window.arrivals_s[begins // size]) + begins % size / rate
     front = round(FRONT_S * rate)
-    gain_db = _db(sound[at : at + len(inside)]) - _db(inside)
+    inside = slice(*(round(at_s * rate) for at_s in INSIDE_S))
+    gain_db = _db(sound[begins:][inside]) - _db(said[inside])
     front_db = _db(sound[begins : begins + front]) - _db(said[:front]) - gain_db
     return Found((heard_s - mouth_s) * 1e3, front_db, _tail_ms(sound, begins, said, rate))
+
+
+def _begins(sound: NDArray[np.float64], said: NDArray[np.float64], rate: int) -> int | None:
+    for piece_s in np.arange(*INSIDE_S, PIECE_S):
+        first = round(piece_s * rate)
+        at, likeness = _place(sound, said[first : first + round(PIECE_S * rate)])
+        if likeness >= LEAST_LIKENESS and at >= first:
+            return at - first
+    return None
 
 
 def _tail_ms(sound: NDArray[np.float64], begins: int, said: NDArray[np.float64], rate: int) -> float:
