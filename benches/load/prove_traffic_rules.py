@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -52,14 +53,16 @@ SPEECH_S, TONE_S, TONE_HZ = 1.6, 0.4, 1_000.0
 PAUSE_S = (0.4, 8.0)
 MINUTES = {"clean": 1.5 if QUICK else 10.0, "lossy": 1.0 if QUICK else 5.0}
 LOSS = NetworkConditions(loss_in_good=0.02)
-# What is compared: the front, with the sound behind it, by whose first piece that is as it was it is looked for.
+# What is compared: the front, with the sound behind it.
 FRONT_S = 0.02
 INSIDE_S = (0.02, 0.5)
-PIECE_S = 0.16
-LEAST_LIKENESS = 0.8
+# The first of these that came as it was tells where the front is: what lies next to it, then all of the speech. No
+# other place in the utterance is as much like one of them.
+PIECES_S = ((0.02, 0.08), *itertools.pairwise(np.arange(FRONT_S, SPEECH_S, 0.16)))
+LEAST_LIKENESS = 0.9
 # Where the tone begins, by the last of the speech.
 BEFORE_TONE_S = (1.1, 1.6)
-LONGEST_DELAY_S = 1.5
+BEFORE_S, LONGEST_DELAY_S = 0.1, 1.5
 # A tone has ended where it is so much weaker.
 ENDED_DB = -30.0
 
@@ -134,11 +137,11 @@ class Found:
 def find(heard: Heard, mouth_s: float, said: NDArray[np.float64]) -> Found | None:
     """`said`: at the rate of what was heard. None where it was not heard."""
     rate = heard.sample_rate
-    window = heard.between(mouth_s - 0.1, mouth_s + SPEECH_S + TONE_S + LONGEST_DELAY_S)
+    window = heard.between(mouth_s - BEFORE_S, mouth_s + SPEECH_S + TONE_S + LONGEST_DELAY_S)
     sound = window.samples.astype(np.float64)
     if len(sound) < len(said):
         return None
-    begins = _begins(sound[: round((0.1 + LONGEST_DELAY_S + INSIDE_S[1]) * rate)], said, rate)
+    begins = _begins(sound, said, rate)
     if begins is None:
         return None
     size = window.frame_samples
@@ -151,9 +154,9 @@ def find(heard: Heard, mouth_s: float, said: NDArray[np.float64]) -> Found | Non
 
 
 def _begins(sound: NDArray[np.float64], said: NDArray[np.float64], rate: int) -> int | None:
-    for piece_s in np.arange(*INSIDE_S, PIECE_S):
-        first = round(piece_s * rate)
-        at, likeness = _place(sound, said[first : first + round(PIECE_S * rate)])
+    for start_s, end_s in PIECES_S:
+        first, end = round(start_s * rate), round(end_s * rate)
+        at, likeness = _place(sound[: end + round((BEFORE_S + LONGEST_DELAY_S) * rate)], said[first:end])
         if likeness >= LEAST_LIKENESS and at >= first:
             return at - first
     return None
