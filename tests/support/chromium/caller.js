@@ -37,7 +37,8 @@ async function hear({ readable }, number) {
     view.setFloat64(0, frame.timestamp / 1e3, true);
     view.setUint32(8, number, true);
     view.setUint32(12, frame.sampleRate, true);
-    new Int16Array(message, 16).set(sound.map((sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768)))));
+    const samples = sound.map((sample) => Math.max(-32768, Math.min(32767, Math.round(sample * 32768))));
+    new Int16Array(message, 16).set(samples);
     frame.close();
     socket.send(message);
   }
