@@ -350,13 +350,9 @@ class SdkDriver:
         """See `RoomDriver`."""
         ours = _Published(track_name, rtc.AudioSource(sample_rate, 1, queue_size_ms=0), options)
         link = settings.open(codec="pcm", input_hz=INPUT_HZ, output_hz=sample_rate)
-        farewell = self._farewell
-        assert farewell is not None
-        farewell.opened(link.call)
         try:
             await self._publish(ours)
         except BaseException:
-            farewell.closed(link.call)
             await link.close()
             raise
 
@@ -365,7 +361,6 @@ class SdkDriver:
             return ours.info
 
         async def unpublish() -> None:
-            farewell.closed(link.call)
             await self.unpublish_track(track().sid)
 
         return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track)
