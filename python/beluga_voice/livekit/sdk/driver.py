@@ -20,6 +20,7 @@ from beluga_voice.livekit.sdk.audio import SdkAudioFeed, SdkAudioSink
 from beluga_voice.livekit.sdk.call import INPUT_HZ, SdkCallMedia
 from beluga_voice.livekit.sdk.events import TRANSLATIONS
 from beluga_voice.livekit.sdk.farewell import Farewell
+from beluga_voice.livekit.sdk.sound_thread import sound_thread
 from beluga_voice.livekit.sdk.streams import IncomingStreams, OutgoingStreams
 from beluga_voice.livekit.sdk.translation import joined, room_info, track_info
 from beluga_voice.tasks import Tasks
@@ -348,7 +349,9 @@ class SdkDriver:
         self, settings: CallSettings, *, track_name: str, sample_rate: int, options: TrackPublishOptions
     ) -> SdkCallMedia:
         """See `RoomDriver`."""
-        ours = _Published(track_name, rtc.AudioSource(sample_rate, 1, queue_size_ms=0), options)
+        sound = sound_thread()
+        source = rtc.AudioSource(sample_rate, 1, queue_size_ms=0, loop=sound.loop)
+        ours = _Published(track_name, source, options)
         link = settings.open(codec="pcm", input_hz=INPUT_HZ, output_hz=sample_rate)
         try:
             await self._publish(ours)
@@ -363,7 +366,7 @@ class SdkDriver:
         async def unpublish() -> None:
             await self.unpublish_track(track().sid)
 
-        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track)
+        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track, sound)
 
     # -- data -----------------------------------------------------------------------------------------------------
 
