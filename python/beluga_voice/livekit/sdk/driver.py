@@ -20,6 +20,7 @@ from beluga_voice.livekit.sdk.audio import SdkAudioFeed, SdkAudioSink
 from beluga_voice.livekit.sdk.call import INPUT_HZ, SdkCallMedia
 from beluga_voice.livekit.sdk.events import TRANSLATIONS
 from beluga_voice.livekit.sdk.farewell import Farewell
+from beluga_voice.livekit.sdk.permission_sender import PermissionSender
 from beluga_voice.livekit.sdk.sound_thread import sound_thread
 from beluga_voice.livekit.sdk.streams import IncomingStreams, OutgoingStreams
 from beluga_voice.livekit.sdk.translation import joined, room_info, track_info
@@ -88,6 +89,7 @@ class SdkDriver:
         self._published: dict[str, _Published] = {}
         self._incoming = IncomingStreams(self._tell, self._tasks)
         self._outgoing = OutgoingStreams()
+        self._permissions = PermissionSender(self._send_permissions)
         self._rpc_methods: dict[str, None] = {}
         self._rpc_waiting: dict[int, asyncio.Future[str | None]] = {}
         self._rpc_numbers = itertools.count(1)
@@ -286,6 +288,8 @@ class SdkDriver:
         return track_info(publication), SdkAudioSink(ours.source)
 
     async def _publish(self, ours: _Published) -> Any:
+        # A track that is published before it is known who may hear it is everybody's.
+        await self._permissions.sent()
         local = self._local
         if not local.permissions.can_publish:
             raise AuthError("the token does not allow publishing", code="authorization_failed", provider="livekit")
@@ -331,6 +335,10 @@ class SdkDriver:
         self, *, allow_all: bool, permissions: Sequence[ParticipantTrackPermission]
     ) -> None:
         """See `RoomDriver`."""
+        if not self._over:
+            self._permissions.want(allow_all, permissions)
+
+    def _send_permissions(self, allow_all: bool, permissions: Sequence[ParticipantTrackPermission]) -> None:  # noqa: FBT001
         if self._over:
             return
         self._local.set_track_subscription_permissions(
