@@ -1,14 +1,15 @@
-"""Nobody on the call notices that a thread of the agent's process holds Python's lock for two seconds."""
+"""Nobody on the call notices that a thread of the agent's process holds Python's lock for two seconds, or its loop."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from support.room_session import joined, session_on
+from support.room_session import MEDIA, joined, session_on
 
 from beluga_voice import Turn
 from beluga_voice.clock import now
@@ -45,6 +46,13 @@ def hold_the_interpreter() -> tuple[float, float]:
     """No thread of this process runs Python meanwhile; from when to when."""
     began_s = now()
     ctypes.PyDLL(None).usleep(round(HELD_S * 1e6))
+    return began_s, now()
+
+
+def block_the_loop() -> tuple[float, float]:
+    """Other threads run meanwhile, the SDK's and ours; from when to when."""
+    began_s = now()
+    time.sleep(HELD_S)
     return began_s, now()
 
 
@@ -90,3 +98,23 @@ async def test_talking_over_the_agent_silences_it_meanwhile(
         silent_s = await ada.silence_from("agent", since=over.first_s)
         assert silent_s < held_until_s
         assert (await tried.heard(Interruption)).action == "pause"
+
+
+@pytest.mark.parametrize("media", MEDIA)
+async def test_speech_that_waits_is_heard_without_a_gap_while_the_agents_loop_is_blocked(
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
+) -> None:
+    voice = ToneVoice()
+    async with (
+        joined(livekit_server, room_name, media=media) as room,
+        session_on(room, silent, tts=voice) as tried,
+    ):
+        tried.session.say("a tone", allow_interruptions=False)
+        await voice.written.wait()
+        await tried.heard(PlayoutStarted)
+        began_s = await ada.voice_from("agent")
+        blocked_from_s, blocked_until_s = block_the_loop()
+        ended_s = await ada.silence_from("agent", since=began_s)
+        assert ended_s > blocked_until_s + 0.5
+        heard = (await ada.heard("agent")).between(blocked_from_s - 0.3, blocked_until_s + 0.5)
+        assert heard.gaps_s(longest_s=0.02) == []

@@ -29,16 +29,6 @@ class Client:
         self.left.append(request.disconnect.room_handle)
 
 
-class Call:
-    """A call of the core."""
-
-    def __init__(self) -> None:
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     client = Client()
@@ -53,25 +43,19 @@ def loop() -> Generator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-async def joined(*calls: Any) -> Farewell:
+async def joined() -> Farewell:
     farewell = Farewell()
     farewell.room(SimpleNamespace(isconnected=lambda: True, _ffi_handle=SimpleNamespace(handle=ROOM_HANDLE)))
-    for call in calls:
-        farewell.opened(call)
     return farewell
 
 
-def test_a_closed_loop_leaves_its_room_and_ends_its_calls(client: Client, loop: asyncio.AbstractEventLoop) -> None:
+def test_a_closed_loop_leaves_its_room(client: Client, loop: asyncio.AbstractEventLoop) -> None:
     other = asyncio.new_event_loop()
     client.queue._subscribers += [("a queue", loop, None), ("a queue", other, None)]
-    under_way: Any = Call()
-    over: Any = Call()
-    farewell = loop.run_until_complete(joined(under_way, over))
-    farewell.closed(over)
+    loop.run_until_complete(joined())
     assert client.left == []
     loop.close()
     assert client.left == [ROOM_HANDLE]
-    assert (under_way.closed, over.closed) == (True, False)
     assert client.queue._subscribers == [("a queue", other, None)]
     other.close()
 
@@ -79,7 +63,7 @@ def test_a_closed_loop_leaves_its_room_and_ends_its_calls(client: Client, loop: 
 def test_a_loop_whose_room_was_left_before_has_nothing_to_leave(
     client: Client, loop: asyncio.AbstractEventLoop
 ) -> None:
-    farewell = loop.run_until_complete(joined(Call()))
+    farewell = loop.run_until_complete(joined())
     farewell.done()
     loop.close()
     assert client.left == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from livekit import rtc
 
 from beluga_voice.errors import BelugaVoiceError, TransportError
 from beluga_voice.livekit.sdk.measuring import measured
-from beluga_voice.tasks import Tasks
+from beluga_voice.livekit.sdk.sound_thread import SoundTask, SoundThread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,12 +27,18 @@ _log = logging.getLogger("beluga_voice.livekit")
 INPUT_HZ = 48_000
 """As libwebrtc decodes it: it is brought to 16 kHz once, by us."""
 
-# 10 ms frames of the caller's that may wait for a loop that is held up. Policy: the oldest is dropped, by the SDK. Less
-# than the second that the call's input holds, so that what was waited for fits.
+# Of the core; and how often it is looked at whether it is over, in seconds.
+_TICK_S = 0.01
+_LOOK_S = 0.001
+
+# 10 ms frames of the caller's that may wait for a thread that is held up. Policy: the oldest is dropped, by the SDK.
+# Less than the second that the call's input holds, so that what was waited for fits.
 _FRAMES_WAITING = 90
 
 # How long the server may take to hear that the track is gone, in seconds.
 _UNPUBLISH_TIMEOUT_S = 3.0
+# How long the SDK's streams may take to end, in seconds.
+_LET_GO_TIMEOUT_S = 5.0
 # How long the SDK may take to say what it has measured, in seconds.
 _STATS_TIMEOUT_S = 3.0
 
@@ -49,6 +56,7 @@ class SdkCallMedia:
         unpublish: Callable[[], Awaitable[None]],
         remote_track: Callable[[str], Any],
         ours: Callable[[], Any],
+        sound: SoundThread,
     ) -> None:
         self._link = link
         self._source = source
@@ -57,12 +65,11 @@ class SdkCallMedia:
         self._remote_track = remote_track
         self._ours = ours
         self._heard: Any = None
-        self._loop = asyncio.get_running_loop()
-        self._tasks = Tasks(self._failed)
-        self._listening: asyncio.Task[None] | None = None
+        self._sound = sound
+        self._ear: SoundTask | None = None
         self._frames_dropped = 0
         self._frames_lost = 0
-        self._tasks.start(self._speak(), name="sdk voice")
+        self._mouth = sound.start(self._speak)
 
     @property
     def link(self) -> CallLink:
@@ -76,12 +83,12 @@ class SdkCallMedia:
 
     def listen(self, sid: str | None) -> None:
         """From now on the caller's sound is that of this track; None: silence."""
-        if self._listening is not None:
-            self._listening.cancel()
-            self._listening = None
+        if self._ear is not None:
+            self._ear.cancel()
+            self._ear = None
         track = self._heard = self._remote_track(sid) if sid is not None else None
         if track is not None:
-            self._listening = self._tasks.start(self._hear(track), name="sdk ear")
+            self._ear = self._sound.start(lambda: self._hear(track))
 
     def stats(self) -> dict[str, int]:
         """`sdk_input_dropped`: samples of the caller's, at 48 kHz, that found the call's input full;
@@ -100,7 +107,10 @@ class SdkCallMedia:
 
     async def aclose(self) -> None:
         """Unpublishes the track, ends the streams."""
-        await self._tasks.cancel()
+        for task in (self._mouth, self._ear):
+            if task is not None:
+                task.cancel()
+                await task.gone(_LET_GO_TIMEOUT_S)
         try:
             async with asyncio.timeout(_UNPUBLISH_TIMEOUT_S):
                 await self._unpublish()
@@ -108,38 +118,36 @@ class SdkCallMedia:
             _log.debug("the agent's track was not unpublished: %s", error)
         await self._source.aclose()
 
+    # -- on the sound's loop --------------------------------------------------------------------------------------
+
     async def _hear(self, track: Any) -> None:
         stream: Any = rtc.AudioStream(track, sample_rate=INPUT_HZ, num_channels=1, capacity=_FRAMES_WAITING)
         call = self._link.call
-        try:
+        async with contextlib.aclosing(stream):
             async for event in stream:
                 if call.closed:
                     return
                 # Live sound does not wait: what finds no room would only make all that follows late.
                 pcm = event.frame.data
                 self._frames_dropped += len(pcm) - call.write_input(pcm)
-        finally:
-            if not self._loop.is_closed():  # else nobody is left to wait for it
-                await stream.aclose()
 
     async def _speak(self) -> None:
-        link, call = self._link, self._link.call
+        call = self._link.call
         rate_hz = call.output_hz
         frame_samples = rate_hz // 100
-        reader = link.output_reader()
         position = call.output_written
-        try:
-            while True:
-                while call.output_written < position + frame_samples:
-                    if call.closed:
-                        return
-                    await link.sent(reader, position + frame_samples)
-                pcm, start, lost = call.read_output(position, frame_samples)
-                self._frames_lost += lost
-                position = start + len(pcm) // 2
-                await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
-        finally:
-            link.release(reader)
+        while not call.closed:
+            if call.output_written < position + frame_samples:
+                await self._until_written(position + frame_samples)
+                continue
+            pcm, start, lost = call.read_output(position, frame_samples)
+            self._frames_lost += lost
+            position = start + len(pcm) // 2
+            await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
 
-    def _failed(self, error: BaseException) -> None:
-        _log.error("the sound of a call over the SDK broke off", exc_info=error)
+    async def _until_written(self, position: int) -> None:
+        """The core wakes the session's loop alone; but it keeps a tick: this looks just before one, and then often."""
+        call = self._link.call
+        await asyncio.sleep(_TICK_S - _LOOK_S)
+        while call.output_written < position and not call.closed:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)

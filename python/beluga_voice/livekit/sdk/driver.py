@@ -20,6 +20,8 @@ from beluga_voice.livekit.sdk.audio import SdkAudioFeed, SdkAudioSink
 from beluga_voice.livekit.sdk.call import INPUT_HZ, SdkCallMedia
 from beluga_voice.livekit.sdk.events import TRANSLATIONS
 from beluga_voice.livekit.sdk.farewell import Farewell
+from beluga_voice.livekit.sdk.permission_sender import PermissionSender
+from beluga_voice.livekit.sdk.sound_thread import sound_thread
 from beluga_voice.livekit.sdk.streams import IncomingStreams, OutgoingStreams
 from beluga_voice.livekit.sdk.translation import joined, room_info, track_info
 from beluga_voice.tasks import Tasks
@@ -87,6 +89,7 @@ class SdkDriver:
         self._published: dict[str, _Published] = {}
         self._incoming = IncomingStreams(self._tell, self._tasks)
         self._outgoing = OutgoingStreams()
+        self._permissions = PermissionSender(self._send_permissions)
         self._rpc_methods: dict[str, None] = {}
         self._rpc_waiting: dict[int, asyncio.Future[str | None]] = {}
         self._rpc_numbers = itertools.count(1)
@@ -285,6 +288,8 @@ class SdkDriver:
         return track_info(publication), SdkAudioSink(ours.source)
 
     async def _publish(self, ours: _Published) -> Any:
+        # A track that is published before it is known who may hear it is everybody's.
+        await self._permissions.sent()
         local = self._local
         if not local.permissions.can_publish:
             raise AuthError("the token does not allow publishing", code="authorization_failed", provider="livekit")
@@ -330,6 +335,10 @@ class SdkDriver:
         self, *, allow_all: bool, permissions: Sequence[ParticipantTrackPermission]
     ) -> None:
         """See `RoomDriver`."""
+        if not self._over:
+            self._permissions.want(allow_all, permissions)
+
+    def _send_permissions(self, allow_all: bool, permissions: Sequence[ParticipantTrackPermission]) -> None:  # noqa: FBT001
         if self._over:
             return
         self._local.set_track_subscription_permissions(
@@ -348,15 +357,13 @@ class SdkDriver:
         self, settings: CallSettings, *, track_name: str, sample_rate: int, options: TrackPublishOptions
     ) -> SdkCallMedia:
         """See `RoomDriver`."""
-        ours = _Published(track_name, rtc.AudioSource(sample_rate, 1, queue_size_ms=0), options)
+        sound = sound_thread()
+        source = rtc.AudioSource(sample_rate, 1, queue_size_ms=0, loop=sound.loop)
+        ours = _Published(track_name, source, options)
         link = settings.open(codec="pcm", input_hz=INPUT_HZ, output_hz=sample_rate)
-        farewell = self._farewell
-        assert farewell is not None
-        farewell.opened(link.call)
         try:
             await self._publish(ours)
         except BaseException:
-            farewell.closed(link.call)
             await link.close()
             raise
 
@@ -365,10 +372,9 @@ class SdkDriver:
             return ours.info
 
         async def unpublish() -> None:
-            farewell.closed(link.call)
             await self.unpublish_track(track().sid)
 
-        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track)
+        return SdkCallMedia(link, ours.source, track, unpublish, self.sdk_track, lambda: ours.track, sound)
 
     # -- data -----------------------------------------------------------------------------------------------------
 

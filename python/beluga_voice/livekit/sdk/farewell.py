@@ -8,13 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from contextlib import suppress
 from typing import Any
 
 from livekit.rtc import _ffi_client
 from livekit.rtc._proto import ffi_pb2
-
-from beluga_voice import _core
 
 __all__ = ["Farewell"]
 
@@ -25,7 +22,10 @@ _NEVER_S = 1e9
 
 
 class Farewell:
-    """Leaves a room and closes its calls when the loop is closed that it was made on; until `done` is called."""
+    """Leaves a room when the loop is closed that it was made on; until `done` is called.
+
+    Its calls in the core are ended by their loop's link.
+    """
 
     def __init__(self) -> None:
         self._left_behind = _LeftBehind()
@@ -38,14 +38,6 @@ class Farewell:
     def room(self, room: Any) -> None:
         """It is this livekit.rtc Room that is to be left."""
         self._left_behind.room = room
-
-    def opened(self, call: _core.Call) -> None:
-        """This call is to be closed."""
-        self._left_behind.calls[call] = None
-
-    def closed(self, call: _core.Call) -> None:
-        """And this one no longer."""
-        self._left_behind.calls.pop(call, None)
 
     def done(self) -> None:
         """The room was left."""
@@ -65,12 +57,8 @@ class _LeftBehind:
 
     def __init__(self) -> None:
         self.room: Any = None
-        self.calls: dict[_core.Call, None] = {}
 
     def leave(self) -> None:
-        for call in self.calls:
-            with suppress(_core.CoreError):
-                call.close()
         try:
             client = _ffi_client.FfiClient.instance
             _forget_closed_loops(client.queue)
