@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// Packets that may wait to be sent: 640 ms of speech. A sender that is further behind loses the newest, which is counted.
 pub const PACKET_OUT_CAPACITY: usize = 32;
 /// What the ring for recorders keeps; a slower reader loses the oldest and is told.
-const TAP_CAPACITY_MS: u32 = 2_500;
+const TAP_CAPACITY_MS: u32 = 1_000;
 /// Room for a packet: speech at 24 kbit/s takes 60 bytes, variable bitrate some times as many at an onset.
 const MAX_PACKET_BYTES: usize = 400;
 /// The level of silence.
