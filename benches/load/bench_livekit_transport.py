@@ -4,7 +4,8 @@ Real rooms on a real livekit-server, a caller in each, sound both ways; everythi
 measured holds all rooms in one process and does no more than send speech and take what it hears, at 16 kHz. The callers
 are light (`beluga_voice.testing.Caller`): they say a tape and decode nothing.
 
-- `cpu_pct_per_room`: CPU of that process, all its threads, in percent of a core. `pss_mb_per_room`: what it grew by.
+- `cpu_pct_per_room`: CPU of that process, all its threads, in percent of a core.
+- `pss_mb_per_room`: what it grew by with each room after the first, which brings what all share; alone, with that.
 - `frames_lost`: RTP packets that did not arrive at the callers, and at the end that is measured those that its decoder
   had to make up (native) or that did not arrive (SDK).
 - `tick_late_ms_p99`: how late its frames were sent; `caller_late_ms_p99`: the callers'.

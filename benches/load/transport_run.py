@@ -48,18 +48,22 @@ async def measure(
     hears, speaks = run.direction != "send", run.direction != "receive"
     with LiveKitServer(config={"logging": {"level": "warn"}}) as server:
         async with callers(run.rooms) as far, measured(run.rooms) as near:
-            base_kb = sum(map(pss_kb, near.pids))
             far_manner = Manner(speaks, run.talk_share if hears else None, run.caller_silence == "dtx", seed=1)
             await far.join(_seats(server, run.rooms, "caller"), far_manner)
-            near_manner = Manner(hears, run.talk_share if speaks else None, seed=1_001)
-            await near.join(_seats(server, run.rooms, "agent"), near_manner)
+            first, *others = _seats(server, run.rooms, "agent")
+            added = 1, sum(map(pss_kb, near.pids))
+            await near.join([first], Manner(hears, run.talk_share if speaks else None, seed=1_001))
+            if others:
+                added = len(others), sum(map(pss_kb, near.pids))
+                await near.join(others, Manner(hears, run.talk_share if speaks else None, seed=1_002))
             await asyncio.sleep(SETTLED_S)
             before = [await near.counters(), await far.counters()]
             machine, used_s, began_s = MachineTime.now(), sum(map(cpu_s, near.pids)), now()
             await asyncio.sleep(seconds)
             took_s, used_s = now() - began_s, sum(map(cpu_s, near.pids)) - used_s
             steal_pct = MachineTime.now().steal_pct_since(machine)
-            grown_kb = sum(map(pss_kb, near.pids)) - base_kb
+            rooms_added, base_kb = added
+            grown_kb = (sum(map(pss_kb, near.pids)) - base_kb) / rooms_added
             of_near, of_far = await near.counters(), await far.counters()
     lost = of_near.packets_lost + of_far.packets_lost - sum(each.packets_lost for each in before)
     busy_pct = max(of_near.busy_pct, of_far.busy_pct)
@@ -80,7 +84,7 @@ async def measure(
         "complexity": near.complexity,
         "caller_silence": run.caller_silence,
         "cpu_pct_per_room": round(100 * used_s / took_s / run.rooms, 3),
-        "pss_mb_per_room": round(grown_kb / 1024 / run.rooms, 2),
+        "pss_mb_per_room": round(grown_kb / 1024, 2),
         "frames_lost": lost,
         "tick_late_ms_p99": late_ms,
         "caller_late_ms_p99": caller_late_ms,

@@ -52,6 +52,11 @@ impl<L: Link + ?Sized> Connection<L> {
         &self.link
     }
 
+    /// The same, to tell it something.
+    pub fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
     /// Takes what has arrived, then obeys and lets timers pass. False if that failed, which is said once.
     pub fn take(&mut self, now_us: u64) -> bool {
         self.guarded(|peer, link| {

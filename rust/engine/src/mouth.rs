@@ -9,8 +9,8 @@ use beluga_dsp::ResampleError;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 
-/// Samples the queue holds, whatever their rate: ten seconds at 24 kHz.
-pub const MOUTH_CAPACITY_SAMPLES: usize = 240_000;
+/// Samples the queue holds, whatever their rate: five seconds at 24 kHz.
+pub const MOUTH_CAPACITY_SAMPLES: usize = 120_000;
 /// Begins, marks and ends the queue holds.
 pub(crate) const CONTROL_CAPACITY: usize = 512;
 /// Resamplers on their way back to be freed where that disturbs nobody. The writer empties this way before it makes

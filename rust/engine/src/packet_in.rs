@@ -17,6 +17,9 @@ use std::fmt;
 const HELD_PACKETS: usize = 64;
 /// Packets on their way to the shard: as many, since what a network has held for a second comes between two ticks.
 const QUEUE_PACKETS: usize = HELD_PACKETS;
+/// And bytes of theirs: speech takes some 60 a packet, G.711 160. Each packet in its own place for the longest would walk
+/// through 100 kB of every call.
+const QUEUE_BYTES: usize = QUEUE_PACKETS * 256;
 
 /// Why there is no such door.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +45,21 @@ struct Queued {
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
-    len: usize,
-    payload: [u8; MAX_PAYLOAD_BYTES],
+    payload_bytes: usize,
 }
 
 /// Brings packets from the thread that received them.
-pub struct PacketWriter(Producer<Queued>);
+pub struct PacketWriter {
+    queue: Producer<Queued>,
+    /// One after another, each written before it is told of in `queue`.
+    payloads: Producer<u8>,
+}
 
 /// The shard's side.
 pub struct PacketIn {
     queue: Consumer<Queued>,
+    payloads: Consumer<u8>,
+    payload: Box<[u8; MAX_PAYLOAD_BYTES]>,
     jitter: JitterBuffer,
     /// What of the jitter buffer is in the counters.
     told: JitterStats,
@@ -63,7 +71,7 @@ pub struct PacketIn {
 impl fmt::Debug for PacketWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PacketWriter")
-            .field("free", &self.0.cached_slots())
+            .field("free", &self.queue.cached_slots())
             .finish()
     }
 }
@@ -94,41 +102,46 @@ pub fn packet_in(
     };
     let jitter = JitterBuffer::new(config, decoder)?;
     let (queue_in, queue_out) = RingBuffer::new(QUEUE_PACKETS);
+    let (payloads_in, payloads_out) = RingBuffer::new(QUEUE_BYTES);
     let frame = jitter.frame_samples();
     let door = PacketIn {
         queue: queue_out,
+        payloads: payloads_out,
+        payload: Box::new([0; MAX_PAYLOAD_BYTES]),
         told: jitter.stats(),
         jitter,
         resampler,
         pcm: vec![0; frame].into(),
         source: vec![0.0; frame].into(),
     };
-    Ok((PacketWriter(queue_in), door))
+    let writer = PacketWriter {
+        queue: queue_in,
+        payloads: payloads_in,
+    };
+    Ok((writer, door))
 }
 
 impl PacketWriter {
-    /// Queues a packet; false if the queue is full (the shard is late) and it is dropped.
+    /// Queues a packet; false if the queue is full (the shard is late), by number or by bytes, and it is dropped.
     ///
     /// # Errors
     /// [`PayloadTooLong`].
     pub fn push(&mut self, packet: Packet<'_>) -> Result<bool, PayloadTooLong> {
-        let len = packet.payload.len();
-        let mut payload = [0; MAX_PAYLOAD_BYTES];
-        payload
-            .get_mut(..len)
-            .ok_or(PayloadTooLong { size: len })?
-            .copy_from_slice(packet.payload);
-        Ok(self
-            .0
-            .push(Queued {
-                arrival_us: packet.arrival_us,
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                ssrc: packet.ssrc,
-                len,
-                payload,
-            })
-            .is_ok())
+        let size = packet.payload.len();
+        if size > MAX_PAYLOAD_BYTES {
+            return Err(PayloadTooLong { size });
+        }
+        if self.queue.is_full() || self.payloads.push_entire_slice(packet.payload).is_err() {
+            return Ok(false);
+        }
+        let queued = Queued {
+            arrival_us: packet.arrival_us,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            ssrc: packet.ssrc,
+            payload_bytes: size,
+        };
+        Ok(self.queue.push(queued).is_ok())
     }
 }
 
@@ -170,13 +183,16 @@ impl InDoor for PacketIn {
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
         counters.packets_waiting.note(self.queue.slots());
         while let Ok(packet) = self.queue.pop() {
+            let payload = &mut self.payload[..packet.payload_bytes];
+            let whole = self.payloads.pop_entire_slice(payload);
+            debug_assert!(whole.is_ok(), "it was written before it was told of");
             counters.frame_age_in_us.note(packet.arrival_us, now_us);
             self.jitter.push(Packet {
                 arrival_us: packet.arrival_us,
                 sequence: packet.sequence,
                 timestamp: packet.timestamp,
                 ssrc: packet.ssrc,
-                payload: &packet.payload[..packet.len],
+                payload,
             });
         }
         match self.jitter.pull(now_us, &mut self.pcm) {
@@ -188,5 +204,51 @@ impl InDoor for PacketIn {
         to_f32(&self.pcm, &mut self.source);
         self.resampler.process(&self.source, frame);
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beluga_codec::MuLaw;
+
+    #[test]
+    fn long_packets_fill_the_queue_by_their_bytes_and_short_ones_by_their_number() {
+        for (size, room) in [
+            (MAX_PAYLOAD_BYTES, QUEUE_BYTES / MAX_PAYLOAD_BYTES),
+            (160, QUEUE_PACKETS),
+        ] {
+            let decoder = Box::new(MuLaw::new());
+            let (mut writer, mut door) =
+                packet_in(decoder, 8_000, DelayBounds::default()).expect("a door");
+            let payload = vec![0xff; size];
+            let mut sequence = 0;
+            // Twice, so that the ring of bytes has turned round.
+            for _ in 0..2 {
+                let mut taken = 0;
+                let mut push = || {
+                    sequence += 1;
+                    let packet = Packet {
+                        arrival_us: 0,
+                        sequence,
+                        timestamp: u32::from(sequence) * 160,
+                        ssrc: 1,
+                        payload: &payload,
+                    };
+                    writer.push(packet).expect("short enough")
+                };
+                while push() {
+                    taken += 1;
+                }
+                assert_eq!(taken, room);
+                door.pull(
+                    0,
+                    &mut [0.0; crate::time::EAR_FRAME_SAMPLES],
+                    &Counters::default(),
+                );
+                assert_eq!(door.queue.slots(), 0);
+                assert_eq!(door.payloads.slots(), 0);
+            }
+        }
     }
 }

@@ -13,7 +13,6 @@ use crate::counters::Counters;
 use crate::door::{OutDoor, SendTime};
 use crate::gauge::Gauge;
 use crate::measure::Age;
-use crate::pcm_out::PCM_OUT_CAPACITY_MS;
 use crate::playout::MAX_OUT_FRAME_SAMPLES;
 use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
 use crate::talk_spurts::{Sent, TalkSpurts};
@@ -26,6 +25,8 @@ use std::sync::Arc;
 
 /// Packets that may wait to be sent: 640 ms of speech. A sender that is further behind loses the newest, which is counted.
 pub const PACKET_OUT_CAPACITY: usize = 32;
+/// What the ring for recorders keeps; a slower reader loses the oldest and is told.
+const TAP_CAPACITY_MS: u32 = 1_000;
 /// Room for a packet: speech at 24 kbit/s takes 60 bytes, variable bitrate some times as many at an onset.
 const MAX_PACKET_BYTES: usize = 400;
 /// The level of silence.
@@ -115,7 +116,7 @@ pub fn packet_out(
             && frame_samples <= 2 * MAX_OUT_FRAME_SAMPLES,
         "frames of {frame_samples} samples are not two ticks"
     );
-    let (tap, ring) = sound_ring((encoder.sample_rate_hz() / 1_000 * PCM_OUT_CAPACITY_MS) as usize);
+    let (tap, ring) = sound_ring((encoder.sample_rate_hz() / 1_000 * TAP_CAPACITY_MS) as usize);
     let (packets_in, packets_out) = RingBuffer::new(PACKET_OUT_CAPACITY);
     let gauge = Arc::new(Gauge::default());
     let reader = PacketReader {

@@ -18,8 +18,8 @@ use beluga_vad::{
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 
-/// How much of the caller's sound is kept for readers: 16.4 s at 16 kHz.
-pub const EAR_CAPACITY_SAMPLES: usize = 1 << 18;
+/// How much of the caller's sound is kept for readers: 8.2 s at 16 kHz.
+pub const EAR_CAPACITY_SAMPLES: usize = 1 << 17;
 /// Events that may wait for the loop; at some ten a second the loop must have slept for minutes to lose one.
 const EVENT_CAPACITY: usize = 1_024;
 const COMMAND_CAPACITY: usize = 64;

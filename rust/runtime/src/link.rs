@@ -14,6 +14,10 @@ use std::sync::Arc;
 const MAX_TCP: usize = 8;
 /// A connection that failed is not tried again before: a peer sends again and again.
 const RETRY_US: u64 = 1_000_000;
+/// How often a shard looks at the sockets that carry nothing but checks of ICE.
+const RESTING_US: u64 = 80_000;
+/// First bytes of STUN; what DTLS, RTP and RTCP begin with is more (RFC 7983 section 7).
+const STUN_MAX: u8 = 3;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,6 +26,10 @@ pub(crate) struct SocketLink {
     tcp: Vec<TcpLeg>,
     /// Where TCP failed last, and when.
     failed: Vec<(SocketAddr, u64)>,
+    /// Over what the peer sends its sound and what belongs to it.
+    carrying: Option<(Carrier, SocketAddr)>,
+    /// When the other sockets are looked at again; none: every time.
+    others_at_us: Option<u64>,
     now_us: u64,
     more: bool,
     /// Counts changes of the sockets.
@@ -54,6 +62,8 @@ impl SocketLink {
             udp,
             tcp: Vec::with_capacity(MAX_TCP),
             failed: Vec::with_capacity(MAX_TCP),
+            carrying: None,
+            others_at_us: None,
             now_us,
             more: false,
             version: 0,
@@ -69,6 +79,12 @@ impl SocketLink {
         for leg in &self.udp {
             peer.bound(Carrier::Tcp, SocketAddr::new(leg.local().ip(), ACTIVE_PORT));
         }
+    }
+
+    /// From here on the sockets are looked at each tick, whether there is something or not: for a room of two peers six
+    /// times in vain, if those that ICE did not choose did not rest in between.
+    pub(crate) fn look_each_tick(&mut self) {
+        self.others_at_us = Some(self.now_us);
     }
 
     /// Whether the last time left something behind.
@@ -148,11 +164,20 @@ impl Link for SocketLink {
     fn receive(&mut self, now_us: u64, sink: &mut dyn FnMut(u64, Datagram<'_>)) {
         self.now_us = now_us;
         self.more = false;
+        let carrying = self.carrying;
+        let all = carrying.is_none() || self.others_at_us.is_none_or(|at_us| now_us >= at_us);
+        if all && let Some(at_us) = &mut self.others_at_us {
+            *at_us = now_us + RESTING_US;
+        }
         for leg in &mut self.udp {
-            self.more |= leg.receive(now_us, &self.counters, sink);
+            if all || carrying == Some((Carrier::Udp, leg.local())) {
+                self.more |= leg.receive(now_us, &self.counters, sink);
+            }
         }
         for leg in &mut self.tcp {
-            self.more |= leg.receive(now_us, &self.counters, sink);
+            if all || leg.has_waiting() || carrying == Some((Carrier::Tcp, leg.remote())) {
+                self.more |= leg.receive(now_us, &self.counters, sink);
+            }
         }
         self.tidy();
     }
@@ -164,6 +189,12 @@ impl Link for SocketLink {
             remote,
             payload,
         } = datagram;
+        if payload.first().is_some_and(|&first| first > STUN_MAX) {
+            self.carrying = Some(match carrier {
+                Carrier::Udp => (carrier, local),
+                Carrier::Tcp => (carrier, remote),
+            });
+        }
         match carrier {
             Carrier::Udp => {
                 let leg = self.udp.iter().find(|leg| leg.local() == local);
@@ -393,6 +424,42 @@ mod tests {
         far.send_to(b"back", local).expect("a send");
         rig.receive_until("it came", |rig| rig.came.len() == 1);
         assert_eq!((rig.came[0].0.local, rig.came[0].0.remote), (local, to));
+    }
+
+    #[test]
+    fn on_a_shard_sockets_that_carry_no_sound_are_looked_at_now_and_then() {
+        const SOUND: [u8; 1] = [0x80];
+        let (listener, tcp) = listener();
+        let far = UdpSocket::bind((LOOPBACK, 0)).expect("a socket");
+        let udp = far.local_addr().expect("an address");
+        let mut rig = Rig::new();
+        let local = rig.link.udp[0].local();
+        rig.send(Carrier::Tcp, ACTIVE, tcp, &[0]);
+        let (mut stream, _) = listener.accept().expect("a connection");
+        rig.receive_until("it is open", |rig| !rig.link.has_waiting());
+        rig.link.look_each_tick();
+        rig.receive();
+        let mut all_came = |rig: &mut Rig, carrying: &[Carrier]| {
+            far.send_to(b"udp", local).expect("a send");
+            stream.write_all(b"\0\x03tcp").expect("a write");
+            // It is there when the call that sent it returns: what has not come was not looked for.
+            rig.receive();
+            let came = rig.came.drain(..).map(|(datagram, _)| datagram.carrier);
+            assert_eq!(came.collect::<Vec<_>>(), carrying);
+            if carrying.len() < 2 {
+                rig.now_us += RESTING_US;
+                rig.receive();
+                assert_eq!(rig.came.drain(..).count(), 1, "the other one");
+            }
+        };
+        rig.now_us += RESTING_US;
+        all_came(&mut rig, &[Carrier::Udp, Carrier::Tcp]);
+        rig.send(Carrier::Udp, local, udp, &SOUND);
+        all_came(&mut rig, &[Carrier::Udp]);
+        rig.send(Carrier::Udp, local, udp, &[0]);
+        all_came(&mut rig, &[Carrier::Udp]);
+        rig.send(Carrier::Tcp, ACTIVE, tcp, &SOUND);
+        all_came(&mut rig, &[Carrier::Tcp]);
     }
 
     #[test]

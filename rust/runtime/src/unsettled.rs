@@ -58,6 +58,7 @@ impl Unsettled {
         };
         // From here on the shard alone looks at the sockets.
         self.watched.clear();
+        self.connection.link_mut().look_each_tick();
         slot.connect(self.connection.boxed());
         Ok(())
     }

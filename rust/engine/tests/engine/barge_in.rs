@@ -439,7 +439,7 @@ fn a_caller_who_is_silent_goes_away_and_comes_back() {
 #[test]
 fn nobody_is_away_while_the_agent_speaks() {
     let mut call = Call::new(config(Vad::Energy));
-    call.say(&vec![3_000; 9 * OUT_HZ], OUT_HZ as u32, POLICY);
+    call.say(&vec![3_000; 9 * 8_000], 8_000, POLICY);
     call.wait(20_000);
     call.check();
     assert_eq!(
