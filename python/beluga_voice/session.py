@@ -492,13 +492,13 @@ class VoiceSession:
         from beluga_voice.audio_format import AudioFormat, int16_mono
 
         pipeline = self._running()
-        if audio_format is None:
-            AudioFormat(cast("int", sample_rate))  # whether it is a rate
+        form = audio_format or AudioFormat(cast("int", sample_rate))
         if not isinstance(sound, AsyncIterable):
-            int16_mono(sound, audio_format)
+            # Here, so that whoever asks hears of what is no sound; what is played is int16 and mono then.
+            sound, audio_format = int16_mono(sound, audio_format), None
         return pipeline.play(
-            cast("Any", sound),
-            sample_rate=sample_rate,
+            sound,
+            sample_rate=form.sample_rate if audio_format is None else None,
             audio_format=audio_format,
             allow_interruptions=allow_interruptions,
         )
