@@ -5,13 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import inspect
-import logging
-import traceback
 import uuid
-import weakref
-from collections import defaultdict
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -20,14 +15,12 @@ from beluga_voice.clock import now
 from beluga_voice.current_session import SessionMark, current_session
 from beluga_voice.errors import (
     BelugaVoiceError,
-    ComponentError,
     ConfigError,
     InternalError,
     InvalidStateError,
     SessionError,
 )
 from beluga_voice.events import (
-    EVENT_NAMES,
     AgentState,
     AgentStateChanged,
     CloseEvent,
@@ -39,9 +32,9 @@ from beluga_voice.events import (
     UserState,
     UserStateChanged,
 )
-from beluga_voice.foreign_calls import ForeignCalls, LateError
 from beluga_voice.pipeline.plain_text import plain
-from beluga_voice.tasks import Tasks
+from beluga_voice.session_components import SessionComponents
+from beluga_voice.session_events import SessionEvents
 from beluga_voice.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
@@ -55,7 +48,6 @@ if TYPE_CHECKING:
     from beluga_voice.commands import ToolStarted
     from beluga_voice.config import (
         BackendConfig,
-        ComponentKind,
         PipelineType,
         SessionConfig,
         SessionParts,
@@ -70,9 +62,6 @@ if TYPE_CHECKING:
     from beluga_voice.pipeline.speech import SpeechHandle
     from beluga_voice.pipeline.turn_taking import Pipeline
     from beluga_voice.prices import Prices
-    from beluga_voice.speech_to_speech import SpeechToSpeech
-    from beluga_voice.speech_to_text import SpeechToText
-    from beluga_voice.text_to_speech import TextToSpeech
     from beluga_voice.transport import OpenCall, Transport, TransportStats
     from beluga_voice.turn import ChatMessage
 
@@ -91,16 +80,8 @@ _PIPELINE_STATES: dict[AgentState, PipelineState] = {
 
 CloseReason = Literal["user_initiated", "task_completed", "participant_disconnected", "error"]
 
-_log = logging.getLogger("beluga_voice.session")
-
 # Letters that the caller may write in one turn, as many as a recogniser may hear.
 _LONGEST_TEXT = 50_000
-# Events that a slow `events()` loop may be behind. Policy: the oldest is dropped and counted.
-_EVENTS_WAITING = 1_000
-# How long a component may take to let go of what it holds, in seconds.
-_CLOSE_TIMEOUT_S = 5.0
-# How long callbacks that are still at work may take when the session is over, in seconds.
-_GRACE_S = 1.0
 
 
 class VoiceSession:
@@ -219,10 +200,6 @@ class VoiceSession:
         self._state: SessionState = "initial"
         self._agent_state: AgentState = "initializing"
         self._user_state: UserState = "listening"
-        self._callbacks: dict[str, list[Callable[[Any], object]]] = defaultdict(list)
-        # By the order in which they came.
-        self._queues: weakref.WeakKeyDictionary[asyncio.Queue[SessionEvent | None], None] = weakref.WeakKeyDictionary()
-        self._tasks = Tasks(self._failed)
         self._over = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -234,13 +211,13 @@ class VoiceSession:
         self._pipeline_counters: dict[str, int] = {}
         """Those of a pipeline that has ended."""
         self._host: AgentHost | None = None
-        self._components: dict[ComponentKind, SpeechToText | TextToSpeech | SpeechToSpeech] = {}
-        self._foreign = ForeignCalls()
         self._call: OpenCall | None = None
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
         self._received_samples_lost = 0
-        self._redactor, self._outgoing = _redaction(parts)
+        self._redactor, outgoing = _redaction(parts)
+        self._events = SessionEvents(self._redactor, outgoing)
+        self._components = SessionComponents(parts, self._events.tell)
         self._tools_gate = _tools_gate(parts, self._tool_call)
         self._recordings: list[Any] = []
         self._forget_recordings: list[Callable[[], object]] = []
@@ -252,8 +229,6 @@ class VoiceSession:
         """When `start` was called, by `clock.now()`."""
         self._context = contextvars.copy_context()
         """What whoever started it had in his context variables: all that is done for the call has it too."""
-        self.events_dropped = 0
-        """Events that an `events()` loop missed because it was too slow."""
 
     # -- life -----------------------------------------------------------------------------------------------------
 
@@ -297,14 +272,11 @@ class VoiceSession:
 
         current_session.set(self.mark)
         parts = self._parts
-        for kind, factory in parts.components.items():
-            self._components[kind] = factory.create()
+        self._components.make()
         self._processing = Processing(parts.audio_processors, timeout_s=parts.audio_processor_timeout)
         if parts.agent is not None:
             self._host = AgentHost(parts.agent, timeout_s=parts.timeout, tools=self._tools_gate)
-        async with asyncio.TaskGroup() as starting:
-            for kind in self._components:
-                starting.create_task(self._start_component(kind))
+        await self._components.start()
         self._call = await transport.open(
             CallSettings(
                 vad=cast("Any", parts.vad.name),
@@ -322,6 +294,7 @@ class VoiceSession:
                 telephone=self._on_telephone,
             ),
         )
+        self._events.transport = self._call.take
         self._link = link = self._call.link
         self._pipeline = self._make_pipeline(link, self._processing)
         self._history = self._pipeline.history
@@ -332,11 +305,9 @@ class VoiceSession:
         self._keeper = asyncio.create_task(self._keep(), name="beluga-voice session")
 
     def _make_pipeline(self, link: CallLink, processing: Processing) -> Pipeline:
-        from beluga_voice.pipeline.cascade import Cascade
-        from beluga_voice.pipeline.speech_to_speech import SpeechToSpeechPipeline
         from beluga_voice.pipeline.turn_taking import PipelineContext
 
-        parts, components = self._parts, self._components
+        parts = self._parts
         context = PipelineContext(
             link=link,
             agent=self._host,
@@ -346,46 +317,13 @@ class VoiceSession:
             transcript_timeout_s=parts.transcript_timeout,
             processing=processing,
             usage=self._usage,
-            emit=self._emit,
+            emit=self._events.tell,
             end_call=self._task_completed,
         )
-        if "s2s" in components:
-            return SpeechToSpeechPipeline(
-                context,
-                s2s=cast("SpeechToSpeech", components["s2s"]),
-                s2s_name=self._name_of("s2s"),
-                s2s_timeout_s=parts.s2s_timeout,
-                detects_turns=parts.turn_handling.turn_detection == "realtime_llm",
-            )
-        return Cascade(
-            context,
-            stt=cast("SpeechToText", components["stt"]),
-            stt_name=self._name_of("stt"),
-            tts=cast("TextToSpeech", components["tts"]),
-            tts_name=self._name_of("tts"),
-            tts_timeout_s=parts.tts_timeout,
-            foreign=self._foreign,
-        )
+        return self._components.pipeline(context)
 
     def _task_completed(self, reason: str) -> None:
         self._end_soon("task_completed", detail=reason)
-
-    async def _start_component(self, kind: ComponentKind) -> None:
-        timeout_s = self._parts.start_timeout
-        late_at = asyncio.get_running_loop().time() + timeout_s
-        try:
-            await self._foreign.run(self._components[kind].start(), name=f"start {kind}", due=lambda: late_at)
-        except LateError:
-            raise ComponentError(
-                f"not ready after {timeout_s:g} s (start_timeout)",
-                component=kind,
-                code="timeout",
-                provider=self._name_of(kind),
-                operation="start",
-            ) from None
-
-    def _name_of(self, kind: ComponentKind) -> str:
-        return self._parts.components[kind].name
 
     async def _keep(self) -> None:
         try:
@@ -492,13 +430,13 @@ class VoiceSession:
         from beluga_voice.audio_format import AudioFormat, int16_mono
 
         pipeline = self._running()
-        if audio_format is None:
-            AudioFormat(cast("int", sample_rate))  # whether it is a rate
+        form = audio_format or AudioFormat(cast("int", sample_rate))
         if not isinstance(sound, AsyncIterable):
-            int16_mono(sound, audio_format)
+            # Here, so that whoever asks hears of what is no sound; what is played is int16 and mono then.
+            sound, audio_format = int16_mono(sound, audio_format), None
         return pipeline.play(
-            cast("Any", sound),
-            sample_rate=sample_rate,
+            sound,
+            sample_rate=form.sample_rate if audio_format is None else None,
             audio_format=audio_format,
             allow_interruptions=allow_interruptions,
         )
@@ -603,7 +541,7 @@ class VoiceSession:
     def component_names(self) -> Mapping[str, str]:
         """Who serves it by name: `stt` and `tts`, or `s2s`, and `agent`, if there is one."""
         agent = self._parts.agent
-        names: dict[str, str] = {kind: self._name_of(kind) for kind in self._parts.components}
+        names: dict[str, str] = {**self._components.names}
         return names | {"agent": agent.name} if agent is not None else names
 
     @property
@@ -706,7 +644,7 @@ class VoiceSession:
             **(self._processing.stats() if self._processing is not None else {}),
             **(self._call.stats() if self._call is not None else self._transport_counters),
             "agent_calls_abandoned": self._host.abandoned if self._host is not None else 0,
-            "component_calls_abandoned": self._foreign.abandoned,
+            "component_calls_abandoned": self._components.abandoned,
             "session_events_dropped": self.events_dropped,
             "received_samples_lost": self._received_samples_lost,
         }
@@ -738,25 +676,24 @@ class VoiceSession:
 
         It runs on the session's loop; an exception in it is told as an `error` event and harms nothing else.
         """
-        if name not in EVENT_NAMES:
-            raise ConfigError(f"no event {name!r}: allowed: {', '.join(EVENT_NAMES)}")
         if callback is None:
+            self._events.check_name(name)
             return functools.partial(self.on, name)
-        self._callbacks[name].append(callback)
+        self._events.on(name, callback)
         return callback
 
     def off(self, name: str, callback: Callable[[Any], object]) -> None:
         """Takes back what `on` did."""
-        self._callbacks[name].remove(callback)
+        self._events.off(name, callback)
 
     def events(self) -> AsyncIterator[SessionEvent]:
         """Every event from now on, until the session is over. A loop that is 1000 behind misses the oldest."""
-        queue: asyncio.Queue[SessionEvent | None] = asyncio.Queue(_EVENTS_WAITING)
-        if self._over.is_set():
-            queue.put_nowait(None)
-        # Held by whoever iterates, and by nobody else.
-        self._queues[queue] = None
-        return _each(queue)
+        return self._events.all()
+
+    @property
+    def events_dropped(self) -> int:
+        """Events that an `events()` loop missed because it was too slow."""
+        return self._events.dropped
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -770,21 +707,21 @@ class VoiceSession:
             # The loop calls back in the context of whichever call was the first on it.
             self._context.run(self._take_core_event, event)
         except Exception as error:  # a defect of ours: the events after this one are told all the same
-            self._failed(error)
+            self._events.failed(error)
 
     def _take_core_event(self, event: _core.Event) -> None:
         match event.kind:
             case "agent_state_changed":
                 old, self._agent_state = self._agent_state, cast("AgentState", event.new_state)
-                self._emit(AgentStateChanged(at_s=event.at_s, old_state=old, new_state=self._agent_state))
+                self._events.tell(AgentStateChanged(at_s=event.at_s, old_state=old, new_state=self._agent_state))
             case "user_state_changed":
                 before, self._user_state = self._user_state, cast("UserState", event.new_state)
-                self._emit(UserStateChanged(at_s=event.at_s, old_state=before, new_state=self._user_state))
+                self._events.tell(UserStateChanged(at_s=event.at_s, old_state=before, new_state=self._user_state))
             case "closed":
                 self._end_soon("participant_disconnected")
             case "failed":
                 error = InternalError("the core failed on this call", operation="tick")
-                self._emit(ErrorEvent(at_s=event.at_s, error=error, source="session", recoverable=False))
+                self._events.tell(ErrorEvent(at_s=event.at_s, error=error, source="session", recoverable=False))
                 self._end_soon("error", error)
             case _:
                 cast("Pipeline", self._pipeline).on_event(event)
@@ -794,22 +731,22 @@ class VoiceSession:
             self._become("reconnecting" if lost else "active")
 
     def _on_lost(self, error: BelugaVoiceError) -> None:
-        self._emit(ErrorEvent(at_s=self._at_s, error=error, source="session", recoverable=False))
+        self._events.tell(ErrorEvent(at_s=self._at_s, error=error, source="session", recoverable=False))
         self._end_soon("error", error)
 
     def _on_text(self, text: str) -> None:
         try:
             self.generate_reply(user_input=text)
         except BelugaVoiceError as error:  # too long, or the session is ending
-            self._emit(ErrorEvent(at_s=self._at_s, error=error, source="session", recoverable=True))
+            self._events.tell(ErrorEvent(at_s=self._at_s, error=error, source="session", recoverable=True))
 
     def _on_dtmf(self, digit: str, code: int) -> None:
-        self._emit(SipDtmfReceived(at_s=self._at_s, digit=digit, code=code))
+        self._events.tell(SipDtmfReceived(at_s=self._at_s, digit=digit, code=code))
 
     def _become(self, state: SessionState) -> None:
         old, self._state = self._state, state
         if old != state:
-            self._emit(SessionStateChanged(at_s=self._at_s, old_state=old, new_state=state))
+            self._events.tell(SessionStateChanged(at_s=self._at_s, old_state=old, new_state=state))
 
     @property
     def _at_s(self) -> float:
@@ -832,7 +769,7 @@ class VoiceSession:
     async def _closed(self) -> None:
         """Until the session is over and, except for one of its own callbacks, its tasks are gone."""
         await self._over.wait()
-        if self._closer is not None and asyncio.current_task() not in self._tasks:
+        if self._closer is not None and not self._events.is_callback(asyncio.current_task()):
             await asyncio.wait({self._closer})
 
     async def _close(self, reason: CloseReason, error: Exception | None, detail: str) -> None:
@@ -852,12 +789,12 @@ class VoiceSession:
             self._become("error" if error is not None else "ended")
             await self._hang_up()
             known = error if isinstance(error, BelugaVoiceError) else None
-            self._emit(CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail, usage=self.usage()))
-            for queue in self._queues:
-                self.events_dropped += _put(queue, None)
+            self._events.tell(
+                CloseEvent(at_s=self._at_s, reason=reason, error=known, detail=detail, usage=self.usage())
+            )
+            self._events.end()
             self._over.set()
-            await self._tasks.settle(_GRACE_S)
-            await self._tasks.cancel()
+            await self._events.settle()
 
     async def _hang_up(self) -> None:
         """The transport lets go of its call. It was shown the session's last state before."""
@@ -867,81 +804,17 @@ class VoiceSession:
         try:
             await call.aclose()
         except Exception as error:  # a defect of ours: the session ends all the same
-            self._failed(error)
+            self._events.failed(error)
         self._transport_counters = call.stats()
-        self._call = None
+        self._call = self._events.transport = None
 
     async def _release(self) -> None:
-        """Lets go of components and agent; what one of them does keeps no other from being let go of."""
-        components, self._components = self._components, {}
-        await asyncio.gather(*(self._close_component(kind, each) for kind, each in components.items()))
+        """Lets go of components and agent."""
+        await self._components.aclose()
         if self._processing is not None:
             await self._processing.aclose()
         if self._host is not None:
             self._host.close()
-
-    async def _close_component(
-        self, kind: ComponentKind, component: SpeechToText | TextToSpeech | SpeechToSpeech
-    ) -> None:
-        late_at = asyncio.get_running_loop().time() + _CLOSE_TIMEOUT_S
-        try:
-            await self._foreign.run(component.aclose(), name=f"close {kind}", due=lambda: late_at)
-        except LateError:
-            self._closing_failed(kind, "timeout", f"aclose took longer than {_CLOSE_TIMEOUT_S:g} s")
-        except Exception as error:
-            self._closing_failed(kind, "internal_error", f"aclose raised {type(error).__name__}: {error}")
-
-    def _closing_failed(self, kind: ComponentKind, code: str, message: str) -> None:
-        error = ComponentError(message, component=kind, code=code, provider=self._name_of(kind), operation="aclose")
-        self._emit(ErrorEvent(at_s=0.0, error=error, source=kind, recoverable=True))
-
-    def _emit(self, event: SessionEvent) -> None:
-        if self._call is not None:
-            self._call.take(self._outgoing.of(event) if self._outgoing is not None else event)
-        for callback in tuple(self._callbacks.get(event.type, ())):
-            try:
-                result = callback(event)
-                if inspect.iscoroutine(result):
-                    self._tasks.start(self._called_back(result, event), name=f"on {event.type}")
-            except Exception as error:
-                self._callback_failed(error, event)
-        self._queue(event)
-
-    async def _called_back(self, work: Coroutine[Any, Any, object], event: SessionEvent) -> None:
-        try:
-            await work
-        except Exception as error:
-            self._callback_failed(error, event)
-
-    def _callback_failed(self, error: Exception, event: SessionEvent) -> None:
-        message = f"a callback of {event.type} raised {type(error).__name__}: {error}"
-        wrapped = InvalidStateError(message, operation="on")
-        wrapped.__cause__ = error
-        self._log(logging.WARNING, wrapped, error)
-        told = ErrorEvent(at_s=event.at_s, error=wrapped, source="session", recoverable=True)
-        # What fails at hearing of an error is not told of its own.
-        if event.type == ErrorEvent.type:
-            self._queue(told)
-        else:
-            self._emit(told)
-
-    def _failed(self, error: BaseException) -> None:
-        """A defect of ours."""
-        wrapped = InternalError(f"{type(error).__name__}: {error}", operation="session")
-        wrapped.__cause__ = error
-        self._log(logging.ERROR, wrapped, error)
-        self._emit(ErrorEvent(at_s=0.0, error=wrapped, source="session", recoverable=True))
-
-    def _log(self, level: int, wrapped: BelugaVoiceError, error: BaseException) -> None:
-        if self._redactor is None:
-            _log.log(level, "%s", wrapped, exc_info=error)
-        else:
-            trace = "".join(traceback.format_exception(error))
-            _log.log(level, "%s", self.redacted(f"{wrapped}\n{trace}"))
-
-    def _queue(self, event: SessionEvent) -> None:
-        for queue in self._queues:
-            self.events_dropped += _put(queue, event)
 
 
 def _redaction(parts: SessionParts) -> tuple[Redactor | None, OutgoingWords | None]:
@@ -959,20 +832,6 @@ def _tools_gate(parts: SessionParts, call_of: Callable[[ToolStarted], ToolCall])
     from beluga_voice.hooks.tool_gate import ToolGate
 
     return ToolGate(parts.tool_hook, call_of, timeout_s=parts.hook_timeout)
-
-
-async def _each(queue: asyncio.Queue[SessionEvent | None]) -> AsyncIterator[SessionEvent]:
-    while (event := await queue.get()) is not None:
-        yield event
-
-
-def _put(queue: asyncio.Queue[SessionEvent | None], event: SessionEvent | None) -> int:
-    dropped = 0
-    if queue.full():
-        queue.get_nowait()
-        dropped = 1
-    queue.put_nowait(event)
-    return dropped
 
 
 def _first_cause(error: BaseException) -> BaseException:

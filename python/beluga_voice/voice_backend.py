@@ -244,9 +244,10 @@ class VoiceBackend(ABC):
         """What the engine did (see `_core.Engine.stats`), and what its loops and this backend's sessions did.
 
         `loops` holds the lag of each event loop; `totals` the counters of the open sessions, added up, and of each
-        `..._max` the greatest; `backend_sessions` says how many those are.
+        `..._max` the greatest; `backend_sessions` says how many those are. `hooks` holds what the hooks refused, by
+        code, and what they did not do in time; see `BackendHooks.stats`.
         """
-        return self._book.stats()
+        return {**self._book.stats(), "hooks": self._hooks.stats()}
 
     # -- configuration --------------------------------------------------------------------------------------------
 

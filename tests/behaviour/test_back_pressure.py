@@ -11,7 +11,7 @@ import pytest
 from support.call import OUT_HZ, on_call
 from support.components import RampVoice
 
-from beluga_voice import session as session_module
+from beluga_voice import session_events
 from beluga_voice.events import ErrorEvent, Interruption, PlayoutFinished, PlayoutStarted
 from beluga_voice.testing.tone_words import noise, spoken
 
@@ -53,7 +53,7 @@ async def test_a_caller_who_writes_ahead_waits() -> None:
 
 
 async def test_a_slow_listener_misses_the_oldest_and_knows_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_EVENTS_WAITING", 5)
+    monkeypatch.setattr(session_events, "_EVENTS_WAITING", 5)
 
     async def words(turn: Turn) -> str:
         return "gold hand"

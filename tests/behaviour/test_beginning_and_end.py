@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.call import PATIENCE_S, on_call, refuses_after_close
 
-from beluga_voice import LocalCall, VoiceSession, call_link, session as session_module
+from beluga_voice import LocalCall, VoiceSession, call_link, session_components
 from beluga_voice._engine import engine
 from beluga_voice.errors import ComponentError, SessionError
 from beluga_voice.events import CloseEvent, ErrorEvent, SessionEvent, UserTurnStarted
@@ -168,7 +168,7 @@ async def test_a_component_that_does_not_get_ready(kind: str) -> None:
 
 @pytest.mark.parametrize("how", ["hangs", "raises", "exits"])
 async def test_a_component_that_does_not_let_go(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(session_components, "_CLOSE_TIMEOUT_S", 0.2)
 
     class Clinging(FakeSpeechToText):
         async def aclose(self) -> None:

@@ -154,6 +154,28 @@ async def test_a_limit_that_changes_while_it_runs_and_one_that_does_not() -> Non
     await local.aclose()
 
 
+async def test_what_the_hooks_refused_is_counted_whatever_changes_meanwhile() -> None:
+    doorman = Doorman()
+    doorman.may = {"start", "create_session", "update_config"}
+    local = backend(auth_hook=doorman, rate_limiter={"requests_per_second": 0.01, "burst": 1})
+    with pytest.raises(AuthError):
+        await local.create_session(config(auth_token="x"))
+    await local.create_session(config(auth_token=SECRET))
+    with pytest.raises(RateLimitError):
+        await local.create_session(config(auth_token=SECRET))
+    await local.update_config(rate_limiter={"requests_per_second": 0.01, "burst": 2})
+    with pytest.raises(AuthError):
+        await local.create_session(config(auth_token="x"))
+    assert local.stats()["hooks"] == {
+        "refused_authentication_failed": 2,
+        "refused_rate_limit_exceeded": 1,
+        "hook_calls_abandoned": 0,
+        "rate_limiter_unreachable": 0,
+        "sessions_forgotten_early": 0,
+    }
+    await local.aclose()
+
+
 async def test_fr_023_a_limiter_of_the_users_own_takes_the_frameworks_place() -> None:
     class Never(RateLimiter):
         async def allow(self, key: str) -> bool:

@@ -70,6 +70,15 @@ async def test_sound_that_is_made_already_is_played_in_its_turn(options: dict[st
     assert not codes(tried)
 
 
+async def test_what_was_handed_over_in_another_form_may_be_used_again_at_once() -> None:
+    async with on_call(agent) as tried:
+        words = (spoken("iron jump", 8_000) / 32_768).astype(np.float32)
+        playing = tried.session.send_audio(words, audio_format=AudioFormat(8_000, sample_format="float32"))
+        words[:] = 0.0
+        await playing
+        assert tried.agent_words == ["iron", "jump"]
+
+
 async def test_sound_that_is_played_is_talked_over_like_any_other() -> None:
     async with on_call(agent) as tried:
         playing = tried.session.send_audio(

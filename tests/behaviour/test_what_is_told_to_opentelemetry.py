@@ -119,6 +119,15 @@ async def test_every_metric_of_the_table_is_made_and_no_other_and_ids_are_no_lab
     assert told.value("usage.cost", currency="USD") == pytest.approx(cost)
 
 
+async def test_how_long_an_operation_took_is_told_by_the_clock_of_its_loop() -> None:
+    told = Told()
+    with told.telemetry.operation("local", "create_session"):
+        await asyncio.sleep(3.0)
+    for name in ("backend.latency.seconds", "backend.session.creation.time.seconds"):
+        (point,) = told.points()[name]
+        assert point.sum == pytest.approx(3.0), name
+
+
 async def test_sc009_every_operation_of_a_backend_is_counted_timed_and_traced() -> None:
     told = Told()
     backend = get_registry().create("local", BackendConfig(vad="energy", max_concurrent_sessions=1))

@@ -12,8 +12,16 @@ import pytest
 from redis.asyncio import Redis
 from support.redis_server import redis_server
 
+from beluga_voice import get_registry
+from beluga_voice.config import BackendConfig, SessionConfig
 from beluga_voice.errors import RateLimitError
 from beluga_voice.hooks import Admission, RedisTokenBucket
+from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
+
+
+async def silent(turn: object) -> str:
+    return ""
+
 
 ASK = """
 import asyncio, sys
@@ -118,11 +126,29 @@ async def test_without_redis_the_process_limits_by_itself(caplog: pytest.LogCapt
 
 
 async def test_a_backend_is_told_when_to_ask_again(url: str, redis: Any) -> None:
-    limiter = RedisTokenBucket(url, requests_per_second=0.1, burst=1)
-    admission = Admission("local", limiters=[limiter])
+    bucket = RedisTokenBucket(url, requests_per_second=0.1, burst=1)
+    admission = Admission("local", limiters=[bucket])
     await admission.admit("create_session", user_id="alice")
     with pytest.raises(RateLimitError) as limited:
         await admission.admit("create_session", user_id="alice")
     assert limited.value.retry_after_s is not None
     assert 0.0 < limited.value.retry_after_s <= 10.0
-    await limiter.aclose()
+    await bucket.aclose()
+
+
+async def test_a_limiter_that_another_takes_the_place_of_lets_go_of_its_connections(url: str, redis: Any) -> None:
+    async def connections() -> int:
+        return len(await redis.client_list())
+
+    limited = {"requests_per_second": 100.0, "burst": 10, "redis_url": url}
+    local = get_registry().create(
+        "local", BackendConfig(vad="energy", stt=FakeSpeechToText, tts=FakeTextToSpeech, rate_limiter=limited)
+    )
+    await local.create_session(SessionConfig(agent=silent, user_id="alice"))
+    before = await connections()
+    await local.update_config(rate_limiter={**limited, "burst": 20})
+    await local.create_session(SessionConfig(agent=silent, user_id="alice"))
+    assert await connections() == before, "the new one's for the old one's"
+    await local.update_config(rate_limiter=None)
+    await local.aclose()
+    assert await connections() == before - 1

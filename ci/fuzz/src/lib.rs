@@ -1,4 +1,4 @@
-//! What the fuzz targets share: scripts in bytes, and the rules that every decoder and every jitter buffer keeps.
+//! What the fuzz targets share: scripts in bytes, and the rules that every decoder, jitter buffer and peer keeps.
 //!
 //! A target panics when a rule is broken; ci/prove/fuzz.sh says how to run one and how to repeat what it found.
 
@@ -10,5 +10,6 @@ pub mod jitter_rules;
 )]
 mod libopus_coverage;
 pub mod model_file;
+pub mod peer_rules;
 pub mod room_rules;
 pub mod script;

@@ -6,7 +6,7 @@ use std::{env, fs, io};
 use beluga_codec::{Encoder, OpusEncoder, OpusEncoderConfig};
 use beluga_dsp::wav;
 use beluga_fuzz::decoder_rules::{self, OPUS_RATES_HZ};
-use beluga_fuzz::{jitter_rules, model_file, room_rules};
+use beluga_fuzz::{jitter_rules, model_file, peer_rules, room_rules};
 use livekit_protocol as proto;
 use livekit_protocol::data_packet::Value;
 use prost::Message as _;
@@ -35,7 +35,8 @@ fn main() -> io::Result<()> {
     let in_values = overwrite(in_lstm, 1.0_f32.to_le_bytes());
     let not_finite = overwrite(in_lstm, f32::NAN.to_le_bytes());
     write("silero_damage", vec![in_header, in_values, not_finite])?;
-    write("livekit_room", rooms())
+    write("livekit_room", rooms())?;
+    write("peer_strangers", vec![answered()])
 }
 
 /// Scripts for a room: one that is joined, heard, called and left, and one that is lost and resumed.
@@ -262,3 +263,81 @@ fn call(packets: &[Vec<u8>]) -> Vec<u8> {
     script.extend([SEND_LIKE_LAST, SEND_LIKE_LAST, TICKS, 9]);
     script
 }
+
+/// A server's answer, its candidates, and what it sends then: a check of the connection, a handshake, sound.
+fn answered() -> Vec<u8> {
+    use peer_rules::step::{ANSWER, CANDIDATE, DATAGRAM, TIME};
+    let answer = [
+        "v=0",
+        "o=- 4215775240449105457 1700000000 IN IP4 0.0.0.0",
+        "s=-",
+        "t=0 0",
+        "a=msid-semantic:WMS *",
+        "a=group:BUNDLE $0 $1 $2",
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 0.0.0.0",
+        "a=setup:active",
+        "a=mid:$0",
+        "a=sctp-port:5000",
+        "a=max-message-size:65536",
+        TRANSPORT,
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 0.0.0.0",
+        "a=setup:active",
+        "a=mid:$1",
+        TRANSPORT,
+        SOUND,
+        "a=recvonly",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "c=IN IP4 0.0.0.0",
+        "a=setup:active",
+        "a=mid:$2",
+        TRANSPORT,
+        SOUND,
+        "a=sendonly",
+        "a=msid:PA_abc TR_def",
+        "a=ssrc:3102888359 cname:PA_abc",
+        "a=ssrc:3102888359 msid:PA_abc TR_def",
+        "",
+    ]
+    .join("\r\n");
+    let mut script = vec![ANSWER];
+    script.extend((answer.len() as u16).to_le_bytes());
+    script.extend(answer.bytes());
+    for candidate in [
+        "candidate:1 1 udp 2130706431 10.0.0.2 7881 typ host",
+        "candidate:2 1 tcp 1671430143 10.0.0.2 7881 typ host tcptype passive",
+    ] {
+        script.extend([CANDIDATE, candidate.len() as u8]);
+        script.extend(candidate.bytes());
+    }
+    script.extend([TIME, 50]);
+    // A binding request, the record of a ClientHello, RTP of 20 ms.
+    let magic = [0x21, 0x12, 0xa4, 0x42];
+    let check = [&[0, 1, 0, 0], &magic[..], &[7; 12]].concat();
+    let record = [
+        &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 1],
+        &[0; 11][..],
+    ]
+    .concat();
+    let sound = [
+        &[0x90, 111, 0, 1, 0, 0, 0, 0, 0xb8, 0xf2, 0x21, 0xa7],
+        &[0xbe; 60][..],
+    ]
+    .concat();
+    for datagram in [check, record, sound] {
+        script.push(DATAGRAM);
+        script.extend((datagram.len() as u16).to_le_bytes());
+        script.extend(datagram);
+        script.extend([TIME, 10]);
+    }
+    script
+}
+
+/// Credentials and a certificate.
+const TRANSPORT: &str = "a=ice-ufrag:abcdefgh\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=fingerprint:sha-256 \
+    00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
+
+/// Opus, as LiveKit answers it.
+const SOUND: &str = "a=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
+    a=rtcp-fb:111 nack\r\na=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=extmap:2 urn:ietf:params:rtp-hdrext:sdes:mid";

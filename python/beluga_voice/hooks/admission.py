@@ -77,6 +77,12 @@ class Admission:
         self._calls = HookCalls(timeout_s)
         self._refused: Counter[str] = Counter()
 
+    def adopt(self, *, auth: AuthHook | None, limiters: Sequence[RateLimiter], timeout_s: float) -> None:
+        """Asks others from now on. What was counted stays counted."""
+        self._auth = auth
+        self._limiters = tuple(limiters)
+        self._calls.timeout_s = timeout_s
+
     def stats(self) -> dict[str, int]:
         """What was refused, by code, and hooks that did not end when they were told to."""
         refused = {f"refused_{code}": count for code, count in sorted(self._refused.items())}

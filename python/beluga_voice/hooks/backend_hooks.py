@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from beluga_voice.hooks.admission import Admission
 from beluga_voice.hooks.rate_limit import RateLimit
+from beluga_voice.hooks.redis_token_bucket import RedisTokenBucket
 from beluga_voice.hooks.retention import Retention
 from beluga_voice.hooks.switchboard import Switchboard
 from beluga_voice.tasks import Tasks
@@ -45,18 +46,34 @@ class BackendHooks:
         self._own_limiter = own_limiter
         self._limiter_as_said: object = None
         self._limiter: RateLimiter | None = None
+        self._limiters_unreachable = 0
+        """Questions that Redis did not answer to limiters which were replaced."""
         self._tasks = Tasks(self._failed)
         self.retention = Retention(self._retention_of(config), timeout_s=config.hook_timeout)
-        self._admission = self._admission_of(config)
+        self._admission = Admission(provider)
+        self._admit_by(config)
         self._timeout_s = config.hook_timeout
         self.switchboard = self._switchboard_of(config)
 
     def adopt(self, config: BackendConfig) -> None:
         """Goes by another configuration. Buckets of an unchanged rate limiter stay as full as they are."""
-        self._admission = self._admission_of(config)
+        self._admit_by(config)
         self._timeout_s = config.hook_timeout
         self.switchboard = self._switchboard_of(config)
         self.retention.adopt(self._retention_of(config), timeout_s=config.hook_timeout)
+
+    def stats(self) -> dict[str, int]:
+        """What hooks refused, by code, and what they did not do in time.
+
+        `refused_...`: operations; `hook_calls_abandoned`: hooks that did not end when they were late;
+        `rate_limiter_unreachable`: questions that Redis did not answer; `sessions_forgotten_early`: those that were
+        not kept for as long as was said, there being too many.
+        """
+        return {
+            **self._admission.stats(),
+            "rate_limiter_unreachable": self._limiters_unreachable + _unreachable(self._limiter),
+            "sessions_forgotten_early": self.retention.forgotten_early,
+        }
 
     def operation(self, name: str, config: SessionConfig | None) -> AbstractAsyncContextManager[Admitted]:
         """Around each operation of the backend: see `Admission.operation`. Raises AuthError, RateLimitError."""
@@ -81,13 +98,16 @@ class BackendHooks:
         if self._limiter is not None and isinstance(self._limiter_as_said, RateLimit):
             await self._limiter.aclose()
 
-    def _admission_of(self, config: BackendConfig) -> Admission:
+    def _admit_by(self, config: BackendConfig) -> None:
         said = config.rate_limiter
         if said != self._limiter_as_said:
+            replaced, was_ours = self._limiter, isinstance(self._limiter_as_said, RateLimit)
             self._limiter = said.limiter() if isinstance(said, RateLimit) else said
             self._limiter_as_said = said
-        return Admission(
-            self._provider,
+            if replaced is not None and was_ours:
+                self._limiters_unreachable += _unreachable(replaced)
+                self._tasks.start(replaced.aclose(), name="close a rate limiter")
+        self._admission.adopt(
             auth=config.auth_hook,
             limiters=[each for each in (self._own_limiter, self._limiter) if each is not None],
             timeout_s=config.hook_timeout,
@@ -101,4 +121,8 @@ class BackendHooks:
         return Switchboard(config.telephony_hook, self._provider, timeout_s=config.hook_timeout)
 
     def _failed(self, error: BaseException) -> None:
-        _log.error("what is kept of a session could not be decided", exc_info=error)
+        _log.error("what a backend's hooks were about failed", exc_info=error)
+
+
+def _unreachable(limiter: RateLimiter | None) -> int:
+    return limiter.unreachable if isinstance(limiter, RedisTokenBucket) else 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from beluga_voice.clock import now
 from beluga_voice.errors import BelugaVoiceError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def measured(instruments: Instruments, provider: str, operation: str) -> Generat
     """Counts the operation, those under way, how long they take and what they fail with."""
     instruments.count("backend.requests.total", provider=provider, operation=operation)
     instruments.shift("backend.concurrent.operations", 1, provider=provider)
-    began = time.monotonic()
+    began = now()
     try:
         yield
     except BaseException as error:
@@ -32,7 +32,7 @@ def measured(instruments: Instruments, provider: str, operation: str) -> Generat
         instruments.count("backend.errors.total", provider=provider, operation=operation, error_code=code)
         raise
     finally:
-        took_s = time.monotonic() - began
+        took_s = now() - began
         instruments.shift("backend.concurrent.operations", -1, provider=provider)
         instruments.record("backend.latency.seconds", took_s, {"provider": provider, "operation": operation})
         if operation == "create_session":

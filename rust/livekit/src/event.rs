@@ -53,6 +53,8 @@ pub struct RoomCounters {
     pub reliable_dropped: u64,
     /// Lossy packets of ours that were not sent, there being no connection.
     pub lossy_unsent: u64,
+    /// Receipts and answers of ours that were not sent, being longer than the other side takes: whoever called named his call so.
+    pub answers_unsent: u64,
     /// Packets that the peer dropped because it was not listened to.
     pub peer_dropped: u64,
     /// Events about speakers and quality that were left out because nobody looked.

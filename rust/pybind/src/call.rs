@@ -259,9 +259,7 @@ impl Call {
                         ssrc,
                         payload,
                     })
-                    .map_err(|size| {
-                        invalid_format(format!("a packet of {size} bytes is no speech packet"))
-                    })?;
+                    .map_err(invalid_format)?;
                 self.shared.counters.packets_refused.add(u64::from(!pushed));
                 Ok(pushed)
             }

@@ -374,6 +374,7 @@ fn stats_of<'py>(py: Python<'py>, stats: &RoomStats) -> PyResult<Bound<'py, PyDi
         packets_repeated: counters.packets_repeated,
         packets_encrypted: counters.packets_encrypted, lossy_dropped: counters.lossy_dropped,
         reliable_dropped: counters.reliable_dropped, lossy_unsent: counters.lossy_unsent,
+        answers_unsent: counters.answers_unsent,
         peer_dropped: counters.peer_dropped, events_skipped: counters.events_skipped,
         ignored: counters.ignored, resumes: counters.resumes, rejoins: counters.rejoins),
     )

@@ -41,7 +41,7 @@ async def test_what_is_off_listens_to_nothing() -> None:
 
     session = VoiceSession(agent=lambda turn: "gold", stt=FakeSpeechToText(), tts=FakeTextToSpeech(), vad="energy")
     Telemetry().watch(session)
-    assert not session._callbacks
+    assert not session._events._callbacks
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,21 @@
 //! What waits to be sent as data, on two lanes: reliable and lossy. A lane hands a message over and waits until the peer has
-//! taken it, so that a slow connection is felt by whoever awaits a command. Streams take turns, a packet each.
+//! taken it, so that a slow connection is felt by whoever awaits a command. Streams take turns, a packet each. No message is
+//! longer than the far side takes: one that is cannot be queued, and one that became so while it waited is not sent.
 
 use crate::command::CommandId;
 use crate::data::numbering::Kept;
-use crate::data::stream_out::StreamOut;
+use crate::data::stream_out::{StreamOut, stream_of};
 use crate::error::{ErrorCode, RoomError};
 use crate::event::Outcome;
 use crate::peer_port::{LOSSY, RELIABLE};
-use beluga_webrtc::{Channel, PeerCommand};
+use beluga_webrtc::{Channel, MAX_MESSAGE_BYTES, PeerCommand};
 use livekit_protocol::DataPacket;
+use livekit_protocol::data_packet::Value;
 use prost::Message as _;
 use std::collections::{BTreeMap, VecDeque};
 
-/// The largest message that LiveKit's SDKs send.
-pub(crate) const MAX_MESSAGE_BYTES: usize = 64_000;
+/// What a packet's number takes at most: its tag and 32 bits.
+pub(super) const NUMBER_BYTES: usize = 7;
 /// Messages that the peer may have been handed and not taken yet, per lane.
 const IN_FLIGHT: usize = 8;
 
@@ -55,6 +57,10 @@ pub(crate) struct Outgoing {
     /// Before all else on the reliable lane.
     urgent: VecDeque<Turn>,
     pub(super) streams: BTreeMap<String, StreamOut>,
+    /// The longest message that the far side takes, where it says one.
+    far_limit_bytes: Option<usize>,
+    /// Commands whose messages became too long while they waited.
+    refused: Vec<(CommandId, RoomError)>,
     last_sequence: u32,
     last_ticket: u64,
     flying: BTreeMap<u64, Flying>,
@@ -64,20 +70,40 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(crate) fn reliable(&mut self, packet: DataPacket, receipt: Option<Receipt>) {
+    /// # Errors
+    /// [`ErrorCode::InvalidInput`] where the packet is too long; of [`lossy`](Self::lossy) and [`urgent`](Self::urgent) too.
+    pub(crate) fn reliable(
+        &mut self,
+        packet: DataPacket,
+        receipt: Option<Receipt>,
+    ) -> Result<(), RoomError> {
+        self.check(&packet)?;
         let turn = Turn::Packet(Box::new(packet), receipt);
         self.reliable.turns.push_back(turn);
+        Ok(())
     }
 
-    pub(crate) fn lossy(&mut self, packet: DataPacket, receipt: Option<Receipt>) {
+    pub(crate) fn lossy(
+        &mut self,
+        packet: DataPacket,
+        receipt: Option<Receipt>,
+    ) -> Result<(), RoomError> {
+        self.check(&packet)?;
         let turn = Turn::Packet(Box::new(packet), receipt);
         self.lossy.turns.push_back(turn);
+        Ok(())
     }
 
     /// Before all that waits: the far side's clock runs.
-    pub(crate) fn urgent(&mut self, packet: DataPacket, receipt: Option<Receipt>) {
+    pub(crate) fn urgent(
+        &mut self,
+        packet: DataPacket,
+        receipt: Option<Receipt>,
+    ) -> Result<(), RoomError> {
+        self.check(&packet)?;
         let turn = Turn::Packet(Box::new(packet), receipt);
         self.urgent.push_back(turn);
+        Ok(())
     }
 
     /// This stream has something to send, after it had nothing.
@@ -85,19 +111,46 @@ impl Outgoing {
         self.reliable.turns.push_back(Turn::Stream(stream_id));
     }
 
+    /// The far side says how long a message it takes, or says nothing of it.
+    pub(crate) fn far_side_takes(&mut self, bytes: Option<usize>) {
+        self.far_limit_bytes = bytes;
+        let limit_bytes = self.limit_bytes();
+        self.again.retain(|message| message.len() <= limit_bytes);
+    }
+
+    /// The longest message: what our peer sends, and the far side takes.
+    pub(super) fn limit_bytes(&self) -> usize {
+        self.far_limit_bytes
+            .map_or(MAX_MESSAGE_BYTES, |bytes| bytes.min(MAX_MESSAGE_BYTES))
+    }
+
     /// Whether a packet fits into a message.
-    pub(crate) fn check(packet: &DataPacket, limit: usize) -> Result<(), RoomError> {
-        // Its number is not in it yet.
-        let size = packet.encoded_len() + 8;
-        if size <= limit {
+    pub(super) fn check(&self, packet: &DataPacket) -> Result<(), RoomError> {
+        let (bytes, limit_bytes) = (message_bytes(packet), self.limit_bytes());
+        if bytes <= limit_bytes {
             return Ok(());
         }
+        let (what, instead) = match packet.value {
+            Some(Value::StreamHeader(_)) => {
+                ("the stream's topic, attributes and destinations have", "")
+            }
+            Some(Value::StreamChunk(_)) => ("a piece of the stream has", ""),
+            Some(Value::StreamTrailer(_)) => {
+                ("the reason and attributes of the stream's end have", "")
+            }
+            Some(Value::RpcRequest(_)) => ("the call has", ""),
+            Some(Value::RpcAck(_) | Value::RpcResponse(_)) => ("the answer to the call has", ""),
+            _ => ("the packet has", ": send it as a stream"),
+        };
         Err(RoomError::new(
             ErrorCode::InvalidInput,
-            format!(
-                "the packet has {size} bytes, at most {limit} are allowed: send it as a stream"
-            ),
+            format!("{what} {bytes} bytes, at most {limit_bytes} are allowed{instead}"),
         ))
+    }
+
+    /// Commands that were refused since this was last asked, and why.
+    pub(crate) fn refused(&mut self) -> impl Iterator<Item = (CommandId, RoomError)> {
+        std::mem::take(&mut self.refused).into_iter()
     }
 
     pub(crate) fn opened(&mut self, channel: Channel, open: bool) {
@@ -138,7 +191,7 @@ impl Outgoing {
         if !lane.open || lane.in_flight >= IN_FLIGHT {
             return None;
         }
-        let (mut packet, receipt) = self.next_packet(channel)?;
+        let (mut packet, receipt) = self.next_that_fits(channel)?;
         if channel == RELIABLE {
             self.last_sequence += 1;
             packet.sequence = self.last_sequence;
@@ -161,6 +214,21 @@ impl Outgoing {
         })
     }
 
+    /// The limit may have become another since a packet was queued.
+    fn next_that_fits(&mut self, channel: Channel) -> Option<(Box<DataPacket>, Option<Receipt>)> {
+        loop {
+            let (packet, receipt) = self.next_packet(channel)?;
+            let Err(error) = self.check(&packet) else {
+                return Some((packet, receipt));
+            };
+            let stream = stream_of(&packet).and_then(|id| self.streams.remove(id));
+            let with_it = stream.into_iter().flat_map(StreamOut::commands);
+            let commands = receipt.map(|receipt| receipt.command).into_iter();
+            self.refused
+                .extend(commands.chain(with_it).map(|id| (id, error.clone())));
+        }
+    }
+
     fn next_packet(&mut self, channel: Channel) -> Option<(Box<DataPacket>, Option<Receipt>)> {
         loop {
             let urgent = match channel {
@@ -175,10 +243,11 @@ impl Outgoing {
                 Turn::Packet(packet, receipt) => return Some((packet, receipt)),
                 Turn::Stream(id) => {
                     // It may have been taken back meanwhile.
+                    let limit_bytes = self.limit_bytes();
                     let Some(stream) = self.streams.get_mut(&id) else {
                         continue;
                     };
-                    let Some((packet, receipt)) = stream.next() else {
+                    let Some((packet, receipt)) = stream.next(limit_bytes) else {
                         continue;
                     };
                     if stream.has_ended() {
@@ -251,7 +320,7 @@ impl Outgoing {
         // Their last packets, where those had not been taken.
         self.reliable.turns.retain(|turn| match turn {
             Turn::Packet(packet, receipt) => {
-                let of = crate::data::stream_out::stream_of(packet);
+                let of = stream_of(packet);
                 let orphaned = of.is_some_and(|id| begun.iter().any(|begun| begun == id));
                 if orphaned {
                     failed.extend(receipt.as_ref().map(|receipt| receipt.command));
@@ -286,4 +355,14 @@ impl Outgoing {
         self.lossy.turns.retain(wanted);
         self.cancel_stream(command)
     }
+}
+
+/// How long a packet's message may become.
+fn message_bytes(packet: &DataPacket) -> usize {
+    let number_bytes = if packet.sequence == 0 {
+        NUMBER_BYTES
+    } else {
+        0
+    };
+    packet.encoded_len() + number_bytes
 }

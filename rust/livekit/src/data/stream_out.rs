@@ -1,7 +1,8 @@
-//! Streams of text and bytes that go out: a header, pieces of at most 15,000 bytes, a trailer.
+//! Streams of text and bytes that go out: a header, pieces of at most 15,000 bytes (fewer where the far side's messages hold fewer),
+//! a trailer.
 
 use crate::command::{CommandId, StreamContent, StreamOptions};
-use crate::data::outgoing::{Outgoing, Receipt};
+use crate::data::outgoing::{NUMBER_BYTES, Outgoing, Receipt};
 use crate::error::{ErrorCode, RoomError};
 use crate::stream::StreamInfo;
 use livekit_protocol::DataPacket;
@@ -10,10 +11,16 @@ use livekit_protocol::data_stream::{
     ByteHeader, Chunk, CompressionType, Header, OperationType, TextHeader, Trailer,
     header::ContentHeader,
 };
+use prost::Message as _;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of a piece, and of a packet that holds a whole stream.
 pub(crate) const PIECE_BYTES: usize = 15_000;
+/// A piece has room for a character.
+const MIN_PIECE_BYTES: usize = 4;
+/// What a piece's packet takes beside an empty one's: a tag, and the lengths of the content and of what holds it, as two bytes more
+/// each (a message has under 2 MB).
+const LENGTHS_BYTES: usize = 1 + 3 + 2;
 /// What is packed at most: it is done at once, on a thread that all rooms share, and takes a millisecond or two.
 const MAX_PACKED_BYTES: usize = 64 << 10;
 /// Streams that may be open at the same time.
@@ -51,33 +58,45 @@ pub(crate) struct StreamOut {
 }
 
 impl StreamOut {
-    pub(super) fn next(&mut self) -> Option<(DataPacket, Option<Receipt>)> {
+    /// The next packet: a piece is as long as a message of so many bytes can hold.
+    pub(super) fn next(&mut self, limit_bytes: usize) -> Option<(DataPacket, Option<Receipt>)> {
         self.begun = true;
-        let (value, receipt) = match self.parts.pop_front()? {
-            Part::Header(header, receipt) => (Value::StreamHeader(*header), receipt),
+        let (packet, receipt) = match self.parts.pop_front()? {
+            Part::Header(header, receipt) => (self.packet(Value::StreamHeader(*header)), receipt),
             Part::Content { bytes, at, receipt } => {
-                let end = piece_end(&bytes, at, self.is_text);
-                let chunk = Chunk {
-                    stream_id: self.id.clone(),
-                    chunk_index: self.next_index,
-                    content: bytes[at..end].to_vec(),
-                    ..Default::default()
-                };
+                let most = self.piece_bytes(limit_bytes).max(MIN_PIECE_BYTES);
+                let end = piece_end(&bytes, at, most, self.is_text);
+                let piece = self.piece(self.next_index, bytes[at..end].to_vec());
                 self.next_index += 1;
                 if end < bytes.len() {
                     let at = end;
                     self.parts.push_front(Part::Content { bytes, at, receipt });
-                    (Value::StreamChunk(chunk), None)
+                    (piece, None)
                 } else {
-                    (Value::StreamChunk(chunk), receipt)
+                    (piece, receipt)
                 }
             }
             Part::Trailer(trailer, receipt) => {
                 self.ended = true;
-                (Value::StreamTrailer(trailer), receipt)
+                (self.packet(Value::StreamTrailer(trailer)), receipt)
             }
         };
-        Some((self.packet(value), receipt))
+        Some((packet, receipt))
+    }
+
+    /// What a piece can hold where a message has at most so many bytes.
+    fn piece_bytes(&self, limit_bytes: usize) -> usize {
+        let around = self.piece(u64::MAX, Vec::new()).encoded_len() + LENGTHS_BYTES + NUMBER_BYTES;
+        limit_bytes.saturating_sub(around).min(PIECE_BYTES)
+    }
+
+    fn piece(&self, chunk_index: u64, content: Vec<u8>) -> DataPacket {
+        self.packet(Value::StreamChunk(Chunk {
+            stream_id: self.id.clone(),
+            chunk_index,
+            content,
+            ..Default::default()
+        }))
     }
 
     fn packet(&self, value: Value) -> DataPacket {
@@ -124,9 +143,9 @@ impl Part {
     }
 }
 
-/// Where a piece that begins at `at` ends: whole characters, if it is text.
-fn piece_end(bytes: &[u8], at: usize, is_text: bool) -> usize {
-    let end = (at + PIECE_BYTES).min(bytes.len());
+/// Where a piece that begins at `at` ends, of `most` bytes at most: whole characters, if it is text.
+fn piece_end(bytes: &[u8], at: usize, most: usize, is_text: bool) -> usize {
+    let end = (at + most).min(bytes.len());
     if !is_text || end == bytes.len() {
         return end;
     }
@@ -229,9 +248,8 @@ impl Outgoing {
                 value: Some(Value::StreamHeader(whole)),
                 ..Default::default()
             };
-            if Self::check(&packet, PIECE_BYTES).is_ok() {
-                self.reliable(packet, receipt);
-                return Ok(());
+            if packet.encoded_len() <= PIECE_BYTES && self.check(&packet).is_ok() {
+                return self.reliable(packet, receipt);
             }
         }
         let trailer = Trailer {
@@ -283,9 +301,21 @@ impl Outgoing {
             closing,
             ended: false,
         };
+        for part in &stream.parts {
+            self.check_part(&stream, part)?;
+        }
         self.streams.insert(info.stream_id.clone(), stream);
         self.take_turns(info.stream_id.clone());
         Ok(())
+    }
+
+    /// Whether a part's packets fit into messages, the shortest where it can be cut.
+    fn check_part(&self, stream: &StreamOut, part: &Part) -> Result<(), RoomError> {
+        self.check(&match part {
+            Part::Header(header, _) => stream.packet(Value::StreamHeader((**header).clone())),
+            Part::Trailer(trailer, _) => stream.packet(Value::StreamTrailer(trailer.clone())),
+            Part::Content { .. } => stream.piece(u64::MAX, vec![0; MIN_PIECE_BYTES]),
+        })
     }
 
     /// Writes to an open stream.
@@ -307,8 +337,7 @@ impl Outgoing {
             at: 0,
             receipt: Some(receipt),
         };
-        self.append(stream_id, part);
-        Ok(())
+        self.append(stream_id, part)
     }
 
     /// Ends an open stream.
@@ -319,19 +348,17 @@ impl Outgoing {
         attributes: BTreeMap<String, String>,
         receipt: Receipt,
     ) -> Result<(), RoomError> {
-        self.open_one(stream_id)?.closing = true;
         let trailer = Trailer {
             stream_id: stream_id.to_owned(),
             reason,
             attributes: attributes.into_iter().collect(),
         };
-        self.append(stream_id, Part::Trailer(trailer, Some(receipt)));
-        Ok(())
+        self.append(stream_id, Part::Trailer(trailer, Some(receipt)))
     }
 
-    fn open_one(&mut self, stream_id: &str) -> Result<&mut StreamOut, RoomError> {
+    fn open_one(&self, stream_id: &str) -> Result<&StreamOut, RoomError> {
         self.streams
-            .get_mut(stream_id)
+            .get(stream_id)
             .filter(|stream| !stream.closing)
             .ok_or_else(|| {
                 RoomError::new(
@@ -341,14 +368,19 @@ impl Outgoing {
             })
     }
 
-    fn append(&mut self, stream_id: &str, part: Part) {
-        if let Some(stream) = self.streams.get_mut(stream_id) {
-            let idle = !stream.has_more();
-            stream.parts.push_back(part);
-            if idle {
-                self.take_turns(stream_id.to_owned());
-            }
+    fn append(&mut self, stream_id: &str, part: Part) -> Result<(), RoomError> {
+        let stream = self.open_one(stream_id)?;
+        self.check_part(stream, &part)?;
+        let Some(stream) = self.streams.get_mut(stream_id) else {
+            return Ok(());
+        };
+        let idle = !stream.has_more();
+        stream.closing = matches!(part, Part::Trailer(..));
+        stream.parts.push_back(part);
+        if idle {
+            self.take_turns(stream_id.to_owned());
         }
+        Ok(())
     }
 
     /// Nobody awaits this command any more: what has not begun is not sent, a whole stream that is half sent is ended, and a

@@ -64,7 +64,7 @@ impl Room {
                 version: 1,
                 ..Default::default()
             });
-            self.outgoing.reliable(to(&destination, request), None);
+            self.outgoing.reliable(to(&destination, request), None)?;
         }
         self.rpc.called(
             request_id,
@@ -132,7 +132,9 @@ impl Room {
 
     /// Somebody calls, by a packet.
     pub(super) fn called(&mut self, caller: &str, request: proto::RpcRequest) {
-        self.acknowledge(caller, &request.id);
+        if !self.acknowledge(caller, &request.id) {
+            return;
+        }
         if !self.rpc.is_new(caller, &request.id) {
             return;
         }
@@ -154,7 +156,7 @@ impl Room {
                 payload,
                 request.response_timeout_ms,
             ),
-            Err(error) => self.answer_error(caller, &request.id, error, None),
+            Err(error) => self.refuse(caller, &request.id, error),
         }
     }
 
@@ -179,8 +181,7 @@ impl Room {
                 if request_id.is_empty() {
                     return Err(());
                 }
-                self.acknowledge(sender, &request_id);
-                if !self.rpc.is_new(sender, &request_id) {
+                if !self.acknowledge(sender, &request_id) || !self.rpc.is_new(sender, &request_id) {
                     return Err(());
                 }
                 let refusal = match (of(VERSION_KEY).as_str(), of(TIMEOUT_KEY).parse()) {
@@ -195,7 +196,7 @@ impl Room {
                     ("2", Err(_)) => malformed("the call says no timeout"),
                     _ => RpcError::built_in(RpcError::UNSUPPORTED_VERSION),
                 };
-                self.answer_error(sender, &request_id, refusal, None);
+                self.refuse(sender, &request_id, refusal);
                 Err(())
             }
             _ => Ok(None),
@@ -225,7 +226,7 @@ impl Room {
                 Err(error),
             ) => {
                 let error = malformed(&format!("the call cannot be read: {error}"));
-                self.answer_error(&caller, &request_id, error, None);
+                self.refuse(&caller, &request_id, error);
             }
             (RpcStream::Response { request_id, from }, payload) => {
                 if let Some(command) = self.rpc.answered(&request_id, &from) {
@@ -248,7 +249,7 @@ impl Room {
     ) {
         if !self.rpc.methods.contains(&method) {
             let error = RpcError::built_in(RpcError::UNSUPPORTED_METHOD);
-            self.answer_error(&caller, &request_id, error, None);
+            self.refuse(&caller, &request_id, error);
             return;
         }
         let deadline_us = self.out.in_ms(timeout_ms);
@@ -260,7 +261,7 @@ impl Room {
         };
         let Some(id) = admitted else {
             let why = format!("too many calls: at most {MAX_REQUESTS} are handled at a time");
-            self.answer_error(&caller, &request_id, malformed(&why), None);
+            self.refuse(&caller, &request_id, malformed(&why));
             return;
         };
         self.out.say(Event::RpcRequest {
@@ -289,58 +290,55 @@ impl Room {
             command: id,
             outcome: Outcome::Done,
         });
-        match result {
-            Ok(payload) if self.takes_streams(&request.caller) => {
-                let attributes = [(ID_KEY, request.request_id)];
-                self.send_text(
-                    RESPONSE_TOPIC,
-                    &request.caller,
-                    &attributes,
-                    payload,
-                    receipt,
-                )
-            }
-            Ok(payload) if payload.len() > MAX_PACKET_PAYLOAD => {
-                let error = RpcError::built_in(RpcError::RESPONSE_PAYLOAD_TOO_LARGE);
-                self.answer_error(&request.caller, &request.request_id, error.clone(), None);
-                Err(RoomError::rpc(error))
-            }
-            Ok(payload) => {
-                let answer = response(request.request_id, Answer::Payload(payload));
-                self.outgoing.urgent(to(&request.caller, answer), receipt);
-                Ok(())
-            }
+        let payload = match result {
+            Ok(payload) => payload,
             Err(error) => {
-                self.answer_error(&request.caller, &request.request_id, error, receipt);
-                Ok(())
+                let answer = failure(request.request_id, error);
+                return self.outgoing.urgent(to(&request.caller, answer), receipt);
             }
-        }
+        };
+        let sent = if self.takes_streams(&request.caller) {
+            let attributes = [(ID_KEY, request.request_id.clone())];
+            self.send_text(
+                RESPONSE_TOPIC,
+                &request.caller,
+                &attributes,
+                payload,
+                receipt,
+            )
+        } else if payload.len() > MAX_PACKET_PAYLOAD {
+            let error = RpcError::built_in(RpcError::RESPONSE_PAYLOAD_TOO_LARGE);
+            Err(RoomError::rpc(error))
+        } else {
+            let answer = response(request.request_id.clone(), Answer::Payload(payload));
+            self.outgoing.urgent(to(&request.caller, answer), receipt)
+        };
+        // Whoever called need not wait for what will not come.
+        sent.inspect_err(|error| {
+            let rpc = error.rpc.clone();
+            let why = rpc.unwrap_or_else(|| malformed(&error.message));
+            self.refuse(&request.caller, &request.request_id, why);
+        })
     }
 
-    fn acknowledge(&mut self, caller: &str, request_id: &str) {
+    /// Whether the receipt could be sent: with a name as long as a message, a call is nobody's to answer.
+    fn acknowledge(&mut self, caller: &str, request_id: &str) -> bool {
         let ack = Value::RpcAck(proto::RpcAck {
             request_id: request_id.to_owned(),
         });
-        self.outgoing.urgent(to(caller, ack), None);
+        self.answer(caller, ack)
     }
 
-    fn answer_error(
-        &mut self,
-        caller: &str,
-        request_id: &str,
-        error: RpcError,
-        receipt: Option<Receipt>,
-    ) {
-        let error = fitted(error);
-        let answer = response(
-            request_id.to_owned(),
-            Answer::Error(proto::RpcError {
-                code: error.code,
-                message: error.message,
-                data: error.data,
-            }),
-        );
-        self.outgoing.urgent(to(caller, answer), receipt);
+    /// Answers a call that nobody here awaits with an error.
+    fn refuse(&mut self, caller: &str, request_id: &str, error: RpcError) {
+        self.answer(caller, failure(request_id.to_owned(), error));
+    }
+
+    /// Sends what no command is behind; false, and counted, where it is too long.
+    fn answer(&mut self, caller: &str, answer: Value) -> bool {
+        let sent = self.outgoing.urgent(to(caller, answer), None).is_ok();
+        self.out.counters.answers_unsent += u64::from(!sent);
+        sent
     }
 
     // Ends.
@@ -373,7 +371,7 @@ impl Room {
         }
         for (id, request) in requests {
             let error = RpcError::built_in(RpcError::RESPONSE_TIMEOUT);
-            self.answer_error(&request.caller, &request.request_id, error, None);
+            self.refuse(&request.caller, &request.request_id, error);
             self.out.say(Event::RpcExpired { id });
         }
     }
@@ -392,6 +390,18 @@ fn response(request_id: String, value: Answer) -> Value {
         request_id,
         value: Some(value),
     })
+}
+
+fn failure(request_id: String, error: RpcError) -> Value {
+    let error = fitted(error);
+    response(
+        request_id,
+        Answer::Error(proto::RpcError {
+            code: error.code,
+            message: error.message,
+            data: error.data,
+        }),
+    )
 }
 
 fn malformed(why: &str) -> RpcError {

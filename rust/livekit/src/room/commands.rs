@@ -5,7 +5,7 @@ use super::course::{Manner, Phase};
 use crate::command::{
     ChatMessage, Command, CommandId, LeaveReason, LocalTrackId, Scenario, TrackOptions,
 };
-use crate::data::outgoing::{Outgoing, Receipt};
+use crate::data::outgoing::Receipt;
 use crate::desk::Asked;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::Outcome;
@@ -422,16 +422,12 @@ impl Room {
             value: Some(value),
             ..Default::default()
         };
-        if let Err(error) = Outgoing::check(&packet, self.max_message_bytes) {
-            return Some(Err(error));
-        }
         let receipt = Some(receipt(id));
-        if reliable {
-            self.outgoing.reliable(packet, receipt);
+        later(if reliable {
+            self.outgoing.reliable(packet, receipt)
         } else {
-            self.outgoing.lossy(packet, receipt);
-        }
-        None
+            self.outgoing.lossy(packet, receipt)
+        })
     }
 
     fn simulate(&mut self, scenario: Scenario) -> Now {

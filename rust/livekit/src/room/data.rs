@@ -3,8 +3,8 @@
 use super::Room;
 use crate::command::{ChatMessage, CommandId, StreamContent, StreamOptions, TranscriptionSegment};
 use crate::data::incoming::Arrived;
-use crate::data::outgoing::{MAX_MESSAGE_BYTES, Outgoing, Receipt};
-use crate::data::stream_out::{Abilities, header};
+use crate::data::outgoing::Receipt;
+use crate::data::stream_out::Abilities;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::{Data, Event, Outcome};
 use crate::peer_port::RELIABLE;
@@ -148,7 +148,6 @@ impl Room {
         options: StreamOptions,
     ) -> Result<(), RoomError> {
         let info = self.stream_info(&options);
-        check_header(&info, &options)?;
         let receipt = Receipt {
             command: id,
             outcome: Outcome::Stream(info.clone()),
@@ -171,7 +170,6 @@ impl Room {
         }
         options.total_bytes = Some(content.len() as u64);
         let info = self.stream_info(&options);
-        check_header(&info, &options)?;
         let abilities = self.abilities(&options.destinations);
         let receipt = Some(Receipt {
             command: id,
@@ -205,22 +203,6 @@ impl Room {
             self.out.done(*command, Err(error));
         }
     }
-}
-
-/// Whether a header fits into a message, with all its attributes.
-fn check_header(info: &StreamInfo, options: &StreamOptions) -> Result<(), RoomError> {
-    let packet = proto::DataPacket {
-        participant_identity: options.sender_identity.clone().unwrap_or_default(),
-        destination_identities: options.destinations.clone(),
-        value: Some(Value::StreamHeader(header(info))),
-        ..Default::default()
-    };
-    Outgoing::check(&packet, MAX_MESSAGE_BYTES).map_err(|_| {
-        let why = format!(
-            "the stream's attributes, topic and destinations are over {MAX_MESSAGE_BYTES} bytes"
-        );
-        RoomError::new(ErrorCode::InvalidInput, why)
-    })
 }
 
 fn segment(segment: proto::TranscriptionSegment) -> TranscriptionSegment {

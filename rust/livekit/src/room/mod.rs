@@ -17,7 +17,7 @@ use crate::command::{CommandId, TrackPermission};
 use crate::config::RoomConfig;
 use crate::data::incoming::Incoming;
 use crate::data::numbering::Received;
-use crate::data::outgoing::{MAX_MESSAGE_BYTES, Outgoing};
+use crate::data::outgoing::Outgoing;
 use crate::data::rpc::Rpc;
 use crate::desk::Desk;
 use crate::error::{ErrorCode, RoomError};
@@ -121,8 +121,6 @@ pub struct Room {
     subscriptions: Subscriptions,
     sound: Sound,
     outgoing: Outgoing,
-    /// The longest message on a channel for data.
-    max_message_bytes: usize,
     received: Received,
     incoming: Incoming,
     rpc: Rpc,
@@ -185,7 +183,6 @@ pub fn room(
         subscriptions: Subscriptions::new(config.auto_subscribe),
         sound: Sound::default(),
         outgoing: Outgoing::default(),
-        max_message_bytes: MAX_MESSAGE_BYTES,
         received: Received::default(),
         incoming: Incoming::default(),
         rpc: Rpc::default(),

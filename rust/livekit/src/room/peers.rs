@@ -2,7 +2,6 @@
 
 use super::Room;
 use super::course::{Manner, Phase};
-use crate::data::outgoing::MAX_MESSAGE_BYTES;
 use crate::error::{ErrorCode, RoomError};
 use crate::event::{Event, Outcome, RoomStats};
 use crate::negotiation::{Live, Negotiation};
@@ -317,8 +316,7 @@ impl Room {
                 slot.restarted_us = Some(self.out.now_us);
             }
         }
-        let limit = live.max_message_bytes.unwrap_or(MAX_MESSAGE_BYTES);
-        self.max_message_bytes = limit.min(MAX_MESSAGE_BYTES);
+        self.outgoing.far_side_takes(live.max_message_bytes);
         for track in live.send {
             // It may have been taken back while the offer was under way; its section is stopped with the next one.
             let published = self.publications.live(track);
@@ -406,7 +404,11 @@ impl Room {
             if !slot.connected || !slot.queue.is_empty() {
                 return;
             }
-            let Some(command) = self.outgoing.next() else {
+            let next = self.outgoing.next();
+            for (command, error) in self.outgoing.refused() {
+                self.out.done(command, Err(error));
+            }
+            let Some(command) = next else {
                 return;
             };
             slot.queue.push_back(command);

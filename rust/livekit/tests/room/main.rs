@@ -6,6 +6,7 @@ mod data;
 mod doors;
 mod joining;
 mod leaving;
+mod message_limit;
 mod participants;
 mod reconnecting;
 mod streams;

@@ -56,6 +56,8 @@ pub struct World {
     pub events: Vec<Event>,
     pub done: BTreeMap<CommandId, Result<Outcome, RoomError>>,
     pub asked: BTreeSet<CommandId>,
+    /// The SDP of its answers.
+    pub answers: String,
     unanswered: Option<u32>,
 }
 
@@ -86,6 +88,7 @@ impl World {
             events: Vec::new(),
             done: BTreeMap::new(),
             asked: BTreeSet::new(),
+            answers: "answer".to_owned(),
             unanswered: None,
         }
     }
@@ -277,7 +280,8 @@ impl World {
     /// Answers the last offer: these tracks are on these sections.
     pub fn answer(&mut self, tracks: &[(&str, &str)]) {
         let id = *self.offers.last().expect("an offer");
-        self.answer_offer(id, "answer", tracks);
+        let sdp = self.answers.clone();
+        self.answer_offer(id, &sdp, tracks);
     }
 
     pub fn answer_offer(&mut self, id: u32, sdp: &str, tracks: &[(&str, &str)]) {
