@@ -199,4 +199,5 @@ def _description_of(voice: Path) -> Path:
 _voices = _Voices()
 
 # onnxruntime computes without the GIL: as many sentences at once as there are cores, and a minute's worth waiting.
-_pool = WorkerPool(os.cpu_count() or 1, waiting=128, name="beluga-voice-piper")
+# A voice takes a second or two to be loaded, a sentence less to be spoken.
+_pool = WorkerPool(os.cpu_count() or 1, waiting=128, name="beluga-voice-piper", exit_wait_s=10.0)
