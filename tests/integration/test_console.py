@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -102,11 +103,15 @@ class Terminal:
 def test_at_a_terminal_one_is_asked_answered_and_may_go(agent: str, key: str) -> None:
     end, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+
+    def sit_down() -> None:
+        # Its controlling terminal, so that Ctrl-C is a signal, which what a shell runs in the background ignores.
+        os.close(os.open(os.ttyname(theirs), os.O_RDWR))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     process = subprocess.Popen(
         [*COMMAND, "--text", "--agent", agent],
-        stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True,
-        # Its controlling terminal, so that Ctrl-C is a signal.
-        preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),
+        stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True, preexec_fn=sit_down,
     )  # fmt: skip
     os.close(theirs)
     terminal = Terminal(end)

@@ -23,6 +23,8 @@ async def wait() -> None:
     await asyncio.Event().wait()
 
 
+# What a shell runs in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     event_loop.run(wait())
 except KeyboardInterrupt:
