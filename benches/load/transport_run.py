@@ -51,19 +51,19 @@ async def measure(
             far_manner = Manner(speaks, run.talk_share if hears else None, run.caller_silence == "dtx", seed=1)
             await far.join(_seats(server, run.rooms, "caller"), far_manner)
             first, *others = _seats(server, run.rooms, "agent")
-            added = 1, sum(map(pss_kb, near.pids))
-            await near.join([first], Manner(hears, run.talk_share if speaks else None, seed=1_001))
+            share = run.talk_share if speaks else None
+            base_kb = sum(map(pss_kb, near.pids))
+            await near.join([first], Manner(hears, share, seed=1_001))
             if others:
-                added = len(others), sum(map(pss_kb, near.pids))
-                await near.join(others, Manner(hears, run.talk_share if speaks else None, seed=1_002))
+                base_kb = sum(map(pss_kb, near.pids))
+                await near.join(others, Manner(hears, share, seed=1_002))
             await asyncio.sleep(SETTLED_S)
             before = [await near.counters(), await far.counters()]
             machine, used_s, began_s = MachineTime.now(), sum(map(cpu_s, near.pids)), now()
             await asyncio.sleep(seconds)
             took_s, used_s = now() - began_s, sum(map(cpu_s, near.pids)) - used_s
             steal_pct = MachineTime.now().steal_pct_since(machine)
-            rooms_added, base_kb = added
-            grown_kb = (sum(map(pss_kb, near.pids)) - base_kb) / rooms_added
+            grown_kb = (sum(map(pss_kb, near.pids)) - base_kb) / (len(others) or 1)
             of_near, of_far = await near.counters(), await far.counters()
     lost = of_near.packets_lost + of_far.packets_lost - sum(each.packets_lost for each in before)
     busy_pct = max(of_near.busy_pct, of_far.busy_pct)

@@ -9,15 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.call import on_call
+from support.short_call import sessions_end
 
 from beluga_voice import LocalCall, VoiceSession
-from beluga_voice._engine import engine
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def test_a_loop_that_polls_no_descriptors_is_woken_by_a_thread() -> None:
     for thread in fallback_threads():
         thread.join(5)
     assert not fallback_threads()
-    no_session_is_left()
+    assert sessions_end(60.0)
 
 
 def test_loops_leave_no_descriptors() -> None:
@@ -123,14 +122,6 @@ def test_a_forked_child_is_told_that_the_engine_is_not_its_own() -> None:
     assert (ended.returncode, ended.stdout) == (0, "invalid_state invalid_state\n"), ended.stderr
 
 
-def no_session_is_left() -> None:
-    """The shard lets go of a session in its next tick, whenever this machine lets it have one."""
-    until = time.monotonic() + 60.0
-    while engine().stats()["sessions"]:
-        assert time.monotonic() < until
-        time.sleep(0.001)
-
-
 @pytest.mark.parametrize("where", ["voice", "agent"])
 def test_a_program_told_to_end_ends_though_a_component_is_at_work_in_that_moment(where: str) -> None:
     """Python calls a signal's handler in the middle of whatever its main thread does."""
@@ -163,7 +154,7 @@ def test_a_program_told_to_end_ends_though_a_component_is_at_work_in_that_moment
     finally:
         signal.signal(signal.SIGTERM, before)
     assert told.value.code == 128 + signal.SIGTERM
-    no_session_is_left()
+    assert sessions_end(60.0)
 
 
 @pytest.mark.parametrize("turns", range(6))
@@ -182,4 +173,4 @@ def test_a_program_that_ends_while_a_session_is_ending_ends(turns: int) -> None:
 
     asyncio.run(main())
     assert states == ["ended"]
-    no_session_is_left()
+    assert sessions_end(60.0)

@@ -95,16 +95,22 @@ class BackendHooks:
         """Waits until it is decided what is kept of each session, and lets go of connections."""
         await self._tasks.settle(6 * (self._timeout_s + 1.0))  # two questions about each of three
         await self._tasks.cancel()
-        if self._limiter is not None and isinstance(self._limiter_as_said, RateLimit):
-            await self._limiter.aclose()
+        limiter = self._limiter_of_ours
+        if limiter is not None:
+            await limiter.aclose()
+
+    @property
+    def _limiter_of_ours(self) -> RateLimiter | None:
+        """The configured one, where it was made here of its rate: nobody else closes it."""
+        return self._limiter if isinstance(self._limiter_as_said, RateLimit) else None
 
     def _admit_by(self, config: BackendConfig) -> None:
         said = config.rate_limiter
         if said != self._limiter_as_said:
-            replaced, was_ours = self._limiter, isinstance(self._limiter_as_said, RateLimit)
+            replaced = self._limiter_of_ours
             self._limiter = said.limiter() if isinstance(said, RateLimit) else said
             self._limiter_as_said = said
-            if replaced is not None and was_ours:
+            if replaced is not None:
                 self._limiters_unreachable += _unreachable(replaced)
                 self._tasks.start(replaced.aclose(), name="close a rate limiter")
         self._admission.adopt(

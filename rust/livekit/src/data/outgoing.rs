@@ -77,8 +77,7 @@ impl Outgoing {
         packet: DataPacket,
         receipt: Option<Receipt>,
     ) -> Result<(), RoomError> {
-        self.check(&packet)?;
-        let turn = Turn::Packet(Box::new(packet), receipt);
+        let turn = self.turn(packet, receipt)?;
         self.reliable.turns.push_back(turn);
         Ok(())
     }
@@ -88,8 +87,7 @@ impl Outgoing {
         packet: DataPacket,
         receipt: Option<Receipt>,
     ) -> Result<(), RoomError> {
-        self.check(&packet)?;
-        let turn = Turn::Packet(Box::new(packet), receipt);
+        let turn = self.turn(packet, receipt)?;
         self.lossy.turns.push_back(turn);
         Ok(())
     }
@@ -100,10 +98,14 @@ impl Outgoing {
         packet: DataPacket,
         receipt: Option<Receipt>,
     ) -> Result<(), RoomError> {
-        self.check(&packet)?;
-        let turn = Turn::Packet(Box::new(packet), receipt);
+        let turn = self.turn(packet, receipt)?;
         self.urgent.push_back(turn);
         Ok(())
+    }
+
+    fn turn(&self, packet: DataPacket, receipt: Option<Receipt>) -> Result<Turn, RoomError> {
+        self.check(&packet)?;
+        Ok(Turn::Packet(Box::new(packet), receipt))
     }
 
     /// This stream has something to send, after it had nothing.
