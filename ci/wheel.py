@@ -7,6 +7,9 @@ not built again.
 
 zig links against the symbols of glibc 2.28 and compiles libopus (cmake, through opusic-sys) against its headers: with
 the machine's own compiler, exp, log and pow alone would ask for the glibc it was built on.
+
+Several zigs at once now and then lose a file of the cache they share while it is new (ziglang/zig issues 18989, 20406):
+a build that failed is tried once more, from where it stopped.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from places import PACKAGE, ROOT, VENV, cache_dir, cargo_home
 
 COMPATIBILITY = "manylinux_2_28"
 KEPT = 4  # builds in the cache
+ATTEMPTS = 2
 
 
 def build() -> Path:
@@ -67,8 +71,11 @@ def _maturin(*arguments: str) -> None:
         "RUSTFLAGS": " ".join(f"--remap-path-prefix={prefix}" for prefix in prefixes),
         "CFLAGS": " ".join(f"-ffile-prefix-map={prefix}" for prefix in prefixes),
     }
-    if cargo_gate.run([VENV / "bin" / "maturin", *arguments], env=env):
-        sys.exit(f"maturin {arguments[0]} failed")
+    for _ in range(ATTEMPTS):
+        if not cargo_gate.run([VENV / "bin" / "maturin", *arguments], env=env):
+            return
+        print(f"maturin {arguments[0]} failed", file=sys.stderr, flush=True)
+    sys.exit(1)
 
 
 def main() -> None:

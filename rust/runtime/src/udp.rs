@@ -144,27 +144,32 @@ mod tests {
         (leg, far)
     }
 
+    /// Linux switches its stamps on a little after the first socket of the machine asked, and until then stamps a
+    /// datagram as it is taken: what is sent once they are on is what counts.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_datagram_that_waited_has_the_time_of_its_arrival() {
         let (mut leg, far) = leg();
         let counters = NetworkCounters::default();
-        let before_us = now_us();
-        far.send(b"early").expect("a send");
-        let after_us = now_us();
-        std::thread::sleep(Duration::from_millis(50));
-        let read_us = now_us();
-        let mut arrivals = Vec::new();
-        leg.receive(read_us, &counters, &mut |arrival_us, _| {
-            arrivals.push(arrival_us);
-        });
-        // The two clocks are read one after the other.
-        let slack_us = 2_000;
-        let arrived = before_us - slack_us..=after_us + slack_us;
-        assert!(
-            matches!(arrivals[..], [arrival_us] if arrived.contains(&arrival_us)),
-            "{arrivals:?} is not in {arrived:?}, read at {read_us}"
-        );
+        let mut seen = Vec::new();
+        for _ in 0..50 {
+            let before_us = now_us();
+            far.send(b"early").expect("a send");
+            let after_us = now_us();
+            std::thread::sleep(Duration::from_millis(50));
+            let mut arrivals = Vec::new();
+            leg.receive(now_us(), &counters, &mut |arrival_us, _| {
+                arrivals.push(arrival_us);
+            });
+            // The two clocks are read one after the other.
+            let slack_us = 2_000;
+            let arrived = before_us - slack_us..=after_us + slack_us;
+            if matches!(arrivals[..], [arrival_us] if arrived.contains(&arrival_us)) {
+                return;
+            }
+            seen.push((arrivals, arrived));
+        }
+        panic!("never within the time it was sent in: {seen:?}");
     }
 
     #[test]
