@@ -38,10 +38,14 @@ prove-%: setup
 
 ifneq ($(BENCHES),)
 .PHONY: bench
-bench: setup ## every benchmark (QUICK=1: few counts): benches/results/
+bench: bench-setup ## every benchmark (QUICK=1: few counts): benches/results/
 	@$(PYTHON) ci/bench.py --all
 
-bench-%: setup
+.PHONY: bench-setup
+bench-setup: # the same with the extension of the wheel
+	@$(PYTHON) ci/prepare.py venv models shipped
+
+bench-%: bench-setup
 	@$(PYTHON) ci/bench.py $*
 endif
 

@@ -7,15 +7,13 @@ not built again.
 
 zig links against the symbols of glibc 2.28 and compiles libopus (cmake, through opusic-sys) against its headers: with
 the machine's own compiler, exp, log and pow alone would ask for the glibc it was built on.
-
-Several zigs at once now and then lose a file of the cache they share while it is new (ziglang/zig issues 18989, 20406):
-a build that failed is tried once more, from where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,11 +24,10 @@ from pathlib import Path
 import cargo_gate
 import content_hash
 import third_party_licenses
-from places import PACKAGE, ROOT, VENV, cache_dir, cargo_home
+from places import PACKAGE, ROOT, VENV, cache_dir, cargo_home, cargo_target_dir
 
 COMPATIBILITY = "manylinux_2_28"
 KEPT = 4  # builds in the cache
-ATTEMPTS = 2
 
 
 def build() -> Path:
@@ -42,6 +39,7 @@ def build() -> Path:
         out = Path(tempfile.mkdtemp(dir=place.parent, prefix="unfinished-"))
         try:
             _maturin("sdist", "--out", str(out))
+            _forget_compilers_of_others()
             _maturin("build", "--quiet", "--locked", "--profile", "wheel", "--interpreter", sys.executable, "--zig",
                      "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--out", str(out))  # fmt: skip
             out.rename(place)
@@ -62,6 +60,16 @@ def _key() -> str:
     return content_hash.of_files(inputs, rustc, version("maturin"), version("ziglang"), COMPATIBILITY)[:24]
 
 
+def _forget_compilers_of_others() -> None:
+    """cmake keeps the compiler it was first given, here a script of zig's that runs the .venv of the checkout that built
+    first. That one may be gone by now."""
+    for cache in cargo_target_dir().glob("*/wheel/build/*/out/build/CMakeCache.txt"):
+        compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", cache.read_text(), re.MULTILINE)
+        script = Path(compiler[1]) if compiler else None
+        if script is None or not script.is_file() or str(VENV) not in script.read_text():
+            shutil.rmtree(cache.parent)
+
+
 def _maturin(*arguments: str) -> None:
     # Panic messages and libopus's assertions name source files: without the machine's directories.
     sources = cargo_home() / "registry" / "src"
@@ -71,11 +79,8 @@ def _maturin(*arguments: str) -> None:
         "RUSTFLAGS": " ".join(f"--remap-path-prefix={prefix}" for prefix in prefixes),
         "CFLAGS": " ".join(f"-ffile-prefix-map={prefix}" for prefix in prefixes),
     }
-    for _ in range(ATTEMPTS):
-        if not cargo_gate.run([VENV / "bin" / "maturin", *arguments], env=env):
-            return
-        print(f"maturin {arguments[0]} failed", file=sys.stderr, flush=True)
-    sys.exit(1)
+    if cargo_gate.run([VENV / "bin" / "maturin", *arguments], env=env):
+        sys.exit(f"maturin {arguments[0]} failed")
 
 
 def main() -> None:
