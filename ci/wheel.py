@@ -61,8 +61,9 @@ def _key() -> str:
 
 
 def _forget_compilers_of_others() -> None:
-    """cmake keeps the compiler it was first given, here a script of zig's that runs the .venv of the checkout that built
-    first. That one may be gone by now."""
+    """cmake keeps the compiler it was first given: a script that calls zig in the .venv of the checkout that built
+    first. That one may be gone by now.
+    """
     for cache in cargo_target_dir().glob("*/wheel/build/*/out/build/CMakeCache.txt"):
         compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", cache.read_text(), re.MULTILINE)
         script = Path(compiler[1]) if compiler else None

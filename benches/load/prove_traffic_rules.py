@@ -51,7 +51,7 @@ from prepare import livekit_client  # noqa: E402 (ci/ is no package)
 VOICE_HZ, HEARD_HZ = 24_000, 48_000
 SPEECH_S, TONE_S, TONE_HZ = 1.6, 0.4, 1_000.0
 PAUSE_S = (0.4, 8.0)
-MINUTES = {"clean": 1.5 if QUICK else 10.0, "lossy": 1.0 if QUICK else 5.0}
+MINUTES = {"clean": 1.5 if QUICK else 10.0, "lossy": 1.5 if QUICK else 10.0}
 LOSS = NetworkConditions(loss_in_good=0.02)
 # What is compared: the front, with the sound behind it.
 FRONT_S = 0.02
