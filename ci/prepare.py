@@ -110,10 +110,11 @@ def shipped() -> None:
     built = PACKAGE / "_core.abi3.so"
     if not (VENV / "prepared-extension").exists():
         extension()  # which installs the package
-    place = subprocess.run([PYTHON, ROOT / "ci" / "wheel.py"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    (wheel,) = Path(place.strip().splitlines()[-1]).glob("*.whl")
-    with zipfile.ZipFile(wheel) as files:
-        ships = files.read(f"{PACKAGE.name}/{built.name}")
+    with tempfile.TemporaryDirectory() as place:
+        _run(PYTHON, ROOT / "ci" / "wheel.py", "--out", place)
+        (wheel,) = Path(place).glob("*.whl")
+        with zipfile.ZipFile(wheel) as files:
+            ships = files.read(f"{PACKAGE.name}/{built.name}")
     if not built.exists() or built.read_bytes() != ships:
         new = built.with_suffix(".new")
         new.write_bytes(ships)

@@ -9,9 +9,7 @@ rust_tests() {
         cargo_gate cargo test --quiet --locked --workspace --exclude beluga-pybind
 }
 
-stage set-up "$PYTHON" ci/prepare.py venv models extension servers
-# Where apt may not be used there may be no browser, and one test says so.
-stage browser "$PYTHON" ci/prepare.py chromium || true
+stage set-up "$PYTHON" ci/prepare.py venv models extension servers chromium
 stage rust rust_tests
 stage wheel .venv/bin/python ci/wheel.py
 echo "== pytest ($SECONDS s so far)"

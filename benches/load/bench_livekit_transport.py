@@ -119,7 +119,7 @@ async def main() -> None:
         try:
             row = await measure(run, WHO[run.who], LightCrowd, seconds=SECONDS)
         except RemoteError as error:
-            if "overloaded" not in str(error):
+            if error.details.get("code") != "session_limit_exceeded":
                 raise
             print(f"no row: {run} was refused: {error}", file=sys.stderr, flush=True)
             continue

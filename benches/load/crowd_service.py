@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from beluga_voice.errors import BelugaVoiceError
 from beluga_voice.simulation.line_service import LineService
 
 __all__ = ["CrowdProcess", "serve_crowd"]
@@ -23,9 +24,14 @@ class CrowdProcess(Protocol):
     async def leave(self) -> None: ...
 
 
+def code(error: Exception) -> dict[str, Any]:
+    """What a refusal is told by, whatever its text says."""
+    return {"code": error.code} if isinstance(error, BelugaVoiceError) else {}
+
+
 async def serve_crowd(crowd: CrowdProcess) -> None:
     """Serves its commands; in the end everyone leaves."""
-    service = LineService()
+    service = LineService(error_facts=code)
     try:
         await service.serve({"ready": crowd.ready, "join": crowd.join, "counters": crowd.counters})
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,14 +14,10 @@ from beluga_voice.telemetry import Telemetry
 if TYPE_CHECKING:
     from beluga_voice import Turn
 
-CHROMIUM = shutil.which("chromium")
 TOKEN = "a-token-of-many-letters"
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here: python3 ci/prepare.py chromium"),
-    # pyproject's patience is for tests without a browser, which starts slowly on a busy machine.
-    pytest.mark.timeout(240),
-]
+# pyproject's patience is for tests without a browser, which starts slowly on a busy machine.
+pytestmark = pytest.mark.timeout(240)
 
 CELLS = "[...document.querySelectorAll('#{table} tr')].slice(1).map((row) => [...row.cells].map((c) => c.innerText))"
 
@@ -37,7 +32,7 @@ async def test_the_page_follows_a_call_and_asks_nobody_else_for_anything() -> No
     assert telemetry.dashboard is not None
     url = telemetry.dashboard.url
     try:
-        async with BrowserPage(CHROMIUM or "") as page:
+        async with BrowserPage("chromium") as page:
             await page.open(url)
             await page.until("document.body && document.body.innerText.length >= 0")
             assert await page.value("document.getElementById('calls') === null"), "seen without the token"

@@ -38,9 +38,11 @@ LOOK_S = 0.1
 
 
 class BrowserPage:
-    """See the module. `program` is on PATH, or a path."""
+    """See the module. `program` is on PATH, or a path; RuntimeError where it is not."""
 
     def __init__(self, program: str, *, width: int = 1200, height: int = 800) -> None:
+        if shutil.which(program) is None:
+            raise RuntimeError(f"{program} is not on PATH: python3 ci/prepare.py chromium")
         self._program = program
         self._size = f"--window-size={width},{height}"
         self._folder = Path(tempfile.mkdtemp(prefix="beluga-voice-"))
