@@ -41,7 +41,7 @@ class CallSettings:
     def open(
         self,
         *,
-        codec: Literal["pcm", "opus", "pcmu", "pcma"],
+        codec: Literal["pcm", "live_pcm", "opus", "pcmu", "pcma"],
         input_hz: int,
         output_hz: int,
         output_codec: Literal["pcm", "opus"] = "pcm",

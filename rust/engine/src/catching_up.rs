@@ -2,8 +2,9 @@
 //! a stall of 300 ms would delay a caller by 300 ms until his call ends. This says which frames to leave out.
 //!
 //! Who writes ahead of time, as he may, must not lose by it. So only as much is taken out as was put in: silence for a
-//! writer who was late in the middle of his sound. Only what has waited for a whole second is, so that nobody needs it. And
-//! only frames that are as quiet as the sound ever is: pauses become shorter, no word does.
+//! writer who was late in the middle of his sound. A live writer, a microphone or a track of a room, is never ahead:
+//! whatever waits in the door was held up, before he was ever heard too. Only what has waited for a whole second is taken
+//! out, so that nobody needs it. And only frames that are as quiet as the sound ever is: pauses become shorter, no word does.
 
 /// How long waiting sound is watched, in frames of 10 ms; a writer who brings nothing for longer has ended, he is not late.
 const WATCHED_FRAMES: u32 = 100;
@@ -15,9 +16,19 @@ const FULL_FRAMES: u32 = 90;
 const QUIET_OVER_FLOOR_DB: f32 = 6.0;
 const QUIET_DBFS: f32 = -30.0;
 
+/// How sound comes to be in the door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// He brings it when he likes, ahead of time if he likes.
+    AtWill,
+    /// He brings it as it is recorded.
+    Live,
+}
+
 /// See the module. Counts frames of 10 ms.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CatchingUp {
+    writer: Writer,
     /// The writer has written, and has not been silent for so long since that he has ended.
     begun: bool,
     starved: u32,
@@ -48,6 +59,18 @@ impl Default for Watch {
 }
 
 impl CatchingUp {
+    pub(crate) fn new(writer: Writer) -> Self {
+        Self {
+            writer,
+            begun: false,
+            starved: 0,
+            put_in: 0,
+            watch: Watch::default(),
+            spare: 0,
+            quiet_dbfs: 0.0,
+        }
+    }
+
     /// There was nothing to take, silence was put in.
     pub(crate) fn starved(&mut self) {
         if !self.begun {
@@ -57,13 +80,13 @@ impl CatchingUp {
         self.put_in += 1;
         (self.watch, self.spare) = (Watch::default(), 0);
         if self.starved > WATCHED_FRAMES {
-            *self = Self::default();
+            *self = Self::new(self.writer);
         }
     }
 
-    /// Whether anybody is late: if not, no level need be measured.
+    /// Whether anybody may be late: if not, no level need be measured.
     pub(crate) fn is_behind(&self) -> bool {
-        self.put_in > 0
+        self.put_in > 0 || self.writer == Writer::Live
     }
 
     /// A frame is taken and `waiting` are left. Whether to leave it out.
@@ -72,7 +95,7 @@ impl CatchingUp {
         if !self.is_behind() {
             return false;
         }
-        if waiting >= FULL_FRAMES {
+        if waiting >= FULL_FRAMES && self.writer == Writer::AtWill {
             self.settled();
             return false;
         }
@@ -92,7 +115,7 @@ impl CatchingUp {
             return false;
         }
         self.spare -= 1;
-        self.put_in -= 1;
+        self.put_in = self.put_in.saturating_sub(1);
         // What is waiting from here on is less by this one.
         self.watch = Watch::default();
         true
@@ -101,7 +124,7 @@ impl CatchingUp {
     fn settled(&mut self) {
         *self = Self {
             begun: true,
-            ..Self::default()
+            ..Self::new(self.writer)
         };
     }
 }

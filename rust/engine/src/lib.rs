@@ -46,7 +46,7 @@ pub use overload::{LATEST_FRAME_US, OverloadLadder, OverloadStep};
 pub use packet_end::{PacketSink, PacketSource};
 pub use packet_in::{PacketIn, PacketInError, PacketWriter, PayloadTooLong, packet_in};
 pub use packet_out::{EncodedPacket, PACKET_OUT_CAPACITY, PacketOut, PacketReader, packet_out};
-pub use pcm_in::{PCM_IN_CAPACITY_MS, PcmIn, PcmWriter, pcm_in};
+pub use pcm_in::{PCM_IN_CAPACITY_MS, PcmIn, PcmWriter, live_pcm_in, pcm_in};
 pub use pcm_out::{PCM_OUT_CAPACITY_MS, PcmOut, pcm_out};
 pub use peer::{Carrier, Datagram, Link, Peer, Urgency};
 pub use playout::{MAX_OUT_FRAME_SAMPLES, Played, Playout};

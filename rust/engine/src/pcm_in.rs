@@ -1,6 +1,6 @@
 //! `PcmIn` with `clock=local`: a ring of samples whose writer keeps our time, and nothing else.
 
-use crate::catching_up::CatchingUp;
+use crate::catching_up::{CatchingUp, Writer};
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor};
 use crate::gauge::Gauge;
@@ -50,11 +50,24 @@ pub struct PcmIn {
     surplus: Option<f32>,
 }
 
-/// A door for sound at `sample_rate_hz`, and its writer.
+/// A door for sound at `sample_rate_hz`, and its writer, who may write ahead of time.
 ///
 /// # Errors
 /// [`ResampleError`] for a rate that is out of range.
 pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> {
+    door(sample_rate_hz, Writer::AtWill)
+}
+
+/// The same for a writer who brings what is recorded as it is recorded: what waits for long was held up on its way here,
+/// and pauses are shortened until no more than 10 ms of it waits.
+///
+/// # Errors
+/// [`ResampleError`] for a rate that is out of range.
+pub fn live_pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> {
+    door(sample_rate_hz, Writer::Live)
+}
+
+fn door(sample_rate_hz: u32, writer: Writer) -> Result<(PcmWriter, PcmIn), ResampleError> {
     // Delayed: each tick gets its 160 samples from the first on, and media time is the tick's time.
     let resampler = Resampler::new(sample_rate_hz, EAR_HZ, Alignment::Delayed)?;
     let capacity = (sample_rate_hz / 1_000 * PCM_IN_CAPACITY_MS) as usize;
@@ -62,7 +75,7 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
     let (stamps_in, stamps_out) = RingBuffer::new(STAMPS);
     let gauge = Arc::new(Gauge::default());
     let longest = (sample_rate_hz / 100 + 2) as usize;
-    let writer = PcmWriter {
+    let pcm_writer = PcmWriter {
         samples: samples_in,
         stamps: stamps_in,
         gauge: gauge.clone(),
@@ -74,14 +87,14 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
         stamps: stamps_out,
         gauge,
         read: 0,
-        catching_up: CatchingUp::default(),
+        catching_up: CatchingUp::new(writer),
         resampler,
         raw: vec![0; longest].into(),
         source: vec![0.0; longest].into(),
         resampled: vec![0.0; EAR_FRAME_SAMPLES + 1].into(),
         surplus: None,
     };
-    Ok((writer, door))
+    Ok((pcm_writer, door))
 }
 
 impl PcmWriter {

@@ -4,7 +4,7 @@ use crate::error::invalid_config;
 use beluga_codec::{ALaw, CodecError, Decoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{
     DelayBounds, EAR_HZ, InDoor, OutDoor, PacketInError, PacketReader, PacketWriter, PcmWriter,
-    SoundRing, packet_in, packet_out, pcm_in, pcm_out,
+    SoundRing, live_pcm_in, packet_in, packet_out, pcm_in, pcm_out,
 };
 use beluga_jitter::JitterConfigError;
 use pyo3::prelude::*;
@@ -38,9 +38,10 @@ pub(crate) fn input_door(
     delay: DelayBounds,
 ) -> PyResult<InputDoor> {
     let (decoder, clock_hz): (Box<dyn Decoder>, u32) = match kind {
-        "pcm" => {
+        "pcm" | "live_pcm" => {
+            let open = if kind == "pcm" { pcm_in } else { live_pcm_in };
             let (writer, door) =
-                pcm_in(sample_rate_hz).map_err(|rate| invalid_config("input_hz", rate))?;
+                open(sample_rate_hz).map_err(|rate| invalid_config("input_hz", rate))?;
             return Ok(InputDoor {
                 door: Box::new(door),
                 writer: InputWriter::Pcm(writer),
@@ -55,7 +56,9 @@ pub(crate) fn input_door(
         "pcmu" => (Box::new(MuLaw::default()), G711_CLOCK_HZ),
         "pcma" => (Box::new(ALaw::default()), G711_CLOCK_HZ),
         other => {
-            let message = format!("input is '{other}', allowed is 'pcm', 'opus', 'pcmu' or 'pcma'");
+            let message = format!(
+                "input is '{other}', allowed is 'pcm', 'live_pcm', 'opus', 'pcmu' or 'pcma'"
+            );
             return Err(invalid_config("input", message));
         }
     };

@@ -360,7 +360,7 @@ class SdkDriver:
         sound = sound_thread()
         source = rtc.AudioSource(sample_rate, 1, queue_size_ms=0, loop=sound.loop)
         ours = _Published(track_name, source, options)
-        link = settings.open(codec="pcm", input_hz=INPUT_HZ, output_hz=sample_rate)
+        link = settings.open(codec="live_pcm", input_hz=INPUT_HZ, output_hz=sample_rate)
         try:
             await self._publish(ours)
         except BaseException:

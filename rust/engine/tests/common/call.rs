@@ -2,9 +2,9 @@
 
 use super::{laws, models, ms};
 use beluga_engine::{
-    Command, Event, EventKind, InterruptionAction, InterruptionPolicy, LoopWake, PcmWriter,
+    Command, Event, EventKind, InterruptionAction, InterruptionPolicy, LoopWake, PcmIn, PcmWriter,
     SessionConfig, SessionHandles, Shard, SoundRing, TurnConfig, TurnId, UtteranceId, Vad, Wake,
-    pcm_in, pcm_out, session,
+    live_pcm_in, pcm_in, pcm_out, session,
 };
 use beluga_vad::SpeechConfig;
 use std::sync::Arc;
@@ -76,13 +76,28 @@ impl Call {
     }
 
     pub fn at(config: SessionConfig, in_hz: u32, out_hz: u32) -> Self {
+        let door = pcm_in(in_hz).expect("a rate that is allowed");
+        Self::through(door, config, in_hz, out_hz)
+    }
+
+    /// The caller's sound comes as it is recorded, and never ahead of time.
+    pub fn live(config: SessionConfig) -> Self {
+        let door = live_pcm_in(16_000).expect("a rate");
+        Self::through(door, config, 16_000, 24_000)
+    }
+
+    fn through(
+        (input, door): (PcmWriter, PcmIn),
+        config: SessionConfig,
+        in_hz: u32,
+        out_hz: u32,
+    ) -> Self {
         let model = if config.vad == Vad::Silero {
             models::silero()
         } else {
             None
         };
         let mut shard = Shard::new(model, 4);
-        let (input, door) = pcm_in(in_hz).expect("a rate that is allowed");
         let (output, out_ring) = pcm_out(out_hz);
         let wakes = Arc::new(Wakes::default());
         let wake = Arc::new(LoopWake::new(Box::new(Waker(wakes.clone()))));

@@ -31,7 +31,19 @@ fn words(frames: usize) -> Vec<i16> {
 
 /// Hears `sound` as a writer brings it: before tick `t`, everything up to frame `brought(t)`. What the ear heard.
 fn heard(sound: &[i16], ticks: usize, brought: impl Fn(usize) -> usize) -> (Call, Vec<i16>) {
-    let mut call = Call::new(config(Vad::Energy));
+    heard_by(Call::new(config(Vad::Energy)), sound, ticks, brought)
+}
+
+fn heard_live(sound: &[i16], ticks: usize, brought: impl Fn(usize) -> usize) -> (Call, Vec<i16>) {
+    heard_by(Call::live(config(Vad::Energy)), sound, ticks, brought)
+}
+
+fn heard_by(
+    mut call: Call,
+    sound: &[i16],
+    ticks: usize,
+    brought: impl Fn(usize) -> usize,
+) -> (Call, Vec<i16>) {
     let (mut written, mut ear) = (0, Vec::new());
     for tick in 0..ticks {
         let due = (brought(tick) * FRAME).min(sound.len());
@@ -196,4 +208,49 @@ fn who_was_late_and_does_not_make_up_for_it_is_left_alone() {
     let (call, ear) = heard(&sound, 800, lossy);
     assert_eq!(call.counter("input_caught_up_samples"), 0);
     assert_eq!(voiced(&ear), voiced(&sound[..770 * FRAME]));
+}
+
+#[test]
+fn what_waited_before_a_live_caller_was_first_heard_does_not_delay_his_call() {
+    // By 50 ms, 300 ms, and all that the door holds.
+    for late in [5, 30, 99] {
+        let sound = words(1_100);
+        let (call, ear) = heard_live(&sound, 1_000, |tick| tick + 1 + late);
+        assert_eq!(call.counter("input_starved_samples"), 0);
+        assert_eq!(
+            call.counter("input_caught_up_samples"),
+            (late as u64 - 1) * 160
+        );
+        // The ear is one frame behind what is recorded, and every word is whole.
+        let due = &sound[..(1_000 + late - 1) * FRAME];
+        assert!(is_in_time(&ear, due, 0), "late by {late} frames");
+        assert_eq!(voiced(&ear), voiced(due));
+    }
+}
+
+#[test]
+fn a_live_caller_who_comes_unevenly_keeps_the_delay_that_he_needs() {
+    // Three frames at a time, every 30 ms.
+    let sound = words(1_000);
+    let (call, ear) = heard_live(&sound, 1_000, |tick| tick / 3 * 3 + 3);
+    assert_eq!(call.counter("input_starved_samples"), 0);
+    assert_eq!(call.counter("input_caught_up_samples"), 0);
+    assert_eq!(ear, sound);
+}
+
+#[test]
+fn a_live_caller_who_stalls_is_in_time_again_after_a_pause() {
+    let sound = words(1_000);
+    let stalled = |tick: usize| {
+        if (200..230).contains(&tick) {
+            200
+        } else {
+            tick + 1
+        }
+    };
+    let (call, ear) = heard_live(&sound, 1_000, stalled);
+    assert_eq!(call.counter("input_starved_samples"), 30 * 160);
+    assert_eq!(call.counter("input_caught_up_samples"), 29 * 160);
+    assert!(is_in_time(&ear, &sound, 1));
+    assert_eq!(voiced(&ear), voiced(&sound[..999 * FRAME]));
 }
