@@ -10,6 +10,8 @@
 const WATCHED_FRAMES: u32 = 100;
 /// What may go on waiting. How unevenly he writes is in the least that waited already; this is for him to be a little worse.
 const KEPT_FRAMES: u32 = 1;
+/// After so many watches in a row in which he was never late, not even that.
+const STEADY_WATCHES: u32 = 5;
 /// A writer who fills the door waits for us: he is ahead, not late.
 const FULL_FRAMES: u32 = 90;
 /// A frame is quiet within so much of the quietest, and under a level at which a loud room is, and no word.
@@ -35,6 +37,8 @@ pub(crate) struct CatchingUp {
     /// Silence put in that was not taken out again.
     put_in: u32,
     watch: Watch,
+    /// Watches since a live writer was last late.
+    steady: u32,
     /// How many may be left out now, and under which level.
     spare: u32,
     quiet_dbfs: f32,
@@ -66,6 +70,7 @@ impl CatchingUp {
             starved: 0,
             put_in: 0,
             watch: Watch::default(),
+            steady: 0,
             spare: 0,
             quiet_dbfs: 0.0,
         }
@@ -78,7 +83,7 @@ impl CatchingUp {
         }
         self.starved += 1;
         self.put_in += 1;
-        (self.watch, self.spare) = (Watch::default(), 0);
+        (self.watch, self.steady, self.spare) = (Watch::default(), 0, 0);
         if self.starved > WATCHED_FRAMES {
             *self = Self::new(self.writer);
         }
@@ -104,9 +109,10 @@ impl CatchingUp {
         self.watch.floor_dbfs = self.watch.floor_dbfs.min(level_dbfs);
         if self.watch.frames == WATCHED_FRAMES {
             let watched = std::mem::take(&mut self.watch);
-            self.spare = watched.least_waiting.saturating_sub(KEPT_FRAMES);
+            self.steady = self.steady.saturating_add(1);
+            self.spare = watched.least_waiting.saturating_sub(self.kept());
             self.quiet_dbfs = (watched.floor_dbfs + QUIET_OVER_FLOOR_DB).min(QUIET_DBFS);
-            if self.spare == 0 {
+            if self.spare == 0 && self.writer == Writer::AtWill {
                 // He did not make up for it: there is nothing to take out.
                 self.settled();
             }
@@ -119,6 +125,13 @@ impl CatchingUp {
         // What is waiting from here on is less by this one.
         self.watch = Watch::default();
         true
+    }
+
+    fn kept(&self) -> u32 {
+        match self.writer {
+            Writer::Live if self.steady > STEADY_WATCHES => 0,
+            Writer::AtWill | Writer::Live => KEPT_FRAMES,
+        }
     }
 
     fn settled(&mut self) {

@@ -59,7 +59,7 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
 }
 
 /// The same for a writer who brings what is recorded as it is recorded: what waits for long was held up on its way here,
-/// and pauses are shortened until no more than 10 ms of it waits.
+/// and pauses are shortened until nothing of it waits that need not.
 ///
 /// # Errors
 /// [`ResampleError`] for a rate that is out of range.

@@ -24,6 +24,9 @@ const GATE_OVER_FLOOR_DB: f32 = 8.0;
 const GATE_UNDER_PEAK_DB: f32 = 35.0;
 /// ... and above this, whatever the floor: below it nobody hears anything.
 const GATE_LOWEST_DBFS: f32 = -65.0;
+/// A frame that is further than this below the one before it holds a thirtieth of its voice: 0.3 ms, or what a codec smears
+/// behind the end of a sound. No mouth falls silent as fast and goes on.
+const FALL_DB: f32 = 15.0;
 /// Quiet frames allowed inside a run when an onset is looked for: the closure of a plosive.
 const ONSET_GAP_FRAMES: usize = 3;
 /// How far before the end of the window that reveals a voice the voice may have ended: two windows.
@@ -238,6 +241,9 @@ impl SpeechDetector {
         self.levels_dbfs[(self.frames % LOOK_BACK_FRAMES as u64) as usize] = level_dbfs;
         self.frames += 1;
         let hears_speech = self.hears_speech;
+        let fell = self
+            .level_back(1)
+            .is_some_and(|before_dbfs| level_dbfs < before_dbfs - FALL_DB);
         // Pauses inside speech show the room too, and what is quieter than the room was never the room.
         if !hears_speech || level_dbfs < self.floor_dbfs {
             self.follow_floor(level_dbfs);
@@ -247,7 +253,7 @@ impl SpeechDetector {
         }
         if hears_speech {
             self.peak_dbfs = self.peak_dbfs.max(level_dbfs);
-            if level_dbfs > self.gate_dbfs() {
+            if level_dbfs > self.gate_dbfs() && !fell {
                 if self.onset_unseen {
                     self.onset = self.onset.max(end.saturating_sub(FRAME_SAMPLES));
                 }
