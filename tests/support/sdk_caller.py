@@ -56,8 +56,8 @@ class SdkCaller(LineProcess):
     `bytes_received`.
     """
 
-    def __init__(self, server: Server, identity: str) -> None:
-        super().__init__("support.sdk_caller_process", name=identity)
+    def __init__(self, server: Server, identity: str, *, precedence: bool = True) -> None:
+        super().__init__("support.sdk_caller_process", "precedence" if precedence else "none", name=identity)
         self.identity = identity
         self._server = server
         self._folder = tempfile.TemporaryDirectory(prefix="beluga-voice-")

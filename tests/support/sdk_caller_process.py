@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -258,7 +259,8 @@ def rpc_code(error: Exception) -> dict[str, Any]:
 
 
 async def main() -> None:
-    take_precedence()
+    if sys.argv[1] == "precedence":
+        take_precedence()
     quieten()
     service = LineService(error_facts=rpc_code)
     caller = SdkCallerProcess(service)

@@ -31,6 +31,14 @@ INPUT_HZ = 48_000
 _TICK_S = 0.01
 _LOOK_S = 0.001
 
+# The agent's sound that may wait to be sent, in seconds. Policy: silence that waits longer than the one is left out;
+# sound that waits longer than the other is dropped: sent late it would pile up in the listener's jitter buffer.
+_LATE_S, _LATEST_S = 0.05, 0.2
+
+# Frames of the agent's that the SDK has taken and not confirmed. It confirms by way of two threads that want the
+# interpreter: on a busy machine that takes 20 ms and more, and one frame at a time would be too slow.
+_MOST_UNCONFIRMED = 8
+
 # 10 ms frames of the caller's that may wait for a thread that is held up. Policy: the oldest is dropped, by the SDK.
 # Less than the second that the call's input holds, so that what was waited for fits.
 _FRAMES_WAITING = 90
@@ -92,7 +100,7 @@ class SdkCallMedia:
 
     def stats(self) -> dict[str, int]:
         """`sdk_input_dropped`: samples of the caller's, at 48 kHz, that found the call's input full;
-        `sdk_output_lost`: samples of the agent's that were overwritten before they could be sent."""
+        `sdk_output_lost`: samples of the agent's that were dropped because they could not be sent in time."""
         return {"sdk_input_dropped": self._frames_dropped, "sdk_output_lost": self._frames_lost}
 
     async def transport_stats(self) -> TransportStats:
@@ -135,19 +143,36 @@ class SdkCallMedia:
         call = self._link.call
         rate_hz = call.output_hz
         frame_samples = rate_hz // 100
+        silence = bytes(2 * frame_samples)
         position = call.output_written
-        while not call.closed:
-            if call.output_written < position + frame_samples:
+        unconfirmed = asyncio.Semaphore(_MOST_UNCONFIRMED)
+        async with asyncio.TaskGroup() as captures:
+            while not call.closed:
                 await self._until_written(position + frame_samples)
-                continue
-            pcm, start, lost = call.read_output(position, frame_samples)
-            self._frames_lost += lost
-            position = start + len(pcm) // 2
-            await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
+                await unconfirmed.acquire()
+                waiting = call.output_written - position
+                if waiting > _LATEST_S * rate_hz:
+                    position += waiting - frame_samples
+                    self._frames_lost += waiting - frame_samples
+                pcm, start, lost = call.read_output(position, frame_samples)
+                self._frames_lost += lost
+                position = start + len(pcm) // 2
+                if pcm == silence and waiting > _LATE_S * rate_hz:
+                    unconfirmed.release()
+                    continue
+                frame = rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2)
+                captures.create_task(self._capture(frame, unconfirmed), name="beluga-voice sdk capture")
+
+    async def _capture(self, frame: rtc.AudioFrame, unconfirmed: asyncio.Semaphore) -> None:
+        try:
+            await self._source.capture_frame(frame)
+        finally:
+            unconfirmed.release()
 
     async def _until_written(self, position: int) -> None:
         """The core wakes the session's loop alone; but it keeps a tick: this looks just before one, and then often."""
         call = self._link.call
-        await asyncio.sleep(_TICK_S - _LOOK_S)
+        if call.output_written < position:
+            await asyncio.sleep(_TICK_S - _LOOK_S)
         while call.output_written < position and not call.closed:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
