@@ -139,10 +139,11 @@ def understood(sound: NDArray[np.int16], rate_hz: int, *, whole: bool = True) ->
 
 
 def _word(tone: NDArray[np.float64], rate_hz: int) -> str | None:
-    size = 4 * len(tone)
+    # A power of two: the time of any other length is anybody's guess, and this runs on the loop of those it listens to.
+    size = 1 << (4 * len(tone) - 1).bit_length()
     power = np.abs(np.fft.rfft(tone * np.hanning(len(tone)), size)) ** 2
     peak = int(np.argmax(power))
-    width = 16
+    width = 4 * size // len(tone)
     if power[max(0, peak - width) : peak + width].sum() < 0.6 * power.sum():
         return None
     index = (peak * rate_hz / size - _LOWEST_HZ) / _STEP_HZ
