@@ -28,10 +28,13 @@ def tone_hz(word: str) -> float:
     return 300.0 + 55.0 * WORDS.index(word)
 
 
-def tones(heard: Heard) -> set[str]:
-    """The words whose tones are the strongest sound anywhere; a packet that is made up for sounds like none of them."""
+def tones(heard: Heard, *, least_s: float = 0.05) -> set[str]:
+    """The words whose tones are the strongest sound for `least_s` in all; a packet that is made up for is none of
+    them.
+    """
     found = [hz for _, hz in heard.tones_hz(window_s=0.05) if hz is not None]
-    return {word for word in WORDS if any(abs(tone_hz(word) - hz) < 10.0 for hz in found)}
+    seconds = {word: 0.05 * sum(abs(tone_hz(word) - hz) < 10.0 for hz in found) for word in WORDS}
+    return {word for word, heard_s in seconds.items() if heard_s >= least_s}
 
 
 def loudest_dbfs(heard: Heard, hz: float) -> float:
@@ -42,11 +45,11 @@ def loudest_dbfs(heard: Heard, hz: float) -> float:
 
 
 async def a_tone_from(identity: str, caller: SdkCaller, *, since: float) -> Heard:
-    """All that he has heard, once a tone can be made out in it."""
+    """All that he has heard, once 0.2 s of a tone can be made out in it."""
     while True:
         ended_s = await caller.silence_from(identity, since=since)
         heard = await caller.heard(identity)
-        if tones(heard):
+        if tones(heard, least_s=0.2):
             return heard
         since = ended_s + 0.01
 
@@ -117,8 +120,8 @@ async def test_six_callers_in_one_room_hear_their_own_answers_alone(
             # Twelve streams of the SDK at once are heard in pieces on a busy machine, and run together in jitter
             # buffers: whose they are is what counts.
             heard = await a_tone_from("agent", callers[name], since=asked[name].last_s)
-            # Torn and joined a tone may be taken for the next one, which is nobody's: the six are far apart.
-            assert tones(heard) & set(words.values()) == {word}, name
+            # What libwebrtc makes of a torn tone may sound like another for a moment; an answer lasts for 1.7 s.
+            assert tones(heard, least_s=0.2) == {word}, name
             shown = {
                 told["text"]
                 for told in callers[name].events

@@ -11,6 +11,7 @@ from livekit import rtc
 
 from beluga_voice.errors import BelugaVoiceError, TransportError
 from beluga_voice.livekit.sdk.measuring import measured
+from beluga_voice.livekit.sdk.sound_sender import SoundSender
 from beluga_voice.livekit.sdk.sound_thread import SoundTask, SoundThread
 
 if TYPE_CHECKING:
@@ -27,18 +28,6 @@ _log = logging.getLogger("beluga_voice.livekit")
 INPUT_HZ = 48_000
 """As libwebrtc decodes it: it is brought to 16 kHz once, by us."""
 
-# Of the core; and how often it is looked at whether it is over, in seconds.
-_TICK_S = 0.01
-_LOOK_S = 0.001
-
-# The agent's sound that may wait to be sent, in seconds. Policy: silence that waits longer than the one is left out;
-# sound that waits longer than the other is dropped: sent late it would pile up in the listener's jitter buffer.
-_LATE_S, _LATEST_S = 0.05, 0.2
-
-# Frames of the agent's that the SDK has taken and not confirmed. It confirms by way of two threads that want the
-# interpreter: on a busy machine that takes 20 ms and more, and one frame at a time would be too slow.
-_MOST_UNCONFIRMED = 8
-
 # 10 ms frames of the caller's that may wait for a thread that is held up. Policy: the oldest is dropped, by the SDK.
 # Less than the second that the call's input holds, so that what was waited for fits.
 _FRAMES_WAITING = 90
@@ -52,9 +41,7 @@ _STATS_TIMEOUT_S = 3.0
 
 
 class SdkCallMedia:
-    """See the module. One frame of 10 ms is captured for each 10 ms of the call, for ever: zeros while the agent is
-    silent, since libwebrtc's RTP clock counts what it is fed, and a pause teaches the listener's jitter buffer a delay.
-    """
+    """See the module."""
 
     def __init__(
         self,
@@ -76,8 +63,8 @@ class SdkCallMedia:
         self._sound = sound
         self._ear: SoundTask | None = None
         self._frames_dropped = 0
-        self._frames_lost = 0
-        self._mouth = sound.start(self._speak)
+        self._sender = SoundSender(link.call, source.capture_frame)
+        self._mouth = sound.start(self._sender.run)
 
     @property
     def link(self) -> CallLink:
@@ -101,7 +88,7 @@ class SdkCallMedia:
     def stats(self) -> dict[str, int]:
         """`sdk_input_dropped`: samples of the caller's, at 48 kHz, that found the call's input full;
         `sdk_output_lost`: samples of the agent's that were dropped because they could not be sent in time."""
-        return {"sdk_input_dropped": self._frames_dropped, "sdk_output_lost": self._frames_lost}
+        return {"sdk_input_dropped": self._frames_dropped, "sdk_output_lost": self._sender.samples_lost}
 
     async def transport_stats(self) -> TransportStats:
         """As libwebrtc measures both tracks. Raises TransportError."""
@@ -138,41 +125,3 @@ class SdkCallMedia:
                 # Live sound does not wait: what finds no room would only make all that follows late.
                 pcm = event.frame.data
                 self._frames_dropped += len(pcm) - call.write_input(pcm)
-
-    async def _speak(self) -> None:
-        call = self._link.call
-        rate_hz = call.output_hz
-        frame_samples = rate_hz // 100
-        silence = bytes(2 * frame_samples)
-        position = call.output_written
-        unconfirmed = asyncio.Semaphore(_MOST_UNCONFIRMED)
-        async with asyncio.TaskGroup() as captures:
-            while not call.closed:
-                await self._until_written(position + frame_samples)
-                await unconfirmed.acquire()
-                waiting = call.output_written - position
-                if waiting > _LATEST_S * rate_hz:
-                    position += waiting - frame_samples
-                    self._frames_lost += waiting - frame_samples
-                pcm, start, lost = call.read_output(position, frame_samples)
-                self._frames_lost += lost
-                position = start + len(pcm) // 2
-                if pcm == silence and waiting > _LATE_S * rate_hz:
-                    unconfirmed.release()
-                    continue
-                frame = rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2)
-                captures.create_task(self._capture(frame, unconfirmed), name="beluga-voice sdk capture")
-
-    async def _capture(self, frame: rtc.AudioFrame, unconfirmed: asyncio.Semaphore) -> None:
-        try:
-            await self._source.capture_frame(frame)
-        finally:
-            unconfirmed.release()
-
-    async def _until_written(self, position: int) -> None:
-        """The core wakes the session's loop alone; but it keeps a tick: this looks just before one, and then often."""
-        call = self._link.call
-        if call.output_written < position:
-            await asyncio.sleep(_TICK_S - _LOOK_S)
-        while call.output_written < position and not call.closed:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_S)
