@@ -42,7 +42,7 @@ class Call:
         for _ in range(frames):
             await asyncio.sleep(0.01)
             self.output_written += FRAME
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         self.closed = True
 
 
