@@ -241,9 +241,6 @@ impl SpeechDetector {
         self.levels_dbfs[(self.frames % LOOK_BACK_FRAMES as u64) as usize] = level_dbfs;
         self.frames += 1;
         let hears_speech = self.hears_speech;
-        let fell = self
-            .level_back(1)
-            .is_some_and(|before_dbfs| level_dbfs < before_dbfs - FALL_DB);
         // Pauses inside speech show the room too, and what is quieter than the room was never the room.
         if !hears_speech || level_dbfs < self.floor_dbfs {
             self.follow_floor(level_dbfs);
@@ -253,7 +250,7 @@ impl SpeechDetector {
         }
         if hears_speech {
             self.peak_dbfs = self.peak_dbfs.max(level_dbfs);
-            if level_dbfs > self.gate_dbfs() && !fell {
+            if level_dbfs > self.gate_dbfs() && !self.fell_to(level_dbfs) {
                 if self.onset_unseen {
                     self.onset = self.onset.max(end.saturating_sub(FRAME_SAMPLES));
                 }
@@ -322,6 +319,12 @@ impl SpeechDetector {
 
     fn gate_dbfs(&self) -> f32 {
         gate_dbfs(self.floor_dbfs, self.peak_dbfs)
+    }
+
+    /// Whether the newest frame is the fall behind a voice.
+    fn fell_to(&self, level_dbfs: f32) -> bool {
+        self.level_back(1)
+            .is_some_and(|before_dbfs| level_dbfs < before_dbfs - FALL_DB)
     }
 
     /// Falls at once, rises slowly: what is steady is the room, what comes and goes is not.

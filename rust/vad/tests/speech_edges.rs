@@ -152,6 +152,15 @@ fn assert_found(scene: &Scene, ear: Ear) {
     }
 }
 
+/// Where the only voice was found to end.
+fn only_end(scene: &Scene, ear: Ear) -> u64 {
+    let (edges, _) = hear(scene, ear);
+    let [_, (_, SpeechEdge::Ended { voiced_end })] = edges[..] else {
+        panic!("{edges:?}")
+    };
+    voiced_end
+}
+
 fn conversation(noise_dbfs: f32, voice_dbfs: f32) -> Scene {
     Scene::in_noise(noise_dbfs)
         .pause(1_503)
@@ -335,10 +344,7 @@ fn a_word_that_dies_away_is_not_cut_off_while_it_is_heard() {
         .pause(900);
     let dying = scene.voices.pop().expect("the second of two");
     scene.voices[0].end = dying.end;
-    let (edges, _) = hear(&scene, TYPICAL);
-    let [_, (_, SpeechEdge::Ended { voiced_end })] = edges[..] else {
-        panic!("{edges:?}")
-    };
+    let voiced_end = only_end(&scene, TYPICAL);
     assert!(
         voiced_end + ms(10) >= scene.voices[0].end,
         "end {voiced_end}, truth {:?}",
@@ -356,11 +362,7 @@ fn what_a_codec_smears_behind_a_voice_is_not_the_voice() {
             .burst(10, -45.0)
             .pause(900);
         scene.voices.push(ms(1_500)..ms(2_100));
-        let (edges, _) = hear(&scene, Ear { phase, ..TYPICAL });
-        let [_, (_, SpeechEdge::Ended { voiced_end })] = edges[..] else {
-            panic!("{edges:?}")
-        };
-        assert_eq!(voiced_end, ms(2_100));
+        assert_eq!(only_end(&scene, Ear { phase, ..TYPICAL }), ms(2_100));
     }
 }
 
@@ -373,11 +375,7 @@ fn a_voice_that_falls_at_once_and_goes_on_is_heard_to_its_end() {
         .burst(120, -42.0)
         .pause(900);
     scene.voices[0].end += ms(120);
-    let (edges, _) = hear(&scene, TYPICAL);
-    let [_, (_, SpeechEdge::Ended { voiced_end })] = edges[..] else {
-        panic!("{edges:?}")
-    };
-    assert_eq!(voiced_end, scene.voices[0].end);
+    assert_eq!(only_end(&scene, TYPICAL), scene.voices[0].end);
 }
 
 #[test]

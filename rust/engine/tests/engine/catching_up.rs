@@ -56,6 +56,15 @@ fn heard_by(
     (call, ear)
 }
 
+/// Who records as he speaks: from 2 to 2.3 s nothing comes, then all of it.
+fn stalls_once(tick: usize) -> usize {
+    if (200..230).contains(&tick) {
+        200
+    } else {
+        tick + 1
+    }
+}
+
 fn voiced(sound: &[i16]) -> Vec<i16> {
     sound
         .iter()
@@ -72,16 +81,8 @@ fn is_in_time(ear: &[i16], sound: &[i16], late_frames: usize) -> bool {
 
 #[test]
 fn what_a_stalled_writer_makes_up_for_does_not_delay_the_rest_of_the_call() {
-    // As he records; from 2 to 2.3 s nothing, then all of it.
     let sound = words(1_000);
-    let live = |tick: usize| {
-        if (200..230).contains(&tick) {
-            200
-        } else {
-            tick + 1
-        }
-    };
-    let (call, ear) = heard(&sound, 1_000, live);
+    let (call, ear) = heard(&sound, 1_000, stalls_once);
     let put_in = call.counter("input_starved_samples");
     assert_eq!(put_in, 30 * 160);
     // 10 ms may go on waiting.
@@ -180,14 +181,7 @@ fn a_sound_without_a_pause_is_left_whole() {
     let sound: Vec<i16> = (0..800 * FRAME)
         .map(|n| if n % 2 == 0 { 3_000 } else { -3_000 })
         .collect();
-    let live = |tick: usize| {
-        if (200..230).contains(&tick) {
-            200
-        } else {
-            tick + 1
-        }
-    };
-    let (call, ear) = heard(&sound, 800, live);
+    let (call, ear) = heard(&sound, 800, stalls_once);
     assert_eq!(call.counter("input_caught_up_samples"), 0);
     assert_eq!(voiced(&ear), sound[..770 * FRAME]);
 }
@@ -238,15 +232,8 @@ fn a_live_caller_who_comes_unevenly_keeps_the_delay_that_he_needs() {
 #[test]
 fn a_live_caller_who_stalls_is_in_time_again_after_a_pause() {
     let sound = words(1_500);
-    let stalled = |tick: usize| {
-        if (200..230).contains(&tick) {
-            200
-        } else {
-            tick + 1
-        }
-    };
     let after = |ticks: usize| {
-        let (call, ear) = heard_live(&sound[..ticks * FRAME], ticks, stalled);
+        let (call, ear) = heard_live(&sound[..ticks * FRAME], ticks, stalls_once);
         assert_eq!(call.counter("input_starved_samples"), 30 * 160);
         (call.counter("input_caught_up_samples") / 160, ear)
     };
