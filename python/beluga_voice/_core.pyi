@@ -129,9 +129,9 @@ class Engine:
         """A call, served from the next tick on. One with a `room` leaves its doors there (`Call.doors_in_room`), as yet
         without a way to and from them; it has input 'opus' and output 'opus'.
 
-        `input_hz` is read for samples alone, 8000 to 192000: who writes 'pcm' may write ahead of time, what waits of
-        'live_pcm' was held up, and pauses are shortened until it does not;
-        the jitter delays are read for packets alone, 0 to 2000:
+        `input_hz` is read for samples alone, 8000 to 192000: who writes 'pcm' may write ahead of time; 'live_pcm' is
+        waited for where it is late, for up to 100 ms, and what waits of it was held up: pauses are shortened until
+        nothing does; the jitter delays are read for packets alone, 0 to 2000:
         the sound waits for the least on a perfect network, and for more, up to the largest, as packets come unevenly;
         `output_hz` is a multiple of 400 from 8000 to 48000, for 'opus' 8000, 12000, 16000, 24000 or 48000.
         `complexity` and `bitrate_bps` are Opus's.

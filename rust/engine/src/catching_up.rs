@@ -1,17 +1,25 @@
 //! When a writer was late and makes up for it, what it brings stays waiting in the door, and so does every sample behind it:
-//! a stall of 300 ms would delay a caller by 300 ms until his call ends. This says which frames to leave out.
+//! a stall of 300 ms would delay a caller by 300 ms until his call ends. This says which frames to leave out, and which to
+//! wait for.
 //!
 //! Who writes ahead of time, as he may, must not lose by it. So only as much is taken out as was put in: silence for a
-//! writer who was late in the middle of his sound. A live writer, a microphone or a track of a room, is never ahead:
-//! whatever waits in the door was held up, before he was ever heard too. Only what has waited for a whole second is taken
-//! out, so that nobody needs it. And only frames that are as quiet as the sound ever is: pauses become shorter, no word does.
+//! writer who was late in the middle of his sound. Only what has waited for a whole second is taken out, so that nobody needs
+//! it. And only frames that are as quiet as the sound ever is: pauses become shorter, no word does.
+//!
+//! A live writer, a microphone or a track of a room, is never ahead. So a frame that is not there when it is due is only late:
+//! the ticks that lack it take nothing, and later ones take more than one until they have what is owed. Nothing is put into his
+//! sound, and none of it stays waiting. Whatever waits all the same was held up, before he was ever heard too.
+
+use crate::door::MOST_FRAMES_PER_TICK;
 
 /// How long waiting sound is watched, in frames of 10 ms; a writer who brings nothing for longer has ended, he is not late.
 const WATCHED_FRAMES: u32 = 100;
-/// What may go on waiting. How unevenly he writes is in the least that waited already; this is for him to be a little worse.
+/// What may go on waiting of who writes at will. How unevenly he does is in the least that waited already; this is for him to be
+/// a little worse.
 const KEPT_FRAMES: u32 = 1;
-/// After so many watches in a row in which he was never late, not even that.
-const STEADY_WATCHES: u32 = 5;
+/// What a live writer may owe: threads on a busy machine come 100 ms late, and who fell silent in the middle of a word is
+/// believed to have done so that much later.
+const MOST_OWED_FRAMES: u32 = 10;
 /// A writer who fills the door waits for us: he is ahead, not late.
 const FULL_FRAMES: u32 = 90;
 /// A frame is quiet within so much of the quietest, and under a level at which a loud room is, and no word.
@@ -37,8 +45,8 @@ pub(crate) struct CatchingUp {
     /// Silence put in that was not taken out again.
     put_in: u32,
     watch: Watch,
-    /// Watches since a live writer was last late.
-    steady: u32,
+    /// Frames of a live writer that past ticks lacked.
+    owed: u32,
     /// How many may be left out now, and under which level.
     spare: u32,
     quiet_dbfs: f32,
@@ -70,10 +78,33 @@ impl CatchingUp {
             starved: 0,
             put_in: 0,
             watch: Watch::default(),
-            steady: 0,
+            owed: 0,
             spare: 0,
             quiet_dbfs: 0.0,
         }
+    }
+
+    /// How many frames to take in this tick of the `there` that wait; where there are not as many, silence is to be put in.
+    pub(crate) fn due(&mut self, there: u32) -> u32 {
+        if self.writer == Writer::AtWill {
+            return 1;
+        }
+        if self.owed > 0 {
+            // What waits is needed.
+            (self.watch, self.spare) = (Watch::default(), 0);
+        }
+        self.owed += 1;
+        let due = if !self.begun {
+            // Nobody brings it any more.
+            self.owed
+        } else if there == 0 && self.owed > MOST_OWED_FRAMES {
+            1
+        } else {
+            self.owed.min(there)
+        };
+        let due = due.min(MOST_FRAMES_PER_TICK as u32);
+        self.owed -= due;
+        due
     }
 
     /// There was nothing to take, silence was put in.
@@ -83,9 +114,12 @@ impl CatchingUp {
         }
         self.starved += 1;
         self.put_in += 1;
-        (self.watch, self.steady, self.spare) = (Watch::default(), 0, 0);
+        (self.watch, self.spare) = (Watch::default(), 0);
         if self.starved > WATCHED_FRAMES {
-            *self = Self::new(self.writer);
+            *self = Self {
+                owed: self.owed,
+                ..Self::new(self.writer)
+            };
         }
     }
 
@@ -109,7 +143,6 @@ impl CatchingUp {
         self.watch.floor_dbfs = self.watch.floor_dbfs.min(level_dbfs);
         if self.watch.frames == WATCHED_FRAMES {
             let watched = std::mem::take(&mut self.watch);
-            self.steady = self.steady.saturating_add(1);
             self.spare = watched.least_waiting.saturating_sub(self.kept());
             self.quiet_dbfs = (watched.floor_dbfs + QUIET_OVER_FLOOR_DB).min(QUIET_DBFS);
             if self.spare == 0 && self.writer == Writer::AtWill {
@@ -129,8 +162,8 @@ impl CatchingUp {
 
     fn kept(&self) -> u32 {
         match self.writer {
-            Writer::Live if self.steady > STEADY_WATCHES => 0,
-            Writer::AtWill | Writer::Live => KEPT_FRAMES,
+            Writer::Live => 0,
+            Writer::AtWill => KEPT_FRAMES,
         }
     }
 

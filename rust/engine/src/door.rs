@@ -20,8 +20,17 @@ pub struct SendTime {
     pub now_us: u64,
 }
 
+/// Frames that a tick takes of a door at most: as many as complete one window of the detector and no second.
+pub const MOST_FRAMES_PER_TICK: usize = 3;
+
 /// Sound from the caller.
 pub trait InDoor: Send + Debug {
+    /// How many frames this tick is to [`pull`](Self::pull), up to [`MOST_FRAMES_PER_TICK`]. Asked once in each tick. Over a
+    /// call it is one for each tick; a door may be asked for none while it waits for what is late, and for more after.
+    fn due(&mut self) -> usize {
+        1
+    }
+
     /// Fills `frame` with the next 10 ms, with silence where there is nothing. `now_us` is the tick's clock.
     ///
     /// Returns whether somebody who waits for room in the door's queue is to be woken.

@@ -2,7 +2,7 @@
 
 use crate::catching_up::{CatchingUp, Writer};
 use crate::counters::Counters;
-use crate::door::{EarFrame, InDoor};
+use crate::door::{EarFrame, InDoor, MOST_FRAMES_PER_TICK};
 use crate::gauge::Gauge;
 use crate::time::{EAR_FRAME_SAMPLES, EAR_HZ};
 use beluga_dsp::level::rms_dbfs;
@@ -58,8 +58,8 @@ pub fn pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleError> 
     door(sample_rate_hz, Writer::AtWill)
 }
 
-/// The same for a writer who brings what is recorded as it is recorded: what waits for long was held up on its way here,
-/// and pauses are shortened until nothing of it waits that need not.
+/// The same for a writer who brings what is recorded as it is recorded. What comes late is waited for and then made up for,
+/// so that no word is torn; what waits for long was held up on its way here, and pauses are shortened until nothing waits.
 ///
 /// # Errors
 /// [`ResampleError`] for a rate that is out of range.
@@ -163,6 +163,16 @@ impl PcmIn {
 }
 
 impl InDoor for PcmIn {
+    fn due(&mut self) -> usize {
+        let needed = |frames: usize| {
+            let samples = frames * EAR_FRAME_SAMPLES - usize::from(self.surplus.is_some());
+            self.resampler.input_needed(samples)
+        };
+        let waiting = self.samples.slots();
+        let there = (1..=MOST_FRAMES_PER_TICK).take_while(|&frames| needed(frames) <= waiting);
+        self.catching_up.due(there.count() as u32) as usize
+    }
+
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {
         counters.input_waiting_samples.note(self.samples.slots());
         let surplus = self.surplus.take();

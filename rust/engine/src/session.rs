@@ -1,7 +1,7 @@
-//! One call: a tick of it takes ten milliseconds in and gives ten milliseconds out.
+//! One call: a tick of it takes ten milliseconds in, as a rule, and gives ten milliseconds out.
 
 use crate::counters::Counters;
-use crate::door::{EarFrame, InDoor, OutDoor, SendTime};
+use crate::door::{EarFrame, InDoor, MOST_FRAMES_PER_TICK, OutDoor, SendTime};
 use crate::event::{Event, EventKind, TurnId, UtteranceId};
 use crate::mouth::{MouthWriter, mouth};
 use crate::playout::{MAX_OUT_FRAME_SAMPLES, Playout};
@@ -99,8 +99,13 @@ pub struct Session {
     output: Box<dyn OutDoor>,
     out_frame_samples: usize,
     ear: SoundWriter,
+    /// Samples at 16 kHz that the call has lasted: ticks.
+    lasted: u64,
+    /// Samples at 16 kHz that were heard: as many, or fewer by what comes late.
     position: u64,
-    level_dbfs: f32,
+    /// The levels of the frames that were heard in this tick.
+    levels_dbfs: [f32; MOST_FRAMES_PER_TICK],
+    heard: usize,
     frame: EarFrame,
     pcm: [i16; EAR_FRAME_SAMPLES],
     window: [f32; WINDOW_SAMPLES],
@@ -108,6 +113,8 @@ pub struct Session {
     /// The window that was completed in this tick, and its end.
     full_window: Box<[f32; WINDOW_SAMPLES]>,
     full_window_end: Option<u64>,
+    /// Its end and its probability.
+    judged: Option<(u64, f32)>,
     detector: Detector,
     speech: SpeechDetector,
     turns: TurnMachine,
@@ -149,14 +156,17 @@ pub fn session(
         output,
         out_frame_samples: (out_hz / 100) as usize,
         ear,
+        lasted: 0,
         position: 0,
-        level_dbfs: -120.0,
+        levels_dbfs: [0.0; MOST_FRAMES_PER_TICK],
+        heard: 0,
         frame: [0.0; EAR_FRAME_SAMPLES],
         pcm: [0; EAR_FRAME_SAMPLES],
         window: [0.0; WINDOW_SAMPLES],
         window_len: config.vad_phase_samples % WINDOW_SAMPLES,
         full_window: Box::new([0.0; WINDOW_SAMPLES]),
         full_window_end: None,
+        judged: None,
         detector: match config.vad {
             Vad::Silero => Detector::Silero(Box::default()),
             Vad::Energy => Detector::Energy(Box::default()),
@@ -195,15 +205,19 @@ impl Session {
         if self.done {
             return;
         }
-        let room = self
-            .input
-            .pull(now_us, &mut self.frame, &self.shared.counters);
-        self.mark_ready(room, Ready::Input);
-        self.position += EAR_FRAME_SAMPLES as u64;
-        self.level_dbfs = rms_dbfs(&self.frame);
-        to_i16(&self.frame, &mut self.pcm);
-        self.ear.write(&self.pcm);
-        self.fill_window();
+        self.lasted += EAR_FRAME_SAMPLES as u64;
+        self.heard = self.input.due().min(MOST_FRAMES_PER_TICK);
+        for frame in 0..self.heard {
+            let room = self
+                .input
+                .pull(now_us, &mut self.frame, &self.shared.counters);
+            self.mark_ready(room, Ready::Input);
+            self.position += EAR_FRAME_SAMPLES as u64;
+            self.levels_dbfs[frame] = rms_dbfs(&self.frame);
+            to_i16(&self.frame, &mut self.pcm);
+            self.ear.write(&self.pcm);
+            self.fill_window();
+        }
         for reader in 0..self.shared.ear_waits.len() {
             let due = self.shared.ear_waits[reader].advance(self.position);
             self.mark_ready(due, Ready::Ear(reader));
@@ -223,9 +237,7 @@ impl Session {
         if let (Detector::Silero(state), Some(end)) =
             (&mut self.detector, self.full_window_end.take())
         {
-            let probability = judge(state);
-            self.shared.counters.vad_windows.add(1);
-            self.speech.push_window(end, probability);
+            self.judged = Some((end, judge(state)));
         }
     }
 
@@ -237,31 +249,27 @@ impl Session {
         if let (Detector::Energy(detector), Some(end)) =
             (&mut self.detector, self.full_window_end.take())
         {
-            let probability = detector.push(&self.full_window);
-            self.shared.counters.vad_windows.add(1);
-            self.speech.push_window(end, probability);
+            self.judged = Some((end, detector.push(&self.full_window)));
         }
-        let edge = self.speech.push_frame(self.position, self.level_dbfs);
-        let mut sink = Sink::new(
-            &mut self.events,
-            &self.shared.counters,
-            self.position,
-            now_us,
-        );
-        let mut event = |kind| sink.push(kind);
-        let mut out = Outbox::new(&mut event, &self.shared.counters);
-        self.turns.step(
-            self.position,
-            &self.speech,
-            edge,
-            self.playout.view(),
-            &mut out,
-        );
-        for order in out.orders() {
-            match order {
-                PlayoutOrder::Pause => self.playout.pause(),
-                PlayoutOrder::Resume => self.playout.resume(),
-                PlayoutOrder::Duck(on) => self.playout.duck(on),
+        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
+        for frame in 0..self.heard {
+            let later = (self.heard - 1 - frame) * EAR_FRAME_SAMPLES;
+            let position = self.position - later as u64;
+            if let Some((end, probability)) = self.judged.take_if(|(end, _)| *end <= position) {
+                self.shared.counters.vad_windows.add(1);
+                self.speech.push_window(end, probability);
+            }
+            let edge = self.speech.push_frame(position, self.levels_dbfs[frame]);
+            let mut event = |kind| sink.push(kind);
+            let mut out = Outbox::new(&mut event, &self.shared.counters);
+            self.turns
+                .step(position, &self.speech, edge, self.playout.view(), &mut out);
+            for order in out.orders() {
+                match order {
+                    PlayoutOrder::Pause => self.playout.pause(),
+                    PlayoutOrder::Resume => self.playout.resume(),
+                    PlayoutOrder::Duck(on) => self.playout.duck(on),
+                }
             }
         }
         self.shared
@@ -322,24 +330,14 @@ impl Session {
 
     /// Ends the session because its own code failed.
     pub fn fail(&mut self, now_us: u64) {
-        let mut sink = Sink::new(
-            &mut self.events,
-            &self.shared.counters,
-            self.position,
-            now_us,
-        );
+        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
         sink.push(EventKind::Failed);
         self.end();
     }
 
     /// Ends the session as intended.
     pub fn close(&mut self, now_us: u64) {
-        let mut sink = Sink::new(
-            &mut self.events,
-            &self.shared.counters,
-            self.position,
-            now_us,
-        );
+        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
         let mut event = |kind| sink.push(kind);
         self.turns
             .close(&mut Outbox::new(&mut event, &self.shared.counters));
@@ -367,12 +365,7 @@ impl Session {
 
     fn obey(&mut self, now_us: u64) {
         while let Ok(command) = self.commands.pop() {
-            let mut sink = Sink::new(
-                &mut self.events,
-                &self.shared.counters,
-                self.position,
-                now_us,
-            );
+            let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
             let mut event = |kind| sink.push(kind);
             let mut out = Outbox::new(&mut event, &self.shared.counters);
             match command {

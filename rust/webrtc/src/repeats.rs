@@ -28,7 +28,7 @@ struct Kept {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Repeats {
     kept: VecDeque<Kept>,
     /// Packets that were sent again.
@@ -44,15 +44,6 @@ fn rtp(payload: &[u8]) -> Option<(u32, u16)> {
         let ssrc = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
         (ssrc, number)
     })
-}
-
-impl Default for Repeats {
-    fn default() -> Self {
-        Self {
-            kept: VecDeque::with_capacity(CAPACITY),
-            count: 0,
-        }
-    }
 }
 
 impl Repeats {

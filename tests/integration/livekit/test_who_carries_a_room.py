@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.media_relay import MediaRelay
-from support.room_session import answer_to, is_heard, session_on
+from support.room_session import answer_to, is_heard, joined, session_on
 
 from beluga_voice import Turn, get_registry, livekit
 from beluga_voice.config import SessionConfig
@@ -156,3 +156,13 @@ async def test_a_backend_says_how_many_of_its_rooms_and_calls_went_which_way(
     assert stats["new"]["media_path"] == {"native": 1, "sdk": 0}
     assert stats["old"]["totals"]["media_path_sdk"] == 1
     assert stats["new"]["totals"]["media_path_native"] == 1
+
+
+async def test_an_sdk_whose_inside_is_not_the_one_we_know_carries_a_call_by_its_own_classes(
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("track_ear", "sound_outlet"):
+        monkeypatch.setattr(f"beluga_voice.livekit.sdk.{user}.media_events", lambda: None)
+    async with joined(livekit_server, room_name, media="sdk") as room, session_on(room, repeat):
+        await is_heard(room, "ada")
+        assert await answer_to(ada, "able bake calm dark") == ["able", "bake", "calm", "dark"]

@@ -13,8 +13,6 @@ from beluga_voice.testing import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from livekit import rtc
-
 HZ, FRAME = 24_000, 240
 
 
@@ -46,60 +44,68 @@ class Call:
         self.closed = True
 
 
-class Source:
+class Outlet:
     """The SDK: takes a frame and confirms it after `confirms_after(now)` seconds."""
 
     def __init__(self, call: Call, confirms_after: Callable[[float], float]) -> None:
         self.taken: list[int] = []
         """The number of each frame, from 1; 0: silence."""
         self.late_s: list[float] = []
+        self.unconfirmed = 0
         self._call = call
         self._confirms_after = confirms_after
-        self._began_s = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._began_s = self._loop.time()
 
-    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        number = frame.data[0]
+    def capture(self, pcm: bytes) -> None:
+        number = int(np.frombuffer(pcm, np.int16)[0])
         self.taken.append(number)
         if number:
             self.late_s.append((self._call.output_written - number * FRAME) / HZ)
-        await asyncio.sleep(self._confirms_after(asyncio.get_running_loop().time() - self._began_s))
+        self.unconfirmed += 1
+        self._loop.call_later(self._confirms_after(self._loop.time() - self._began_s), self._confirm)
+
+    def _confirm(self) -> None:
+        self.unconfirmed -= 1
+
+    async def aclose(self) -> None: ...
 
 
-def sent(frames: int, call: Call, confirms_after: Callable[[float], float]) -> tuple[Source, SoundSender]:
-    async def scene() -> tuple[Source, SoundSender]:
-        source = Source(call, confirms_after)
-        sender = SoundSender(call, source.capture_frame)
+def sent(frames: int, call: Call, confirms_after: Callable[[float], float]) -> tuple[Outlet, SoundSender]:
+    async def scene() -> tuple[Outlet, SoundSender]:
+        outlet = Outlet(call, confirms_after)
+        sender = SoundSender(call)
         async with asyncio.TaskGroup() as group:
-            group.create_task(sender.run())
+            group.create_task(sender.run(outlet))
             group.create_task(call.last(frames))
-        return source, sender
+        return outlet, sender
 
     return run(scene())
 
 
 def test_every_frame_goes_out_in_time_though_the_sdk_confirms_late() -> None:
-    source, sender = sent(300, Call(), lambda _: 0.06)
-    assert source.taken == [*range(1, 301)]
-    assert max(source.late_s) <= 0.01
+    outlet, sender = sent(300, Call(), lambda _: 0.06)
+    assert outlet.taken == [*range(1, 301)]
+    assert max(outlet.late_s) <= 0.01
     assert sender.samples_lost == 0
 
 
 def test_what_could_not_be_sent_for_a_second_is_not_sent_late() -> None:
     # From 1 s on nothing is confirmed for a second.
-    source, sender = sent(400, Call(), lambda now: max(0.001, 2.0 - now) if now > 1.0 else 0.001)
-    assert max(source.late_s) <= 0.2
-    assert source.taken == sorted(source.taken)
-    assert len(source.taken) * FRAME + sender.samples_lost == 400 * FRAME
+    outlet, sender = sent(400, Call(), lambda now: max(0.001, 2.0 - now) if now > 1.0 else 0.001)
+    assert max(outlet.late_s) <= 0.2
+    assert outlet.taken == sorted(outlet.taken)
+    assert len(outlet.taken) * FRAME + sender.samples_lost == 400 * FRAME
     assert 70 * FRAME < sender.samples_lost < 110 * FRAME
 
 
 def test_a_pause_makes_up_for_what_is_late_and_nothing_that_is_said_is_lost() -> None:
     # Eight frames in 85 ms: the SDK keeps up with 94 frames of 100, for two seconds at a time.
     call = Call(silent_frames=range(200, 260))
-    source, sender = sent(460, call, lambda _: 0.085)
-    said = [number for number in source.taken if number]
+    outlet, sender = sent(460, call, lambda _: 0.085)
+    said = [number for number in outlet.taken if number]
     assert said == [number + 1 for number in range(460) if number not in range(200, 260)]
     assert sender.samples_lost == 0
-    before, after = source.late_s[199], source.late_s[200]
+    before, after = outlet.late_s[199], outlet.late_s[200]
     assert before > 0.1
     assert after <= 0.06

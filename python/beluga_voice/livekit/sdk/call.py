@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from livekit import rtc
-
 from beluga_voice.errors import BelugaVoiceError, TransportError
 from beluga_voice.livekit.sdk.measuring import measured
+from beluga_voice.livekit.sdk.sound_outlet import sound_outlet
 from beluga_voice.livekit.sdk.sound_sender import SoundSender
 from beluga_voice.livekit.sdk.sound_thread import SoundTask, SoundThread
+from beluga_voice.livekit.sdk.track_ear import TrackEar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from typing_extensions import Buffer
 
     from beluga_voice.call_link import CallLink
     from beluga_voice.livekit.room_state import TrackInfo
@@ -27,10 +28,6 @@ _log = logging.getLogger("beluga_voice.livekit")
 
 INPUT_HZ = 48_000
 """As libwebrtc decodes it: it is brought to 16 kHz once, by us."""
-
-# 10 ms frames of the caller's that may wait for a thread that is held up. Policy: the oldest is dropped, by the SDK.
-# Less than the second that the call's input holds, so that what was waited for fits.
-_FRAMES_WAITING = 90
 
 # How long the server may take to hear that the track is gone, in seconds.
 _UNPUBLISH_TIMEOUT_S = 3.0
@@ -62,9 +59,9 @@ class SdkCallMedia:
         self._heard: Any = None
         self._sound = sound
         self._ear: SoundTask | None = None
-        self._frames_dropped = 0
-        self._sender = SoundSender(link.call, source.capture_frame)
-        self._mouth = sound.start(self._sender.run)
+        self._input_dropped = 0
+        self._sender = SoundSender(link.call)
+        self._mouth = sound.start(self._say)
 
     @property
     def link(self) -> CallLink:
@@ -88,7 +85,7 @@ class SdkCallMedia:
     def stats(self) -> dict[str, int]:
         """`sdk_input_dropped`: samples of the caller's, at 48 kHz, that found the call's input full;
         `sdk_output_lost`: samples of the agent's that were dropped because they could not be sent in time."""
-        return {"sdk_input_dropped": self._frames_dropped, "sdk_output_lost": self._sender.samples_lost}
+        return {"sdk_input_dropped": self._input_dropped, "sdk_output_lost": self._sender.samples_lost}
 
     async def transport_stats(self) -> TransportStats:
         """As libwebrtc measures both tracks. Raises TransportError."""
@@ -115,13 +112,20 @@ class SdkCallMedia:
 
     # -- on the sound's loop --------------------------------------------------------------------------------------
 
+    async def _say(self) -> None:
+        outlet = sound_outlet(self._source)
+        try:
+            await self._sender.run(outlet)
+        finally:
+            await outlet.aclose()
+
     async def _hear(self, track: Any) -> None:
-        stream: Any = rtc.AudioStream(track, sample_rate=INPUT_HZ, num_channels=1, capacity=_FRAMES_WAITING)
+        await TrackEar(track, self._take, sample_rate_hz=INPUT_HZ).run()
+
+    # -- on the SDK's thread, or on the sound's loop ------------------------------------------------------------------
+
+    def _take(self, pcm: Buffer) -> None:
         call = self._link.call
-        async with contextlib.aclosing(stream):
-            async for event in stream:
-                if call.closed:
-                    return
-                # Live sound does not wait: what finds no room would only make all that follows late.
-                pcm = event.frame.data
-                self._frames_dropped += len(pcm) - call.write_input(pcm)
+        if not call.closed:
+            # Live sound does not wait: what finds no room would only make all that follows late.
+            self._input_dropped += memoryview(pcm).nbytes // 2 - call.write_input(pcm)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from livekit import rtc
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from beluga_voice.livekit.sdk.sound_outlet import SoundOutlet
 
 __all__ = ["SoundSender"]
 
@@ -20,8 +18,8 @@ _LOOK_S = 0.001
 # longer than the other is dropped: sent late it would pile up in the jitter buffer and delay all that follows.
 _LATE_S, _LATEST_S = 0.05, 0.2
 
-# Frames that the SDK has taken and not confirmed. It confirms by way of two threads that want the interpreter: on a
-# busy machine that takes 20 ms and more, and one frame at a time would be too slow.
+# Frames that the SDK has taken and not confirmed. It confirms by way of a thread that wants the interpreter: on a busy
+# machine that takes 20 ms and more, and one frame at a time would be too slow.
 _MOST_UNCONFIRMED = 8
 
 
@@ -40,44 +38,32 @@ class _Output(Protocol):
 class SoundSender:
     """One frame for each 10 ms of the call, for ever: zeros while the agent is silent, since libwebrtc's RTP clock
     counts what it is fed, and a pause teaches the listener's jitter buffer a delay.
-
-    `capture` is the `capture_frame` of a livekit.rtc AudioSource without a queue.
     """
 
-    def __init__(self, call: _Output, capture: Callable[[rtc.AudioFrame], Awaitable[None]]) -> None:
+    def __init__(self, call: _Output) -> None:
         self._call = call
-        self._capture = capture
-        self._unconfirmed = asyncio.Semaphore(_MOST_UNCONFIRMED)
         self.samples_lost = 0
         """Samples that could not be sent in time."""
 
-    async def run(self) -> None:
+    async def run(self, outlet: SoundOutlet) -> None:
         """Until the call is over."""
         call, rate_hz = self._call, self._call.output_hz
         frame_samples = round(_TICK_S * rate_hz)
         silence = bytes(2 * frame_samples)
         position = call.output_written
-        async with asyncio.TaskGroup() as captures:
-            while await self._written(position + frame_samples):
-                await self._unconfirmed.acquire()
-                waiting = call.output_written - position
-                if waiting > _LATEST_S * rate_hz:
-                    position += waiting - frame_samples
-                    self.samples_lost += waiting - frame_samples
-                pcm, start, lost = call.read_output(position, frame_samples)
-                self.samples_lost += lost
-                position = start + len(pcm) // 2
-                if pcm == silence and waiting > _LATE_S * rate_hz:
-                    self._unconfirmed.release()
-                    continue
-                frame = rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2)
-                captures.create_task(self._hand_over(frame), name="beluga-voice sdk capture")
-
-    async def _hand_over(self, frame: rtc.AudioFrame) -> None:
-        try:
-            await self._capture(frame)
-        finally:
-            self._unconfirmed.release()
+        while await self._written(position + frame_samples):
+            if outlet.unconfirmed >= _MOST_UNCONFIRMED:
+                await asyncio.sleep(_LOOK_S)
+                continue
+            waiting = call.output_written - position
+            if waiting > _LATEST_S * rate_hz:
+                position += waiting - frame_samples
+                self.samples_lost += waiting - frame_samples
+            pcm, start, lost = call.read_output(position, frame_samples)
+            self.samples_lost += lost
+            position = start + len(pcm) // 2
+            if pcm != silence or waiting <= _LATE_S * rate_hz:
+                outlet.capture(pcm)
 
     async def _written(self, position: int) -> bool:
         """Waits until the output is there; False when the call is over and it never will be.

@@ -1,0 +1,130 @@
+"""What the SDK tells of sound, taken on the thread that tells it.
+
+The SDK's own streams and sources hand each 10 ms from that thread to a loop and from task to task: three turns of the
+loop for what is heard; a task, a subscription and two turns for what is said. Each turn waits for the interpreter: with
+four rooms in a process an answer comes 30 ms later by it. So this is subscribed once, for all, and nothing of it
+reaches a loop.
+
+It goes by names that the SDK does not promise to keep. Where they are others, `media_events` is None, a warning says
+so, and the SDK's own classes are used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from beluga_voice.livekit.sdk.sound_thread import sound_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MediaEvents", "media_events"]
+
+_log = logging.getLogger("beluga_voice.livekit")
+
+
+class MediaEvents:
+    """See the module. Callbacks come on a thread of the SDK's, one after another, and must not wait."""
+
+    def __init__(self, client: Any, ffi: Any, audio: Any) -> None:
+        self._client = client
+        self._new_request: Callable[[], Any] = ffi.FfiRequest
+        self._native_stream: int = audio.AudioStreamType.AUDIO_STREAM_NATIVE
+        # Held while something is asked for and entered: what is told of it waits until it is known whose it is.
+        self._lock = threading.RLock()
+        self._streams: dict[int, Callable[[Any], None]] = {}
+        self._captures: dict[int, Callable[[str], None]] = {}
+        # Nothing is ever delivered to the loop: `_take` keeps all of it.
+        client.queue.subscribe(sound_thread().loop, filter_fn=self._take)
+
+    def open_stream(
+        self, track: Any, told: Callable[[Any], None], *, sample_rate_hz: int, most_waiting_frames: int
+    ) -> int:
+        """Asks for a mono stream of a track; `told` gets each AudioStreamEvent of it. Returns its handle."""
+        request = self._new_request()
+        stream = request.new_audio_stream
+        stream.track_handle = track._ffi_handle.handle
+        stream.type = self._native_stream
+        stream.sample_rate = sample_rate_hz
+        stream.num_channels = 1
+        stream.queue_size_frames = most_waiting_frames
+        with self._lock:
+            handle: int = self._client.request(request).new_audio_stream.stream.handle.id
+            self._streams[handle] = told
+        return handle
+
+    def drop(self, handle: int) -> None:
+        """Lets go of a stream, which then ends, or of a frame."""
+        self._client._ffi_lib.livekit_ffi_drop_handle(ctypes.c_uint64(handle))
+
+    def forget_stream(self, handle: int) -> None:
+        """Nothing more is told of it."""
+        with self._lock:
+            self._streams.pop(handle, None)
+
+    def capture_request(self, source: Any, pcm: Any) -> Any:
+        """What to ask for to have `pcm`, a ctypes array of int16, go out by `source`."""
+        request = self._new_request()
+        capture = request.capture_audio_frame
+        capture.source_handle = source._ffi_handle.handle
+        capture.buffer.data_ptr = ctypes.addressof(pcm)
+        capture.buffer.num_channels = 1
+        capture.buffer.sample_rate = source.sample_rate
+        capture.buffer.samples_per_channel = len(pcm)
+        return request
+
+    def capture(self, request: Any, confirmed: Callable[[str], None]) -> None:
+        """Hands a frame over. It is copied at once (livekit-ffi, audio_source.rs); `confirmed` is called once, with the
+        error or nothing."""
+        with self._lock:
+            number: int = self._client.request(request).capture_audio_frame.async_id
+            self._captures[number] = confirmed
+
+    def _take(self, event: Any) -> bool:
+        """Whether the event is for the loop: never."""
+        try:
+            kind = event.WhichOneof("message")
+            if kind == "audio_stream_event":
+                self._told_of_stream(event.audio_stream_event)
+            elif kind == "capture_audio_frame":
+                self._told_of_capture(event.capture_audio_frame)
+        except Exception:  # on a thread of the SDK's, that would take it for a wish to have the event
+            _log.exception("the SDK's sound could not be taken")
+        return False
+
+    def _told_of_stream(self, event: Any) -> None:
+        with self._lock:
+            told = self._streams.get(event.stream_handle)
+        if told is not None:
+            told(event)
+
+    def _told_of_capture(self, event: Any) -> None:
+        with self._lock:
+            confirmed = self._captures.pop(event.async_id, None)
+        if confirmed is not None:
+            confirmed(event.error)
+
+
+_known: tuple[Any, MediaEvents] | None = None
+_warned = False
+
+
+def media_events() -> MediaEvents | None:
+    """This process's; None where the SDK's inside is not the one we know."""
+    global _known, _warned
+    try:
+        from livekit.rtc import _ffi_client
+        from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
+
+        client: Any = _ffi_client.FfiClient.instance
+        if _known is None or _known[0] is not client:
+            _known = client, MediaEvents(client, ffi_pb2, audio_frame_pb2)
+    except (ImportError, AttributeError, TypeError):
+        if not _warned:
+            _warned = True
+            _log.warning("this version of livekit is not known: sound over the SDK takes a longer way, and more CPU")
+        return None
+    return _known[1]
