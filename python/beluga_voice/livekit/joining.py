@@ -86,6 +86,9 @@ def _sdk_driver() -> RoomDriver:
 
         quieten()
         from beluga_voice.livekit.sdk.driver import SdkDriver
+        from beluga_voice.livekit.sdk.farewell import let_the_last_words_be_said
+
+        let_the_last_words_be_said()
     except ModuleNotFoundError as error:
         raise MissingDependencyError("beluga-voice[livekit]", provider="livekit", operation="connect") from error
     return SdkDriver()

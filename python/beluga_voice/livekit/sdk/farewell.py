@@ -1,24 +1,40 @@
 """A loop that is closed under a room: nobody is left to leave it, and the SDK would stay in it for ever.
 
-At the process's exit the SDK leaves its rooms by itself.
+At the process's exit the SDK leaves its rooms by itself, and tells of it on threads of its own until the end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
+import functools
 import logging
+import time
 import weakref
 from typing import Any
 
 from livekit.rtc import _ffi_client
 from livekit.rtc._proto import ffi_pb2
 
-__all__ = ["Farewell"]
+__all__ = ["Farewell", "let_the_last_words_be_said"]
 
 _log = logging.getLogger("beluga_voice.livekit")
 
 # Later than anything: the timer is never to ring, only to be let go of.
 _NEVER_S = 1e9
+
+# How long what the SDK tells last may take, in seconds: some events, each a fraction of a millisecond.
+_LAST_WORDS_S = 0.1
+
+
+@functools.cache
+def let_the_last_words_be_said() -> None:
+    """At exit the interpreter waits a moment after the SDK has ended itself; to be called before the SDK is first used.
+
+    The SDK does not wait for what its threads tell at that time. A thread that wants an interpreter which is ending is
+    ended by it, in the middle of the SDK's code, which answers by aborting the process.
+    """
+    atexit.register(time.sleep, _LAST_WORDS_S)
 
 
 class Farewell:

@@ -51,8 +51,13 @@ class SoundSender:
         frame_samples = round(_TICK_S * rate_hz)
         silence = bytes(2 * frame_samples)
         position = call.output_written
+        loop = asyncio.get_running_loop()
+        captured_s = loop.time() - _TICK_S
         while await self._written(position + frame_samples):
-            if outlet.unconfirmed >= _MOST_UNCONFIRMED:
+            # Whoever catches up keeps the order: the SDK hands over what it has taken by tasks of its own.
+            if outlet.unconfirmed >= _MOST_UNCONFIRMED or (
+                outlet.unconfirmed and loop.time() - captured_s < _TICK_S - _LOOK_S
+            ):
                 await asyncio.sleep(_LOOK_S)
                 continue
             waiting = call.output_written - position
@@ -64,6 +69,7 @@ class SoundSender:
             position = start + len(pcm) // 2
             if pcm != silence or waiting <= _LATE_S * rate_hz:
                 outlet.capture(pcm)
+                captured_s = loop.time()
 
     async def _written(self, position: int) -> bool:
         """Waits until the output is there; False when the call is over and it never will be.
