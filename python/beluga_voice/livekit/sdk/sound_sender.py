@@ -21,6 +21,9 @@ _LATE_S, _LATEST_S = 0.05, 0.2
 # Frames that the SDK has taken and not confirmed. It confirms by way of a thread that wants the interpreter: on a busy
 # machine that takes 20 ms and more, and one frame at a time would be too slow.
 _MOST_UNCONFIRMED = 8
+# Between a frame that is not confirmed and the next, in seconds: the SDK hands over each by a task of its own, in the
+# order in which they run.
+_APART_S = 0.002
 
 
 class _Output(Protocol):
@@ -52,12 +55,10 @@ class SoundSender:
         silence = bytes(2 * frame_samples)
         position = call.output_written
         loop = asyncio.get_running_loop()
-        captured_s = loop.time() - _TICK_S
+        captured_s = loop.time() - _APART_S
         while await self._written(position + frame_samples):
-            # Whoever catches up keeps the order: the SDK hands over what it has taken by tasks of its own.
-            if outlet.unconfirmed >= _MOST_UNCONFIRMED or (
-                outlet.unconfirmed and loop.time() - captured_s < _TICK_S - _LOOK_S
-            ):
+            too_soon = outlet.unconfirmed > 0 and loop.time() - captured_s < _APART_S
+            if too_soon or outlet.unconfirmed >= _MOST_UNCONFIRMED:
                 await asyncio.sleep(_LOOK_S)
                 continue
             waiting = call.output_written - position
