@@ -2,6 +2,7 @@
 
 use crate::common::call::{Call, config};
 use beluga_engine::Vad;
+use proptest::prelude::*;
 
 const FRAME: usize = 160;
 
@@ -277,4 +278,28 @@ fn when_a_live_caller_has_ended_what_was_waited_for_is_made_up_for() {
     assert_eq!(ear[..200 * FRAME], sound);
     assert_eq!(call.counter("input_starved_samples"), 300 * 160);
     call.check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// However late his frames are, by up to what is waited for, each after the one before it.
+    #[test]
+    fn a_live_caller_is_heard_whole_and_is_never_left_behind(late in prop::collection::vec(0..10usize, 400)) {
+        let sound = words(late.len());
+        let mut arrivals: Vec<usize> = late.iter().enumerate().map(|(frame, late)| frame + late).collect();
+        arrivals[0] = 0;
+        for frame in 1..arrivals.len() {
+            arrivals[frame] = arrivals[frame].max(arrivals[frame - 1]);
+        }
+        let come = |tick: usize| arrivals.partition_point(|&arrival| arrival <= tick);
+        // Ten ticks more for the last, and four for three at a time.
+        let (call, ear) = heard_live(&sound, late.len() + 14, come);
+        prop_assert!(ear[..sound.len()] == sound);
+        // What was waited for at the end is waited for no longer than that.
+        prop_assert!(call.counter("input_starved_samples") <= 14 * 160);
+        prop_assert_eq!(call.counter("input_caught_up_samples"), 0);
+        prop_assert!(call.counter("frame_age_in_us_max") <= 50_000);
+        call.check();
+    }
 }
