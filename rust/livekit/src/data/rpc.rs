@@ -6,6 +6,7 @@
 use crate::command::{CommandId, RpcId};
 use crate::error::RpcError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 
 /// The topics of calls and answers that are streams.
 pub(crate) const REQUEST_TOPIC: &str = "lk.rpc_request";
@@ -74,7 +75,9 @@ pub(crate) struct Rpc {
     pub(crate) methods: BTreeSet<String>,
     requests: BTreeMap<RpcId, Request>,
     request_bytes: usize,
-    remembered: VecDeque<(String, String)>,
+    /// Their callers and ids, hashed: an id may be as long as a message.
+    remembered: VecDeque<u64>,
+    hashing: RandomState,
     last_id: u64,
 }
 
@@ -142,7 +145,7 @@ impl Rpc {
 
     /// Whether a call is new; remembers it.
     pub(crate) fn is_new(&mut self, caller: &str, request_id: &str) -> bool {
-        let call = (caller.to_owned(), request_id.to_owned());
+        let call = self.hashing.hash_one((caller, request_id));
         if self.remembered.contains(&call) {
             return false;
         }
