@@ -36,7 +36,7 @@ pub use beluga_codec::Effort;
 pub use beluga_jitter::{DelayBounds, MAX_PAYLOAD_BYTES, Packet};
 pub use connection::Connection;
 pub use counters::Counters;
-pub use door::{EarFrame, InDoor, OutDoor, SendTime};
+pub use door::{EarFrame, InDoor, MOST_FRAMES_PER_TICK, OutDoor, SendTime};
 pub use event::{Event, EventKind, InterruptionAction, TurnId, UtteranceId};
 pub use gauge::Gauge;
 pub use lateness::{LATENESS_BOUNDS_US, Lateness};
