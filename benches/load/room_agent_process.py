@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from beluga_voice import _core
 
 FRAME_SAMPLES = VOICE_HZ // 100
+EAR_HZ = 16_000
 
 
 class RoomSession:
@@ -60,7 +61,9 @@ class RoomSession:
         if event is None or event.utterance is None:
             return
         call = self.session.link.call
-        tick_start = round(event.at_s * VOICE_HZ) - FRAME_SAMPLES
+        # What is heard may be behind what is said by what comes late.
+        behind_s = call.output_written / VOICE_HZ - call.ear_written / EAR_HZ
+        tick_start = round((event.at_s + behind_s) * VOICE_HZ) - FRAME_SAMPLES
         pcm, start, _ = call.read_output(tick_start - FRAME_SAMPLES, call.output_written - tick_start)
         last = start + (len(pcm.rstrip(b"\0")) - 1) // 2
         self._tell(

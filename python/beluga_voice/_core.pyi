@@ -22,7 +22,7 @@ class Event:
     def kind(self) -> str: ...
     @property
     def at_s(self) -> float:
-        """Seconds that the call had lasted at the end of the tick."""
+        """Seconds heard by the end of the tick: as long as the call had lasted, less what of 'live_pcm' is late."""
 
     @property
     def now_us(self) -> int:

@@ -8,18 +8,16 @@
 //!
 //! A live writer, a microphone or a track of a room, is never ahead. So a frame that is not there when it is due is only late:
 //! the ticks that lack it take nothing, and later ones take more than one until they have what is owed. Nothing is put into his
-//! sound, and none of it stays waiting. Whatever waits all the same was held up, before he was ever heard too.
+//! sound, and none of it stays waiting. Whatever waits all the same was held up, before he was ever heard too. And what is still
+//! owed after a second was lost: that much silence is put in, in a pause.
 
-use crate::door::MOST_FRAMES_PER_TICK;
+use crate::owed::Owed;
 
 /// How long waiting sound is watched, in frames of 10 ms; a writer who brings nothing for longer has ended, he is not late.
 const WATCHED_FRAMES: u32 = 100;
 /// What may go on waiting of who writes at will. How unevenly he does is in the least that waited already; this is for him to be
 /// a little worse.
 const KEPT_FRAMES: u32 = 1;
-/// What a live writer may owe: threads on a busy machine come 100 ms late, and who fell silent in the middle of a word is
-/// believed to have done so that much later.
-const MOST_OWED_FRAMES: u32 = 10;
 /// A writer who fills the door waits for us: he is ahead, not late.
 const FULL_FRAMES: u32 = 90;
 /// A frame is quiet within so much of the quietest, and under a level at which a loud room is, and no word.
@@ -45,8 +43,10 @@ pub(crate) struct CatchingUp {
     /// Silence put in that was not taken out again.
     put_in: u32,
     watch: Watch,
-    /// Frames of a live writer that past ticks lacked.
-    owed: u32,
+    /// What past ticks of a live writer lacked.
+    owed: Owed,
+    /// The last frame of his was quiet.
+    in_pause: bool,
     /// How many may be left out now, and under which level.
     spare: u32,
     quiet_dbfs: f32,
@@ -78,9 +78,10 @@ impl CatchingUp {
             starved: 0,
             put_in: 0,
             watch: Watch::default(),
-            owed: 0,
+            owed: Owed::default(),
+            in_pause: false,
             spare: 0,
-            quiet_dbfs: 0.0,
+            quiet_dbfs: f32::MIN,
         }
     }
 
@@ -89,22 +90,11 @@ impl CatchingUp {
         if self.writer == Writer::AtWill {
             return 1;
         }
-        if self.owed > 0 {
+        if self.owed.is_any() {
             // What waits is needed.
-            (self.watch, self.spare) = (Watch::default(), 0);
+            (self.watch.least_waiting, self.spare) = (0, 0);
         }
-        self.owed += 1;
-        let due = if !self.begun {
-            // Nobody brings it any more.
-            self.owed
-        } else if there == 0 && self.owed > MOST_OWED_FRAMES {
-            1
-        } else {
-            self.owed.min(there)
-        };
-        let due = due.min(MOST_FRAMES_PER_TICK as u32);
-        self.owed -= due;
-        due
+        self.owed.due(there, self.begun, self.in_pause)
     }
 
     /// There was nothing to take, silence was put in.
@@ -150,7 +140,8 @@ impl CatchingUp {
                 self.settled();
             }
         }
-        if self.spare == 0 || level_dbfs > self.quiet_dbfs {
+        self.in_pause = level_dbfs <= self.quiet_dbfs;
+        if self.spare == 0 || !self.in_pause {
             return false;
         }
         self.spare -= 1;

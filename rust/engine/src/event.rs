@@ -10,7 +10,7 @@ pub type UtteranceId = u32;
 /// One event and when it happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Event {
-    /// Session time: samples at 16 kHz that the call had lasted at the end of the tick.
+    /// Session time: samples at 16 kHz that were heard by the end of the tick, or put in where there was nothing to hear.
     pub at: u64,
     /// The clock handed to the tick, microseconds.
     pub now_us: u64,

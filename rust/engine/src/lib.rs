@@ -13,6 +13,7 @@ mod lateness;
 mod measure;
 mod mouth;
 mod overload;
+mod owed;
 mod packet_end;
 mod packet_in;
 mod packet_out;

@@ -68,7 +68,7 @@ pub fn live_pcm_in(sample_rate_hz: u32) -> Result<(PcmWriter, PcmIn), ResampleEr
 }
 
 fn door(sample_rate_hz: u32, writer: Writer) -> Result<(PcmWriter, PcmIn), ResampleError> {
-    // Delayed: each tick gets its 160 samples from the first on, and media time is the tick's time.
+    // Delayed: each frame has its 160 samples from the first on.
     let resampler = Resampler::new(sample_rate_hz, EAR_HZ, Alignment::Delayed)?;
     let capacity = (sample_rate_hz / 1_000 * PCM_IN_CAPACITY_MS) as usize;
     let (samples_in, samples_out) = RingBuffer::new(capacity);

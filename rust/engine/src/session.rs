@@ -99,9 +99,7 @@ pub struct Session {
     output: Box<dyn OutDoor>,
     out_frame_samples: usize,
     ear: SoundWriter,
-    /// Samples at 16 kHz that the call has lasted: ticks.
-    lasted: u64,
-    /// Samples at 16 kHz that were heard: as many, or fewer by what comes late.
+    /// Session time: samples at 16 kHz that were heard. As many as the ticks had room for, fewer while some come late.
     position: u64,
     /// The levels of the frames that were heard in this tick.
     levels_dbfs: [f32; MOST_FRAMES_PER_TICK],
@@ -156,7 +154,6 @@ pub fn session(
         output,
         out_frame_samples: (out_hz / 100) as usize,
         ear,
-        lasted: 0,
         position: 0,
         levels_dbfs: [0.0; MOST_FRAMES_PER_TICK],
         heard: 0,
@@ -205,7 +202,6 @@ impl Session {
         if self.done {
             return;
         }
-        self.lasted += EAR_FRAME_SAMPLES as u64;
         self.heard = self.input.due().min(MOST_FRAMES_PER_TICK);
         for frame in 0..self.heard {
             let room = self
@@ -251,7 +247,12 @@ impl Session {
         {
             self.judged = Some((end, detector.push(&self.full_window)));
         }
-        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
+        let mut sink = Sink::new(
+            &mut self.events,
+            &self.shared.counters,
+            self.position,
+            now_us,
+        );
         for frame in 0..self.heard {
             let later = (self.heard - 1 - frame) * EAR_FRAME_SAMPLES;
             let position = self.position - later as u64;
@@ -330,14 +331,24 @@ impl Session {
 
     /// Ends the session because its own code failed.
     pub fn fail(&mut self, now_us: u64) {
-        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
+        let mut sink = Sink::new(
+            &mut self.events,
+            &self.shared.counters,
+            self.position,
+            now_us,
+        );
         sink.push(EventKind::Failed);
         self.end();
     }
 
     /// Ends the session as intended.
     pub fn close(&mut self, now_us: u64) {
-        let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
+        let mut sink = Sink::new(
+            &mut self.events,
+            &self.shared.counters,
+            self.position,
+            now_us,
+        );
         let mut event = |kind| sink.push(kind);
         self.turns
             .close(&mut Outbox::new(&mut event, &self.shared.counters));
@@ -365,7 +376,12 @@ impl Session {
 
     fn obey(&mut self, now_us: u64) {
         while let Ok(command) = self.commands.pop() {
-            let mut sink = Sink::new(&mut self.events, &self.shared.counters, self.lasted, now_us);
+            let mut sink = Sink::new(
+                &mut self.events,
+                &self.shared.counters,
+                self.position,
+                now_us,
+            );
             let mut event = |kind| sink.push(kind);
             let mut out = Outbox::new(&mut event, &self.shared.counters);
             match command {

@@ -16,6 +16,7 @@ from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
 from beluga_voice.livekit.sdk import media_events as module
 from beluga_voice.livekit.sdk.media_events import MediaEvents, media_events
+from beluga_voice.livekit.sdk.sound_outlet import EventOutlet
 from beluga_voice.livekit.sdk.track_ear import TrackEar
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Sdk:
         self.asked: list[Any] = []
         self.delivered = 0
         self.has_answered = asyncio.Event()
+        self._lock = threading.RLock()
         self._ffi_lib = SimpleNamespace(livekit_ffi_drop_handle=self._drop)
         self._tells_first = tells_first
         self._numbers = 100
@@ -43,7 +45,8 @@ class Sdk:
         self._filter = filter_fn
 
     def tell(self, event: Any) -> None:
-        self.delivered += self._filter(event)
+        with self._lock:
+            self.delivered += self._filter(event)
 
     def request(self, request: Any) -> Any:
         request.SerializeToString()
@@ -162,18 +165,45 @@ async def test_a_track_is_heard_from_its_first_frame_and_every_frame_is_let_go_o
     assert sdk.delivered == 0
 
 
-def test_an_error_while_sound_is_taken_is_logged_and_the_frame_is_let_go_of(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_while_sound_is_taken_is_logged_and_the_frame_is_let_go_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     sdk = Sdk()
     events = events_of(sdk)
+    monkeypatch.setattr("beluga_voice.livekit.sdk.track_ear.media_events", lambda: events)
 
-    def fails(_: Any) -> None:
+    def fails(_: Buffer) -> None:
         raise RuntimeError("the call went away")
 
-    track = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=3))
-    handle = events.open_stream(track, fails, sample_rate_hz=48_000, most_waiting_frames=90)
-    sdk.tell(frame(handle))
+    ear = TrackEar(SimpleNamespace(_ffi_handle=SimpleNamespace(handle=3)), fails, sample_rate_hz=48_000)
+    listening = asyncio.get_running_loop().create_task(ear.run())
+    async with asyncio.timeout(5.0):
+        await sdk.has_answered.wait()
+    sdk.tell(frame(101))
     assert "the call went away" in caplog.text
+    assert sdk.dropped == [7]
     assert sdk.delivered == 0
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+
+
+def test_an_outlet_counts_what_is_not_confirmed_and_hands_nothing_to_a_source_that_is_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sdk = Sdk()
+    source = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=5, disposed=False), sample_rate=48_000)
+    outlet = EventOutlet(source, events_of(sdk))
+    for _ in range(3):
+        outlet.capture(bytes(PCM))
+    assert outlet.unconfirmed == 3
+    sdk.tell(confirmation(101))
+    sdk.tell(confirmation(103, "the track is gone"))
+    assert outlet.unconfirmed == 1
+    assert "the track is gone" in caplog.text
+    source._ffi_handle.disposed = True
+    outlet.capture(bytes(PCM))
+    assert len(sdk.asked) == 3
 
 
 def test_an_sdk_that_is_not_the_one_we_know_is_warned_of_once(

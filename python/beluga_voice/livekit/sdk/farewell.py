@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import functools
 import logging
+import os
 import time
 import weakref
 from typing import Any
@@ -29,12 +30,21 @@ _LAST_WORDS_S = 0.1
 
 @functools.cache
 def let_the_last_words_be_said() -> None:
-    """At exit the interpreter waits a moment after the SDK has ended itself; to be called before the SDK is first used.
+    """At exit the SDK ends itself, and then the interpreter waits a moment.
 
     The SDK does not wait for what its threads tell at that time. A thread that wants an interpreter which is ending is
     ended by it, in the middle of the SDK's code, which answers by aborting the process.
     """
-    atexit.register(time.sleep, _LAST_WORDS_S)
+    atexit.register(_end_the_sdk)
+
+
+def _end_the_sdk() -> None:
+    # As the SDK would itself, sooner or later; it does so once.
+    client = getattr(_ffi_client.FfiClient, "_instance", None)
+    if client is None or client._pid != os.getpid():
+        return
+    client._dispose()
+    time.sleep(_LAST_WORDS_S)
 
 
 class Farewell:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
 from beluga_voice.livekit.sdk.sound_thread import sound_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 __all__ = ["MediaEvents", "media_events"]
 
@@ -33,8 +33,11 @@ class MediaEvents:
         self._client = client
         self._new_request: Callable[[], Any] = ffi.FfiRequest
         self._native_stream: int = audio.AudioStreamType.AUDIO_STREAM_NATIVE
-        # Held while something is asked for and entered: what is told of it waits until it is known whose it is.
-        self._lock = threading.RLock()
+        # Held while something is asked for and entered: what is told of it waits until it is known whose it is. It is
+        # the lock under which the SDK tells, and which whatever is collected in between may want: of two, one thread
+        # could want the second under the first, and another the first under the second.
+        self._lock: AbstractContextManager[Any] = client.queue._lock
+        self._drop_handle: Callable[[ctypes.c_uint64], Any] = client._ffi_lib.livekit_ffi_drop_handle
         self._streams: dict[int, Callable[[Any], None]] = {}
         self._captures: dict[int, Callable[[str], None]] = {}
         # Nothing is ever delivered to the loop: `_take` keeps all of it.
@@ -43,7 +46,10 @@ class MediaEvents:
     def open_stream(
         self, track: Any, told: Callable[[Any], None], *, sample_rate_hz: int, most_waiting_frames: int
     ) -> int:
-        """Asks for a mono stream of a track; `told` gets each AudioStreamEvent of it. Returns its handle."""
+        """Asks for a mono stream of a track; `told` gets each AudioStreamEvent of it, the last one an `eos`.
+
+        Returns its handle.
+        """
         request = self._new_request()
         stream = request.new_audio_stream
         stream.track_handle = track._ffi_handle.handle
@@ -58,12 +64,7 @@ class MediaEvents:
 
     def drop(self, handle: int) -> None:
         """Lets go of a stream, which then ends, or of a frame."""
-        self._client._ffi_lib.livekit_ffi_drop_handle(ctypes.c_uint64(handle))
-
-    def forget_stream(self, handle: int) -> None:
-        """Nothing more is told of it."""
-        with self._lock:
-            self._streams.pop(handle, None)
+        self._drop_handle(ctypes.c_uint64(handle))
 
     def capture_request(self, source: Any, pcm: Any) -> Any:
         """What to ask for to have `pcm`, a ctypes array of int16, go out by `source`."""
@@ -84,7 +85,7 @@ class MediaEvents:
             self._captures[number] = confirmed
 
     def _take(self, event: Any) -> bool:
-        """Whether the event is for the loop: never."""
+        """Whether the event is for the loop: never. Called under the SDK's lock."""
         try:
             kind = event.WhichOneof("message")
             if kind == "audio_stream_event":
@@ -96,14 +97,13 @@ class MediaEvents:
         return False
 
     def _told_of_stream(self, event: Any) -> None:
-        with self._lock:
-            told = self._streams.get(event.stream_handle)
+        over = event.HasField("eos")
+        told = self._streams.pop(event.stream_handle, None) if over else self._streams.get(event.stream_handle)
         if told is not None:
             told(event)
 
     def _told_of_capture(self, event: Any) -> None:
-        with self._lock:
-            confirmed = self._captures.pop(event.async_id, None)
+        confirmed = self._captures.pop(event.async_id, None)
         if confirmed is not None:
             confirmed(event.error)
 

@@ -1,7 +1,7 @@
 """A thread for the sound of calls over the SDK, with an event loop of its own.
 
-Every 10 ms of sound take several turns of a loop, in both directions. On the agents' loop each waits for whatever else
-is to be done there, ten megabytes that arrive among it, and a second of speech comes to last longer than a second.
+On the agents' loop each 10 ms that are said wait for whatever else is to be done there, ten megabytes that arrive
+among it, and a second of speech comes to last longer than a second.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SoundThread:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
-        """For the SDK's streams and sources, which belong to a loop."""
+        """For the SDK's sources, which belong to a loop."""
         self._thread = threading.Thread(target=self._run, name="beluga-voice-sdk-sound", daemon=True)
         self._thread.start()
         # Before the SDK ends itself: it has begun by now, and who comes last is called first.

@@ -67,7 +67,6 @@ class TrackEar:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_END_TIMEOUT_S):
                     await ended.wait()
-            events.forget_stream(handle)
 
     def _taken(self, events: MediaEvents, frame: Any) -> None:
         try:
