@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 from beluga_voice import Turn, VoiceSession, livekit
+from beluga_voice.pipeline.ear import EAR_HZ
 from beluga_voice.simulation.line_service import LineService
 from load.instant_components import VOICE_HZ, InstantEars, InstantVoice
 from load.share_call import MIN_DELAY_S, MIN_INTERRUPTION_S
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from beluga_voice import _core
 
 FRAME_SAMPLES = VOICE_HZ // 100
-EAR_HZ = 16_000
 
 
 class RoomSession:

@@ -86,7 +86,7 @@ impl CatchingUp {
     }
 
     /// How many frames to take in this tick of the `there` that wait; where there are not as many, silence is to be put in.
-    pub(crate) fn due(&mut self, there: u32) -> u32 {
+    pub(crate) fn due(&mut self, there: impl FnOnce() -> u32) -> u32 {
         if self.writer == Writer::AtWill {
             return 1;
         }
@@ -94,7 +94,7 @@ impl CatchingUp {
             // What waits is needed.
             (self.watch.least_waiting, self.spare) = (0, 0);
         }
-        self.owed.due(there, self.begun, self.in_pause)
+        self.owed.due(there(), self.begun, self.in_pause)
     }
 
     /// There was nothing to take, silence was put in.

@@ -164,13 +164,17 @@ impl PcmIn {
 
 impl InDoor for PcmIn {
     fn due(&mut self) -> usize {
-        let needed = |frames: usize| {
-            let samples = frames * EAR_FRAME_SAMPLES - usize::from(self.surplus.is_some());
-            self.resampler.input_needed(samples)
+        let there = || {
+            let needed = |frames: usize| {
+                let samples = frames * EAR_FRAME_SAMPLES - usize::from(self.surplus.is_some());
+                self.resampler.input_needed(samples)
+            };
+            let waiting = self.samples.slots();
+            (1..=MOST_FRAMES_PER_TICK)
+                .take_while(|&frames| needed(frames) <= waiting)
+                .count() as u32
         };
-        let waiting = self.samples.slots();
-        let there = (1..=MOST_FRAMES_PER_TICK).take_while(|&frames| needed(frames) <= waiting);
-        self.catching_up.due(there.count() as u32) as usize
+        self.catching_up.due(there) as usize
     }
 
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {

@@ -6,7 +6,8 @@ import asyncio
 import ctypes
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,21 @@ def capture(events: MediaEvents, confirmed: Callable[[str], None]) -> None:
     events.capture(events.capture_request(source, PCM), confirmed)
 
 
+@asynccontextmanager
+async def listening(sdk: Sdk, take: Callable[[Buffer], None], monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[None]:
+    """An ear on track 3, whose stream is 101."""
+    events = events_of(sdk)
+    monkeypatch.setattr("beluga_voice.livekit.sdk.track_ear.media_events", lambda: events)
+    ear = TrackEar(SimpleNamespace(_ffi_handle=SimpleNamespace(handle=3)), take, sample_rate_hz=48_000)
+    task = asyncio.get_running_loop().create_task(ear.run())
+    async with asyncio.timeout(5.0):
+        await sdk.has_answered.wait()
+    yield
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 @pytest.mark.parametrize("tells_first", [False, True])
 def test_a_confirmation_finds_its_capture_though_it_comes_before_the_number_is_known(tells_first: bool) -> None:
     sdk = Sdk(tells_first=tells_first)
@@ -133,10 +149,7 @@ async def test_a_track_is_heard_from_its_first_frame_and_every_frame_is_let_go_o
     monkeypatch: pytest.MonkeyPatch, tells_first: bool
 ) -> None:
     sdk = Sdk(tells_first=tells_first)
-    events = events_of(sdk)
-    monkeypatch.setattr("beluga_voice.livekit.sdk.track_ear.media_events", lambda: events)
     heard: list[bytes] = []
-
     frames = 2 if tells_first else 1
     all_heard = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -146,17 +159,11 @@ async def test_a_track_is_heard_from_its_first_frame_and_every_frame_is_let_go_o
         if len(heard) == frames:
             loop.call_soon_threadsafe(all_heard.set)
 
-    ear = TrackEar(SimpleNamespace(_ffi_handle=SimpleNamespace(handle=3)), take, sample_rate_hz=48_000)
-    listening = loop.create_task(ear.run())
-    async with asyncio.timeout(5.0):
-        await sdk.has_answered.wait()
-    sdk.tell(frame(101, handle=8))
-    sdk.tell(frame(55, handle=9))
-    async with asyncio.timeout(5.0):
-        await all_heard.wait()
-    listening.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await listening
+    async with listening(sdk, take, monkeypatch):
+        sdk.tell(frame(101, handle=8))
+        sdk.tell(frame(55, handle=9))
+        async with asyncio.timeout(5.0):
+            await all_heard.wait()
     assert heard == [bytes(PCM)] * frames
     # A frame of a stream that is not ours is not ours to let go of; the stream itself is.
     assert sorted(sdk.dropped) == [*([7] if tells_first else []), 8, 101]
@@ -169,23 +176,15 @@ async def test_an_error_while_sound_is_taken_is_logged_and_the_frame_is_let_go_o
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sdk = Sdk()
-    events = events_of(sdk)
-    monkeypatch.setattr("beluga_voice.livekit.sdk.track_ear.media_events", lambda: events)
 
     def fails(_: Buffer) -> None:
         raise RuntimeError("the call went away")
 
-    ear = TrackEar(SimpleNamespace(_ffi_handle=SimpleNamespace(handle=3)), fails, sample_rate_hz=48_000)
-    listening = asyncio.get_running_loop().create_task(ear.run())
-    async with asyncio.timeout(5.0):
-        await sdk.has_answered.wait()
-    sdk.tell(frame(101))
-    assert "the call went away" in caplog.text
-    assert sdk.dropped == [7]
-    assert sdk.delivered == 0
-    listening.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await listening
+    async with listening(sdk, fails, monkeypatch):
+        sdk.tell(frame(101))
+        assert "the call went away" in caplog.text
+        assert sdk.dropped == [7]
+        assert sdk.delivered == 0
 
 
 def test_an_outlet_counts_what_is_not_confirmed_and_hands_nothing_to_a_source_that_is_gone(

@@ -1,8 +1,8 @@
 """What the SDK tells of sound, taken on the thread that tells it.
 
 The SDK's own streams and sources hand each 10 ms from that thread to a loop and from task to task: three turns of the
-loop for what is heard; a task, a subscription and two turns for what is said. Each turn waits for the interpreter: with
-four rooms in a process an answer comes 30 ms later by it. So this is subscribed once, for all, and nothing of it
+loop for what is heard; a task, a subscription and two turns for what is said. Each turn waits for the interpreter, and
+with several rooms in a process an answer comes later by it. So this is subscribed once, for all, and nothing of it
 reaches a loop.
 
 It goes by names that the SDK does not promise to keep. Where they are others, `media_events` is None, a warning says
@@ -30,7 +30,7 @@ class MediaEvents:
     """See the module. Callbacks come on a thread of the SDK's, one after another, and must not wait."""
 
     def __init__(self, client: Any, ffi: Any, audio: Any) -> None:
-        self._client = client
+        self.client = client
         self._new_request: Callable[[], Any] = ffi.FfiRequest
         self._native_stream: int = audio.AudioStreamType.AUDIO_STREAM_NATIVE
         # Held while something is asked for and entered: what is told of it waits until it is known whose it is. It is
@@ -58,7 +58,7 @@ class MediaEvents:
         stream.num_channels = 1
         stream.queue_size_frames = most_waiting_frames
         with self._lock:
-            handle: int = self._client.request(request).new_audio_stream.stream.handle.id
+            handle: int = self.client.request(request).new_audio_stream.stream.handle.id
             self._streams[handle] = told
         return handle
 
@@ -81,7 +81,7 @@ class MediaEvents:
         """Hands a frame over. It is copied at once (livekit-ffi, audio_source.rs); `confirmed` is called once, with the
         error or nothing."""
         with self._lock:
-            number: int = self._client.request(request).capture_audio_frame.async_id
+            number: int = self.client.request(request).capture_audio_frame.async_id
             self._captures[number] = confirmed
 
     def _take(self, event: Any) -> bool:
@@ -108,7 +108,7 @@ class MediaEvents:
             confirmed(event.error)
 
 
-_known: tuple[Any, MediaEvents] | None = None
+_known: MediaEvents | None = None
 _warned = False
 
 
@@ -120,11 +120,11 @@ def media_events() -> MediaEvents | None:
         from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
         client: Any = _ffi_client.FfiClient.instance
-        if _known is None or _known[0] is not client:
-            _known = client, MediaEvents(client, ffi_pb2, audio_frame_pb2)
+        if _known is None or _known.client is not client:
+            _known = MediaEvents(client, ffi_pb2, audio_frame_pb2)
     except (ImportError, AttributeError, TypeError):
         if not _warned:
             _warned = True
             _log.warning("this version of livekit is not known: sound over the SDK takes a longer way, and more CPU")
         return None
-    return _known[1]
+    return _known

@@ -68,7 +68,7 @@ class EventOutlet:
     def _on_confirmed(self, error: str) -> None:
         self._confirmed += 1
         if error:
-            _log.warning("the SDK did not send 10 ms of an agent's sound: %s", error)
+            _warn_of(error)
 
     async def aclose(self) -> None:
         """See `SoundOutlet`."""
@@ -95,8 +95,12 @@ class AwaitedOutlet:
             self.unconfirmed -= 1
 
     def _failed(self, error: BaseException) -> None:
-        _log.warning("the SDK did not send 10 ms of an agent's sound: %s", error)
+        _warn_of(error)
 
     async def aclose(self) -> None:
         """See `SoundOutlet`."""
         await self._tasks.cancel()
+
+
+def _warn_of(error: str | BaseException) -> None:
+    _log.warning("the SDK did not send 10 ms of an agent's sound: %s", error)

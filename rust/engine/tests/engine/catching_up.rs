@@ -3,6 +3,7 @@
 use crate::common::call::{Call, config};
 use beluga_engine::Vad;
 use proptest::prelude::*;
+use std::ops::Range;
 
 const FRAME: usize = 160;
 
@@ -65,12 +66,25 @@ fn heard_by(
     (call, ear)
 }
 
-/// Who records as he speaks: from 2 to 2.3 s nothing comes, then all of it.
-fn stalls_once(tick: usize) -> usize {
-    if (200..230).contains(&tick) {
-        200
-    } else {
-        tick + 1
+/// Who records as he speaks: in these ticks nothing comes, then all of it.
+fn stalls(ticks: Range<usize>) -> impl Fn(usize) -> usize {
+    move |tick| {
+        if ticks.contains(&tick) {
+            ticks.start
+        } else {
+            tick + 1
+        }
+    }
+}
+
+/// What he records in so many frames from there on is lost on his side.
+fn loses(from: usize, frames: usize) -> impl Fn(usize) -> usize {
+    move |tick| {
+        if tick < from {
+            tick + 1
+        } else {
+            (tick + 1).saturating_sub(frames).max(from)
+        }
     }
 }
 
@@ -102,7 +116,7 @@ fn is_in_time(ear: &[i16], sound: &[i16], late_frames: usize) -> bool {
 #[test]
 fn what_a_stalled_writer_makes_up_for_does_not_delay_the_rest_of_the_call() {
     let sound = words(1_000);
-    let (call, ear) = heard(&sound, 1_000, stalls_once);
+    let (call, ear) = heard(&sound, 1_000, stalls(200..230));
     let put_in = call.counter("input_starved_samples");
     assert_eq!(put_in, 30 * 160);
     // 10 ms may go on waiting.
@@ -182,14 +196,8 @@ fn who_says_nothing_for_over_a_second_and_then_writes_ahead_was_not_late() {
 fn no_more_is_left_out_than_was_put_in() {
     // Ahead by 500 ms, late by 200 once: the 500 are his own.
     let sound = words(1_000);
-    let brought = |tick: usize| {
-        if (200..270).contains(&tick) {
-            250
-        } else {
-            tick + 51
-        }
-    };
-    let (call, ear) = heard(&sound, 900, brought);
+    let late = stalls(200..270);
+    let (call, ear) = heard(&sound, 900, |tick| late(tick) + 50);
     assert_eq!(call.counter("input_starved_samples"), 20 * 160);
     assert_eq!(call.counter("input_caught_up_samples"), 20 * 160);
     assert_eq!(ear[400 * FRAME..].len(), 500 * FRAME);
@@ -201,25 +209,15 @@ fn a_sound_without_a_pause_is_left_whole() {
     let sound: Vec<i16> = (0..800 * FRAME)
         .map(|n| if n % 2 == 0 { 3_000 } else { -3_000 })
         .collect();
-    let (call, ear) = heard(&sound, 800, stalls_once);
+    let (call, ear) = heard(&sound, 800, stalls(200..230));
     assert_eq!(call.counter("input_caught_up_samples"), 0);
     assert_eq!(voiced(&ear), sound[..770 * FRAME]);
 }
 
 #[test]
 fn who_was_late_and_does_not_make_up_for_it_is_left_alone() {
-    // What he recorded during the stall is lost on his side.
     let sound = words(800);
-    let lossy = |tick: usize| {
-        if (200..230).contains(&tick) {
-            200
-        } else if tick < 200 {
-            tick + 1
-        } else {
-            tick - 29
-        }
-    };
-    let (call, ear) = heard(&sound, 800, lossy);
+    let (call, ear) = heard(&sound, 800, loses(200, 30));
     assert_eq!(call.counter("input_caught_up_samples"), 0);
     assert_eq!(voiced(&ear), voiced(&sound[..770 * FRAME]));
 }
@@ -258,7 +256,7 @@ fn a_live_caller_who_comes_unevenly_is_heard_whole_and_as_he_comes() {
 #[test]
 fn a_live_caller_who_stalls_is_heard_whole_and_is_in_time_again_after_a_pause() {
     let sound = words(1_500);
-    let (call, ear) = heard_live(&sound, 1_500, stalls_once);
+    let (call, ear) = heard_live(&sound, 1_500, stalls(200..230));
     // 100 ms were waited for; then the call went on without him.
     assert_eq!(call.counter("input_starved_samples"), 20 * 160);
     assert_eq!(call.counter("input_caught_up_samples"), 20 * 160);
@@ -269,14 +267,7 @@ fn a_live_caller_who_stalls_is_heard_whole_and_is_in_time_again_after_a_pause() 
 #[test]
 fn a_live_caller_who_stalls_for_as_long_as_is_waited_for_has_nothing_put_into_his_words() {
     let sound = words(600);
-    let stalls = |tick: usize| {
-        if (210..220).contains(&tick) {
-            210
-        } else {
-            tick + 1
-        }
-    };
-    let (call, ear) = heard_live(&sound, 600, stalls);
+    let (call, ear) = heard_live(&sound, 600, stalls(210..220));
     assert_eq!(call.counter("input_starved_samples"), 0);
     assert_eq!(ear, sound);
 }
@@ -297,11 +288,7 @@ fn what_a_live_caller_never_brings_is_waited_for_no_longer_than_a_second_and_no_
  {
     let sound = words(1_500);
     for lost in [1, 6, 30] {
-        let brought = |tick: usize| match tick {
-            0..210 => tick + 1,
-            _ => (tick + 1).saturating_sub(lost).max(210),
-        };
-        let (call, ear) = heard_live(&sound, 1_500, brought);
+        let (call, ear) = heard_live(&sound, 1_500, loses(210, lost));
         // As much silence as was lost: the call's time is that of its ticks again.
         assert_eq!(
             call.counter("input_starved_samples"),
