@@ -106,6 +106,11 @@ def capture(events: MediaEvents, confirmed: Callable[[str], None]) -> None:
     events.capture(events.capture_request(source, PCM), confirmed)
 
 
+def at(request: Any) -> bytes:
+    """The sound that a request hands over, as it is now."""
+    return ctypes.string_at(request.capture_audio_frame.buffer.data_ptr, 960)
+
+
 @asynccontextmanager
 async def listening(sdk: Sdk, take: Callable[[Buffer], None], monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[None]:
     """An ear on track 3, whose stream is 101."""
@@ -193,16 +198,20 @@ def test_an_outlet_counts_what_is_not_confirmed_and_hands_nothing_to_a_source_th
     sdk = Sdk()
     source = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=5, disposed=False), sample_rate=48_000)
     outlet = EventOutlet(source, events_of(sdk))
-    for _ in range(3):
-        outlet.capture(bytes(PCM))
+    for value in range(3):
+        outlet.capture(bytes([value]) * 960)
     assert outlet.unconfirmed == 3
+    # What is not confirmed is left as it was handed over.
+    assert [at(asked) for asked in sdk.asked] == [bytes([value]) * 960 for value in range(3)]
     sdk.tell(confirmation(101))
     sdk.tell(confirmation(103, "the track is gone"))
     assert outlet.unconfirmed == 1
+    outlet.capture(bytes([9]) * 960)
+    assert at(sdk.asked[1]) == bytes([1]) * 960
     assert "the track is gone" in caplog.text
     source._ffi_handle.disposed = True
     outlet.capture(bytes(PCM))
-    assert len(sdk.asked) == 3
+    assert len(sdk.asked) == 4
 
 
 def test_an_sdk_that_is_not_the_one_we_know_is_warned_of_once(

@@ -78,8 +78,7 @@ class MediaEvents:
         return request
 
     def capture(self, request: Any, confirmed: Callable[[str], None]) -> None:
-        """Hands a frame over. It is copied at once (livekit-ffi, audio_source.rs); `confirmed` is called once, with the
-        error or nothing."""
+        """Hands a frame over, whose memory must stay until `confirmed` is called, with the error or nothing."""
         with self._lock:
             number: int = self.client.request(request).capture_audio_frame.async_id
             self._captures[number] = confirmed

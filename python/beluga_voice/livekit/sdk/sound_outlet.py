@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,27 +47,30 @@ class EventOutlet:
     def __init__(self, source: Any, events: MediaEvents) -> None:
         self._source = source
         self._events = events
-        # Two counts, each by one thread at a time: the SDK tells of one event after another.
-        self._taken = 0
-        self._confirmed = 0
-        self._pcm = (ctypes.c_int16 * (source.sample_rate // 100))()
-        self._request = events.capture_request(source, self._pcm)
+        # Each with the request that hands it over. Its memory is the SDK's until the frame is confirmed.
+        self._frames = 0
+        self._free: list[tuple[Any, Any]] = []
 
     @property
     def unconfirmed(self) -> int:
         """See `SoundOutlet`."""
-        return self._taken - self._confirmed
+        return self._frames - len(self._free)
 
     def capture(self, pcm: bytes) -> None:
         """See `SoundOutlet`."""
         if self._source._ffi_handle.disposed:
             return
-        ctypes.memmove(self._pcm, pcm, 2 * len(self._pcm))
-        self._taken += 1
-        self._events.capture(self._request, self._on_confirmed)
+        samples, request = frame = self._free.pop() if self._free else self._new_frame()
+        ctypes.memmove(samples, pcm, ctypes.sizeof(samples))
+        self._events.capture(request, functools.partial(self._on_confirmed, frame))
 
-    def _on_confirmed(self, error: str) -> None:
-        self._confirmed += 1
+    def _new_frame(self) -> tuple[Any, Any]:
+        self._frames += 1
+        samples = (ctypes.c_int16 * (self._source.sample_rate // 100))()
+        return samples, self._events.capture_request(self._source, samples)
+
+    def _on_confirmed(self, frame: tuple[Any, Any], error: str) -> None:
+        self._free.append(frame)
         if error:
             _warn_of(error)
 
