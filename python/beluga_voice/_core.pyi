@@ -260,6 +260,12 @@ class Call:
     def read_output(self, start: int, max_samples: int) -> tuple[bytes, int, int]:
         """The agent's sound as sent, like `read_ear`."""
 
+    def notify_output(self, wakeup: Wakeup) -> None:
+        """From now on `wakeup` is woken by every tick, once its 10 ms can be read, and by the end.
+
+        Raises CoreError `invalid_state` when another one is.
+        """
+
     def want_output(self, reader: int, position: int) -> bool:
         """Like `want_ear`; readers: 0 to 3."""
 

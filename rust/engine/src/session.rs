@@ -368,6 +368,12 @@ impl Session {
         &self.shared.wake
     }
 
+    /// The loop that takes its sound frame by frame, if one does.
+    #[must_use]
+    pub fn out_wake(&self) -> Option<&LoopWake> {
+        self.shared.out_wake()
+    }
+
     /// Whether the session is over and can be put away.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -161,6 +161,10 @@ impl Shard {
         // After all sound is on its way: a woken loop must not compete with the rest of the tick.
         let mut told = false;
         for session in &mut self.sessions {
+            if let Some(wake) = session.out_wake() {
+                wake.notify(clock());
+                told = true;
+            }
             if session.take_notify() {
                 session.loop_wake().notify(clock());
                 told = true;
@@ -204,6 +208,9 @@ impl Shard {
         for mut session in self.sessions.drain(..) {
             session.close(now_us);
             session.loop_wake().notify(now_us);
+            if let Some(wake) = session.out_wake() {
+                wake.notify(now_us);
+            }
             retire(Retired::Session(session));
         }
         for mut connection in self.connections.drain(..) {

@@ -5,9 +5,9 @@ use crate::gauge::Gauge;
 use crate::sound_ring::SoundRing;
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::Arc;
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Readers that may wait for the caller's sound at the same time.
 pub const EAR_READERS: usize = 8;
@@ -101,6 +101,7 @@ pub struct Shared {
     ready: AtomicU32,
     closed: AtomicBool,
     pub(crate) wake: Arc<LoopWake>,
+    out_wake: OnceLock<Arc<LoopWake>>,
 }
 
 impl Shared {
@@ -120,6 +121,7 @@ impl Shared {
             ready: AtomicU32::new(0),
             closed: AtomicBool::new(false),
             wake,
+            out_wake: OnceLock::new(),
         }
     }
 
@@ -139,6 +141,19 @@ impl Shared {
     #[must_use]
     pub fn out_wait(&self, reader: usize) -> &Gauge {
         &self.out_waits[reader]
+    }
+
+    /// From now on `wake` is woken by every tick, once its sound is in [`Shared::out`], and by the end: for a reader that
+    /// takes each frame as it comes. There is one; None: it is another.
+    #[must_use]
+    pub fn notify_output(&self, wake: &Arc<LoopWake>) -> Option<()> {
+        let known = self.out_wake.get_or_init(|| wake.clone());
+        Arc::ptr_eq(known, wake).then_some(())
+    }
+
+    /// The loop that [`Shared::notify_output`] was told of.
+    pub(crate) fn out_wake(&self) -> Option<&LoopWake> {
+        self.out_wake.get().map(Arc::as_ref)
     }
 
     /// Whether the session is over: no more sound, no more events after those in the queue.

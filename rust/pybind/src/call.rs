@@ -7,6 +7,7 @@ use crate::event::{Event, action_of};
 use crate::gate::detached;
 use crate::host::Clock;
 use crate::lock::lock;
+use crate::wakeup::Wakeup;
 use beluga_engine::{
     Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Packet,
     PacketReader, Ready, SessionHandles, Shared, SoundRing, ear_samples,
@@ -199,6 +200,11 @@ impl Call {
         max_samples: usize,
     ) -> (Bound<'py, PyBytes>, u64, u64) {
         read(py, &self.shared.out, start, max_samples)
+    }
+
+    fn notify_output(&self, wakeup: &Wakeup) -> PyResult<()> {
+        let other = || invalid_state("another loop is woken by this call's output");
+        self.shared.notify_output(&wakeup.wake).ok_or_else(other)
     }
 
     fn want_output(&self, reader: usize, position: u64) -> PyResult<bool> {

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from beluga_voice.livekit.sdk.sound_sender import SoundSender
 from beluga_voice.testing import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from beluga_voice import _core
+    from beluga_voice._loop import Drained
 
 HZ, FRAME = 24_000, 240
 
@@ -23,6 +27,8 @@ class Call:
 
     def __init__(self, *, silent_frames: range = range(0)) -> None:
         self.closed = False
+        self.link = Link()
+        self.ticked_s = 0.0
         self.output_written = 0
         self._silent = silent_frames
 
@@ -36,12 +42,36 @@ class Call:
         assert max_samples == FRAME
         return self.frame(start // FRAME), start, 0
 
+    def notify_output(self, wakeup: _core.Wakeup, /) -> None:
+        assert wakeup is self.link.wakeup
+
     async def last(self, frames: int) -> None:
         for _ in range(frames):
             await asyncio.sleep(0.01)
             self.output_written += FRAME
+            self.ticked_s = asyncio.get_running_loop().time()
+            self.link.wake()
         await asyncio.sleep(0.3)
         self.closed = True
+        self.link.wake()
+
+
+class Link:
+    """A loop that the core wakes."""
+
+    def __init__(self) -> None:
+        self.wakeup: Any = object()
+        self._woken: list[Drained] = []
+
+    def wake(self) -> None:
+        for each in self._woken:
+            each.drain()
+
+    def add(self, call: Drained, /) -> None:
+        self._woken.append(call)
+
+    def discard(self, call: Drained, /) -> None:
+        self._woken.remove(call)
 
 
 class Outlet:
@@ -51,6 +81,7 @@ class Outlet:
         self.taken: list[int] = []
         """The number of each frame, from 1; 0: silence."""
         self.late_s: list[float] = []
+        self.after_tick_s: list[float] = []
         self.unconfirmed = 0
         self._call = call
         self._confirms_after = confirms_after
@@ -60,6 +91,7 @@ class Outlet:
     def capture(self, pcm: bytes) -> None:
         number = int(np.frombuffer(pcm, np.int16)[0])
         self.taken.append(number)
+        self.after_tick_s.append(self._loop.time() - self._call.ticked_s)
         if number:
             self.late_s.append((self._call.output_written - number * FRAME) / HZ)
         self.unconfirmed += 1
@@ -76,11 +108,17 @@ def sent(frames: int, call: Call, confirms_after: Callable[[float], float]) -> t
         outlet = Outlet(call, confirms_after)
         sender = SoundSender(call)
         async with asyncio.TaskGroup() as group:
-            group.create_task(sender.run(outlet))
+            group.create_task(sender.run(outlet, call.link))
             group.create_task(call.last(frames))
         return outlet, sender
 
     return run(scene())
+
+
+def test_a_frame_goes_out_with_the_tick_that_wrote_it() -> None:
+    outlet, _ = sent(100, Call(), lambda _: 0.009)
+    assert outlet.taken == [*range(1, 101)]
+    assert set(outlet.after_tick_s) == {0.0}
 
 
 def test_every_frame_goes_out_in_time_though_the_sdk_confirms_late() -> None:
@@ -109,3 +147,21 @@ def test_a_pause_makes_up_for_what_is_late_and_nothing_that_is_said_is_lost() ->
     before, after = outlet.late_s[199], outlet.late_s[200]
     assert before > 0.1
     assert after <= 0.06
+
+
+def test_an_sdk_that_fails_is_told_of_once() -> None:
+    class Broken(Outlet):
+        def capture(self, pcm: bytes) -> None:
+            super().capture(pcm)
+            raise RuntimeError("the source is gone")
+
+    async def scene() -> Broken:
+        call = Call()
+        outlet = Broken(call, lambda _: 0.001)
+        sending = asyncio.ensure_future(SoundSender(call).run(outlet, call.link))
+        await call.last(10)
+        with pytest.raises(RuntimeError, match="the source is gone"):
+            await sending
+        return outlet
+
+    assert run(scene()).taken == [1]

@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from beluga_voice import _core
+    from beluga_voice._loop import Drained
     from beluga_voice.livekit.sdk.sound_outlet import SoundOutlet
 
 __all__ = ["SoundSender"]
 
-# Of the core; and how often it is looked at whether it is over, in seconds.
+# Of the core, in seconds.
 _TICK_S = 0.01
-_LOOK_S = 0.001
 
 # What may wait to be sent, in seconds. Policy: silence that waits longer than the one is left out, sound that waits
 # longer than the other is dropped: sent late it would pile up in the jitter buffer and delay all that follows.
@@ -36,6 +37,16 @@ class _Output(Protocol):
     @property
     def output_written(self) -> int: ...
     def read_output(self, start: int, max_samples: int, /) -> tuple[bytes, int, int]: ...
+    def notify_output(self, wakeup: _core.Wakeup, /) -> None: ...
+
+
+class _Link(Protocol):
+    """What of a `LoopLink` is used."""
+
+    @property
+    def wakeup(self) -> _core.Wakeup: ...
+    def add(self, call: Drained, /) -> None: ...
+    def discard(self, call: Drained, /) -> None: ...
 
 
 class SoundSender:
@@ -45,43 +56,68 @@ class SoundSender:
 
     def __init__(self, call: _Output) -> None:
         self._call = call
+        self._frame_samples = round(_TICK_S * call.output_hz)
+        self._silence = bytes(2 * self._frame_samples)
+        self._position = call.output_written
         self.samples_lost = 0
         """Samples that could not be sent in time."""
 
-    async def run(self, outlet: SoundOutlet) -> None:
-        """Until the call is over."""
-        call, rate_hz = self._call, self._call.output_hz
-        frame_samples = round(_TICK_S * rate_hz)
-        silence = bytes(2 * frame_samples)
-        position = call.output_written
-        loop = asyncio.get_running_loop()
-        captured_s = loop.time() - _APART_S
-        while await self._written(position + frame_samples):
-            too_soon = outlet.unconfirmed > 0 and loop.time() - captured_s < _APART_S
-            if too_soon or outlet.unconfirmed >= _MOST_UNCONFIRMED:
-                await asyncio.sleep(_LOOK_S)
-                continue
-            waiting = call.output_written - position
-            if waiting > _LATEST_S * rate_hz:
-                position += waiting - frame_samples
-                self.samples_lost += waiting - frame_samples
-            pcm, start, lost = call.read_output(position, frame_samples)
-            self.samples_lost += lost
-            position = start + len(pcm) // 2
-            if pcm != silence or waiting <= _LATE_S * rate_hz:
-                outlet.capture(pcm)
-                captured_s = loop.time()
+    async def run(self, outlet: SoundOutlet, link: _Link) -> None:
+        """Until the call is over. `link` is the running loop's."""
+        self._outlet = outlet
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._captured_s = self._loop.time() - _APART_S
+        self._again: asyncio.TimerHandle | None = None
+        self._call.notify_output(link.wakeup)
+        link.add(self)
+        try:
+            await self._over
+        finally:
+            link.discard(self)
+            if self._again is not None:
+                self._again.cancel()
 
-    async def _written(self, position: int) -> bool:
-        """Waits until the output is there; False when the call is over and it never will be.
+    def drain(self) -> None:
+        """The core has written 10 ms, or the call is over."""
+        if self._again is not None or self._over.done():
+            return
+        if self._call.closed:
+            self._over.set_result(None)
+            return
+        try:
+            self._send()
+        except Exception as error:  # `run` raises it: it would come again with every tick
+            self._over.set_exception(error)
 
-        The core wakes the session's loop alone; but it keeps a tick: this looks just before one, and then often.
-        """
-        call = self._call
-        if call.output_written < position:
-            await asyncio.sleep(_TICK_S - _LOOK_S)
-        while call.output_written < position:
-            if call.closed:
-                return False
-            await asyncio.sleep(_LOOK_S)
-        return not call.closed
+    def abandon(self) -> None:
+        """The loop was closed, and `run` with it."""
+
+    def _send(self) -> None:
+        while (waiting := self._call.output_written - self._position) >= self._frame_samples:
+            if not self._may_capture():
+                self._again = self._loop.call_later(_APART_S, self._send_again)
+                return
+            self._send_frame(waiting)
+
+    def _send_again(self) -> None:
+        self._again = None
+        self.drain()
+
+    def _may_capture(self) -> bool:
+        unconfirmed = self._outlet.unconfirmed
+        return unconfirmed == 0 or (
+            unconfirmed < _MOST_UNCONFIRMED and self._loop.time() - self._captured_s >= _APART_S
+        )
+
+    def _send_frame(self, waiting: int) -> None:
+        rate_hz = self._call.output_hz
+        if waiting > _LATEST_S * rate_hz:
+            self._position += waiting - self._frame_samples
+            self.samples_lost += waiting - self._frame_samples
+        pcm, start, lost = self._call.read_output(self._position, self._frame_samples)
+        self.samples_lost += lost
+        self._position = start + len(pcm) // 2
+        if pcm != self._silence or waiting <= _LATE_S * rate_hz:
+            self._outlet.capture(pcm)
+            self._captured_s = self._loop.time()

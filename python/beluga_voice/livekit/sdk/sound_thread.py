@@ -79,7 +79,8 @@ class SoundThread:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self.loop = asyncio.new_event_loop()
+        # One that can be woken by the core, whatever the policy makes.
+        self.loop = asyncio.SelectorEventLoop()
         """For the SDK's sources, which belong to a loop."""
         self._thread = threading.Thread(target=self._run, name="beluga-voice-sdk-sound", daemon=True)
         self._thread.start()

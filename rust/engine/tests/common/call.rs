@@ -52,6 +52,13 @@ impl Wake for Waker {
     }
 }
 
+/// A loop whose wake-ups are counted.
+pub fn loop_wake() -> (Arc<LoopWake>, Arc<Wakes>) {
+    let wakes = Arc::new(Wakes::default());
+    let wake = Arc::new(LoopWake::new(Box::new(Waker(wakes.clone()))));
+    (wake, wakes)
+}
+
 /// Both sides of a call.
 pub struct Call {
     shard: Shard,
@@ -99,8 +106,7 @@ impl Call {
         };
         let mut shard = Shard::new(model, 4);
         let (output, out_ring) = pcm_out(out_hz);
-        let wakes = Arc::new(Wakes::default());
-        let wake = Arc::new(LoopWake::new(Box::new(Waker(wakes.clone()))));
+        let (wake, wakes) = loop_wake();
         let (session, handles) = session(
             config,
             Box::new(door),

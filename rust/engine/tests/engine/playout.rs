@@ -1,6 +1,6 @@
 //! What the agent says: marks, ends, drops, gaps.
 
-use crate::common::call::{Call, POLICY, config};
+use crate::common::call::{Call, POLICY, config, loop_wake};
 use beluga_engine::{Command, EventKind, MOUTH_CAPACITY_SAMPLES, MouthError, Vad};
 
 const OUT_HZ: u32 = 24_000;
@@ -367,4 +367,31 @@ fn controls_are_bounded_and_the_end_always_has_a_place() {
     call.say(&tone(240), OUT_HZ, POLICY);
     call.wait(20);
     assert_eq!(finished(&call).len(), 2);
+}
+
+#[test]
+fn who_takes_every_frame_is_woken_by_each_tick_and_by_the_end() {
+    let mut call = call();
+    let (wake, wakes) = loop_wake();
+    let woken = || {
+        wake.looking();
+        wakes.0.swap(0, std::sync::atomic::Ordering::Relaxed)
+    };
+    call.wait(20);
+    assert_eq!(woken(), 0, "nobody asked");
+    call.handles.shared.notify_output(&wake).unwrap();
+    for tick in 1..=3 {
+        let written = call.handles.shared.out.written();
+        call.wait(10);
+        assert_eq!(call.handles.shared.out.written(), written + 240);
+        assert_eq!(woken(), 1, "tick {tick}");
+    }
+    call.wait(50);
+    assert_eq!(woken(), 1, "it has not looked");
+    call.send(Command::Close);
+    call.tick_as_it_is();
+    assert!(call.handles.shared.is_closed());
+    assert_eq!(woken(), 1, "it is over");
+    let (other, _) = loop_wake();
+    assert!(call.handles.shared.notify_output(&other).is_none());
 }
