@@ -5,9 +5,10 @@ measured holds all rooms in one process and does no more than send speech and ta
 are light (`beluga_voice.testing.Caller`): they say a tape and decode nothing.
 
 - `cpu_pct_per_room`: CPU of that process, all its threads, in percent of a core.
-- `pss_mb_per_room`: what it grew by with each room after the first, which brings what all share; alone, with that.
-- `frames_lost`: RTP packets that did not arrive at the callers, and at the end that is measured those that its decoder
-  had to make up (native) or that did not arrive (SDK).
+- `pss_mb_per_room`: what it grew by with each room after the first, which brings what all share, and has been spoken
+  in for ten seconds by then; alone, with that.
+- `frames_lost`: RTP packets that did not arrive at the callers (`frames_lost_at_callers`), and at the end that is
+  measured those that its decoder had to make up, lost or late (native), or that did not arrive (SDK).
 - `tick_late_ms_p99`: how late its frames were sent; `caller_late_ms_p99`: the callers'.
 - `saturated`: either is over 20 ms, a shard is busy for over 90 % of the time or has taken to cheaper encoding, or the
   host took over 5 % of the time: the row proves nothing.
@@ -36,7 +37,7 @@ from typing import Any
 from beluga_voice.simulation.remote import RemoteError
 from bench_result import QUICK, RESULTS, print_table, write_result
 from load.crowd import Crowd, LightCrowd, NativeCrowd, SdkCrowd
-from load.transport_run import SETTLED_S, Run, measure
+from load.transport_run import FILLED_S, SETTLED_S, Run, measure
 
 WHO: dict[str, Callable[[int], Crowd]] = {
     "native": lambda rooms: NativeCrowd(rooms, codec_rate_hz=24_000, complexity=5, bitrate_bps=24_000),
@@ -81,7 +82,7 @@ def runs(who: list[str], rooms: list[int] | None) -> list[Run]:
 
 def estimate_s(planned: list[Run]) -> float:
     """How long they take."""
-    return sum(STARTED_S + SETTLED_S + SECONDS + JOINED_S * run.rooms for run in planned)
+    return sum(STARTED_S + SETTLED_S + SECONDS + JOINED_S * run.rooms + FILLED_S * (run.rooms > 1) for run in planned)
 
 
 def median_row(rows: list[dict[str, Any]]) -> dict[str, Any]:
