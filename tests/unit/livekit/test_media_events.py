@@ -115,7 +115,7 @@ def at(request: Any) -> bytes:
 async def listening(sdk: Sdk, take: Callable[[Buffer], None], monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[None]:
     """An ear on track 3, whose stream is 101."""
     events = events_of(sdk)
-    monkeypatch.setattr("beluga_voice.livekit.sdk.track_ear.media_events", lambda: events)
+    monkeypatch.setattr("beluga_voice.livekit.sdk.track_ear.media_events", lambda _: events)
     ear = TrackEar(SimpleNamespace(_ffi_handle=SimpleNamespace(handle=3)), take, sample_rate_hz=48_000)
     task = asyncio.get_running_loop().create_task(ear.run())
     async with asyncio.timeout(5.0):
@@ -214,13 +214,23 @@ def test_an_outlet_counts_what_is_not_confirmed_and_hands_nothing_to_a_source_th
     assert len(sdk.asked) == 4
 
 
+KNOWN_TRACK = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1))
+
+
+@pytest.mark.parametrize(
+    ("client", "track"),
+    [
+        pytest.param(SimpleNamespace(), KNOWN_TRACK, id="another client"),
+        pytest.param(Sdk(), SimpleNamespace(), id="another track"),
+    ],
+)
 def test_an_sdk_that_is_not_the_one_we_know_is_warned_of_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: Any, track: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "_known", None)
     monkeypatch.setattr(module, "_warned", False)
-    monkeypatch.setattr(_ffi_client, "FfiClient", SimpleNamespace(instance=SimpleNamespace()))
+    monkeypatch.setattr(_ffi_client, "FfiClient", SimpleNamespace(instance=client))
     with caplog.at_level(logging.WARNING):
-        assert media_events() is None
-        assert media_events() is None
+        assert media_events(track) is None
+        assert media_events(track) is None
     assert caplog.text.count("not known") == 1

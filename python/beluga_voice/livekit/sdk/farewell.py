@@ -40,11 +40,15 @@ def let_the_last_words_be_said() -> None:
 
 def _end_the_sdk() -> None:
     # As the SDK would itself, sooner or later; it does so once.
-    client = getattr(_ffi_client.FfiClient, "_instance", None)
-    if client is None or client._pid != os.getpid():
-        return
-    client._dispose()
-    time.sleep(_LAST_WORDS_S)
+    try:
+        client: Any = _ffi_client.FfiClient._instance
+        if client is None or client._pid != os.getpid():
+            return
+        client._dispose()
+    except AttributeError as error:  # another version: it ends itself, as it always did
+        _log.debug("the SDK was not ended before the interpreter: %r", error)
+    else:
+        time.sleep(_LAST_WORDS_S)
 
 
 class Farewell:

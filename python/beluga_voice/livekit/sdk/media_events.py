@@ -111,13 +111,14 @@ _known: MediaEvents | None = None
 _warned = False
 
 
-def media_events() -> MediaEvents | None:
-    """This process's; None where the SDK's inside is not the one we know."""
+def media_events(sounding: Any) -> MediaEvents | None:
+    """This process's, for a track or a source of the SDK's; None where its inside is not the one we know."""
     global _known, _warned
     try:
         from livekit.rtc import _ffi_client
         from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
+        _ = sounding._ffi_handle.handle
         client: Any = _ffi_client.FfiClient.instance
         if _known is None or _known.client is not client:
             _known = MediaEvents(client, ffi_pb2, audio_frame_pb2)

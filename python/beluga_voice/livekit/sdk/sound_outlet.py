@@ -37,7 +37,7 @@ class SoundOutlet(Protocol):
 
 def sound_outlet(source: rtc.AudioSource) -> SoundOutlet:
     """The shortest way into `source` that this version of the SDK has; belongs to the running loop."""
-    events = media_events()
+    events = media_events(source)
     return AwaitedOutlet(source) if events is None else EventOutlet(source, events)
 
 

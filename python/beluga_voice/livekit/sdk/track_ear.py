@@ -39,7 +39,7 @@ class TrackEar:
 
     async def run(self) -> None:
         """Until the track ends or this is cancelled."""
-        events = media_events()
+        events = media_events(self._track)
         if events is None:
             await self._run_by_stream()
         else:
