@@ -162,7 +162,7 @@ async def test_an_sdk_whose_inside_is_not_the_one_we_know_carries_a_call_by_its_
     livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for user in ("track_ear", "sound_outlet"):
-        monkeypatch.setattr(f"beluga_voice.livekit.sdk.{user}.media_events", lambda: None)
+        monkeypatch.setattr(f"beluga_voice.livekit.sdk.{user}.media_events", lambda _: None)
     async with joined(livekit_server, room_name, media="sdk") as room, session_on(room, repeat):
         await is_heard(room, "ada")
         assert await answer_to(ada, "able bake calm dark") == ["able", "bake", "calm", "dark"]
