@@ -43,6 +43,9 @@ class Counters:
 
     frames_heard: int
     packets_lost: int
+    """RTP packets that were sent to them and did not come."""
+    frames_made_up: int
+    """Of 10 ms, by their decoders, for what was lost or late."""
     late_ms: list[float]
     """How late each frame was sent, or each tick began."""
     busy_pct: float
@@ -122,6 +125,7 @@ class ProcessCrowd(Crowd):
         return Counters(
             sum(each["frames_heard"] for each in told),
             sum(each["packets_lost"] for each in told),
+            sum(each["frames_made_up"] for each in told),
             [late for each in told for late in each["late_ms"]],
             max(each["busy_pct"] for each in told),
             any(each["overloaded"] for each in told),

@@ -52,6 +52,7 @@ class LightCrowdProcess:
         return {
             "frames_heard": FRAMES_PER_PACKET * sum(report.packets_heard for report in reports),
             "packets_lost": sum(report.packets_lost for report in reports),
+            "frames_made_up": 0,  # nothing is decoded
             **self._lateness.counters(),
         }
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 # Of the caller's sound, in which the core counts.
 FRAME_SAMPLES = 160
-# 10 ms each: half of a packet.
-FRAMES_PER_PACKET = 2
 
 
 class Participant:
@@ -130,8 +128,8 @@ class NativeCrowdProcess:
         stats = [participant.stats() for participant in self._everyone]
         return {
             "frames_heard": sum(each["ticks"] - each["input_starved_samples"] // FRAME_SAMPLES for each in stats),
-            # What the decoder had to make up, lost or late.
-            "packets_lost": -(-sum(each["frames_concealed"] for each in stats) // FRAMES_PER_PACKET),
+            "packets_lost": sum(max(0, each["packets_missed"] - each["packets_late"]) for each in stats),
+            "frames_made_up": sum(each["frames_concealed"] for each in stats),
             **self._lateness.counters(),
         }
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEARD_HZ = 16_000
+# libwebrtc counts samples of Opus at this rate.
+DECODED_HZ = 48_000
+FRAMES_PER_S = 100
 
 
 class Participant:
@@ -46,12 +49,14 @@ class Participant:
         if len(sound):
             self._tasks.start(self._talk(microphone, sound, begin_s), name="talk")
 
-    async def packets_lost(self) -> int:
+    async def packets_lost(self) -> tuple[int, int]:
+        """And frames of 10 ms that were made up for them, or for late ones."""
         others = self.room.remote_participants.values()
         tracks = [each.track for who in others for each in who.track_publications.values()]
         reports = [await track.get_stats() for track in tracks if track is not None]
         inbound = [each.inbound_rtp for report in reports for each in report if each.HasField("inbound_rtp")]
-        return sum(each.received.packets_lost for each in inbound)
+        made_up = sum(each.inbound.concealed_samples - each.inbound.silent_concealed_samples for each in inbound)
+        return sum(each.received.packets_lost for each in inbound), round(made_up / DECODED_HZ * FRAMES_PER_S)
 
     def _listen(self, track: rtc.Track, *_: object) -> None:
         if track.kind == rtc.TrackKind.KIND_AUDIO:
@@ -98,9 +103,11 @@ class SdkCrowdProcess:
             if participant.microphone is not None:
                 late_ms += participant.microphone.late_ms
                 del participant.microphone.late_ms[:]
+        lost = [await participant.packets_lost() for participant in self._everyone]
         return {
             "frames_heard": sum(participant.frames_heard for participant in self._everyone),
-            "packets_lost": sum([await participant.packets_lost() for participant in self._everyone]),
+            "packets_lost": sum(packets for packets, _ in lost),
+            "frames_made_up": sum(frames for _, frames in lost),
             "late_ms": late_ms,
             "busy_pct": 0.0,
             "overloaded": False,

@@ -69,9 +69,7 @@ async def measure(
             steal_pct = MachineTime.now().steal_pct_since(machine)
             grown_kb = (sum(map(pss_kb, near.pids)) - base_kb) / (len(others) or 1)
             of_near, of_far = await near.counters(), await far.counters()
-    lost_here, lost_there = (
-        after.packets_lost - earlier.packets_lost for after, earlier in zip((of_near, of_far), before, strict=True)
-    )
+    lost = of_near.packets_lost + of_far.packets_lost - sum(each.packets_lost for each in before)
     busy_pct = max(of_near.busy_pct, of_far.busy_pct)
     late_ms, caller_late_ms = _p99(of_near.late_ms), _p99(of_far.late_ms)
     saturated = (
@@ -98,8 +96,8 @@ async def measure(
         "caller_silence": run.caller_silence,
         "cpu_pct_per_room": round(100 * used_s / took_s / run.rooms, 3),
         "pss_mb_per_room": round(grown_kb / 1024, 2),
-        "frames_lost": lost_here + lost_there,
-        "frames_lost_at_callers": lost_there,
+        "frames_lost": lost,
+        "frames_made_up": of_near.frames_made_up - before[0].frames_made_up,
         "tick_late_ms_p99": late_ms,
         "caller_late_ms_p99": caller_late_ms,
         "steal_pct": round(steal_pct, 1),

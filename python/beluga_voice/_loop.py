@@ -24,6 +24,8 @@ _log = logging.getLogger("beluga_voice.session")
 
 # Weak on both sides: a loop keeps its link, and so its calls, alive for as long as it listens to them.
 _links: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopLink]] = weakref.WeakKeyDictionary()
+# Each loop has a thread of its own, and any thread may ask for all.
+_links_lock = threading.Lock()
 
 # How often a thread that waits for a loop looks whether the loop is still there, in seconds.
 _LOOK_S = 0.5
@@ -32,17 +34,20 @@ _LOOK_S = 0.5
 def loop_link() -> LoopLink:
     """The running loop's link to the core. Hold it for as long as it is needed."""
     loop = asyncio.get_running_loop()
-    known = _links.get(loop)
+    with _links_lock:
+        known = _links.get(loop)
     link = known() if known is not None else None
     if link is None:
         link = LoopLink(loop)
-        _links[loop] = weakref.ref(link)
+        with _links_lock:
+            _links[loop] = weakref.ref(link)
     return link
 
 
 def loop_stats() -> list[dict[str, int]]:
     """`LoopLink.stats` of every loop that listens to the core."""
-    links = (known() for known in tuple(_links.values()))
+    with _links_lock:
+        links = [known() for known in _links.values()]
     return [link.stats() for link in links if link is not None]
 
 

@@ -35,6 +35,7 @@ from beluga_voice.events import (
 from beluga_voice.pipeline.plain_text import plain
 from beluga_voice.session_components import SessionComponents
 from beluga_voice.session_events import SessionEvents
+from beluga_voice.session_reports import SessionReports
 from beluga_voice.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
@@ -53,10 +54,7 @@ if TYPE_CHECKING:
         SessionParts,
         TurnHandling,
     )
-    from beluga_voice.hooks.redaction import OutgoingWords
-    from beluga_voice.hooks.redactor import Redactor
     from beluga_voice.hooks.retention import Belongings
-    from beluga_voice.hooks.tool_gate import ToolGate
     from beluga_voice.hooks.tool_hook import ToolCall
     from beluga_voice.pipeline.processing import Processing
     from beluga_voice.pipeline.speech import SpeechHandle
@@ -215,10 +213,9 @@ class VoiceSession:
         self._transport_counters: dict[str, int] = {}
         """Those of a transport's call that was let go of."""
         self._received_samples_lost = 0
-        self._redactor, outgoing = _redaction(parts)
-        self._events = SessionEvents(self._redactor, outgoing)
+        self._reports = SessionReports(parts, self._tool_call)
+        self._events = SessionEvents(self._reports.redactor, self._reports.outgoing)
         self._components = SessionComponents(parts, self._events.tell)
-        self._tools_gate = _tools_gate(parts, self._tool_call)
         self._recordings: list[Any] = []
         self._forget_recordings: list[Callable[[], object]] = []
         self._close_asked = False
@@ -275,7 +272,7 @@ class VoiceSession:
         self._components.make()
         self._processing = Processing(parts.audio_processors, timeout_s=parts.audio_processor_timeout)
         if parts.agent is not None:
-            self._host = AgentHost(parts.agent, timeout_s=parts.timeout, tools=self._tools_gate)
+            self._host = AgentHost(parts.agent, timeout_s=parts.timeout, tools=self._reports.tools)
         await self._components.start()
         self._call = await transport.open(
             CallSettings(
@@ -474,7 +471,7 @@ class VoiceSession:
         if self._host is not None:
             self._host.replace(factory)
         elif self._pipeline is not None:
-            host = AgentHost(factory, timeout_s=self._parts.timeout, tools=self._tools_gate)
+            host = AgentHost(factory, timeout_s=self._parts.timeout, tools=self._reports.tools)
             self._pipeline.agent = self._host = host
         self._parts = replace(self._parts, agent=factory)
 
@@ -589,21 +586,11 @@ class VoiceSession:
 
     def redacted(self, text: str) -> str:
         """`text` as it may leave the process: what `redaction` says is taken out of it."""
-        return self._redactor.redact(text) if self._redactor is not None else text
+        return self._reports.redacted(text)
 
     def reported_arguments(self, started: ToolStarted) -> Mapping[str, Any]:
         """The arguments of a tool as reports and traces may have them: by `tool_hook`, then by `redaction`."""
-        arguments = self._tools_gate.reported(started) if self._tools_gate is not None else started.arguments
-        return {name: self._reported(value) for name, value in arguments.items()}
-
-    def _reported(self, value: object) -> Any:
-        if isinstance(value, str):
-            return self.redacted(value)
-        if isinstance(value, Mapping):
-            return {name: self._reported(each) for name, each in cast("Mapping[str, object]", value).items()}
-        if isinstance(value, (list, tuple)):
-            return [self._reported(each) for each in cast("Sequence[object]", value)]
-        return value
+        return self._reports.arguments(started)
 
     def _tool_call(self, started: ToolStarted) -> ToolCall:
         from beluga_voice.hooks.tool_hook import ToolCall
@@ -815,23 +802,6 @@ class VoiceSession:
             await self._processing.aclose()
         if self._host is not None:
             self._host.close()
-
-
-def _redaction(parts: SessionParts) -> tuple[Redactor | None, OutgoingWords | None]:
-    if parts.redaction is None:
-        return None, None
-    from beluga_voice.hooks.redaction import OutgoingWords
-
-    redactor = parts.redaction.made()
-    return redactor, OutgoingWords(redactor) if parts.redaction.transcription else None
-
-
-def _tools_gate(parts: SessionParts, call_of: Callable[[ToolStarted], ToolCall]) -> ToolGate | None:
-    if parts.tool_hook is None:
-        return None
-    from beluga_voice.hooks.tool_gate import ToolGate
-
-    return ToolGate(parts.tool_hook, call_of, timeout_s=parts.hook_timeout)
 
 
 def _first_cause(error: BaseException) -> BaseException:

@@ -47,6 +47,8 @@ pub(crate) struct CatchingUp {
     owed: Owed,
     /// The last frame of his was quiet.
     in_pause: bool,
+    /// The next frame is to be silence, whatever waits.
+    silence_next: bool,
     /// How many may be left out now, and under which level.
     spare: u32,
     quiet_dbfs: f32,
@@ -80,6 +82,7 @@ impl CatchingUp {
             watch: Watch::default(),
             owed: Owed::default(),
             in_pause: false,
+            silence_next: false,
             spare: 0,
             quiet_dbfs: f32::MIN,
         }
@@ -94,7 +97,14 @@ impl CatchingUp {
             // What waits is needed.
             (self.watch.least_waiting, self.spare) = (0, 0);
         }
-        self.owed.due(there(), self.begun, self.in_pause)
+        let due = self.owed.due(there(), self.begun, self.in_pause);
+        self.silence_next = due.silence_first;
+        due.frames
+    }
+
+    /// Whether the next frame is to be silence and what waits to be left where it is. Asked before it is taken.
+    pub(crate) fn is_silence_next(&mut self) -> bool {
+        std::mem::take(&mut self.silence_next)
     }
 
     /// There was nothing to take, silence was put in.

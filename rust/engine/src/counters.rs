@@ -34,6 +34,12 @@ counters! {
     packets_refused: Counter,
     /// Packets that could not be used: late, duplicate, malformed, overflowing the jitter buffer, or of a stream that ended.
     packets_dropped: Counter,
+    /// Packets of the caller's sound that came, each once, in time or not.
+    packets_received: Counter,
+    /// Sequence numbers of his whose turn came and whose packets had not come.
+    packets_missed: Counter,
+    /// Packets that came after their turn: of those that were missed, these are not lost.
+    packets_late: Counter,
     /// Frames of 10 ms made up for lost packets.
     frames_concealed: Counter,
     /// Samples of the caller that the jitter buffer left out to lower its delay, periods of the sound at a time (at 16 kHz).

@@ -8,6 +8,15 @@ const MOST_FRAMES: u32 = 10;
 /// What was owed for so many ticks without a break does not come any more.
 const WATCHED_TICKS: u32 = 100;
 
+/// What a tick is to take, in frames of 10 ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Where there are not as many, silence is to be put in.
+    pub frames: u32,
+    /// The first of them is to be silence, though others wait.
+    pub silence_first: bool,
+}
+
 /// See the module. Counts frames of 10 ms.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owed {
@@ -35,27 +44,33 @@ impl Owed {
         self.frames > 0
     }
 
-    /// How many frames to take in this tick of the `there` that wait; where there are not as many, silence is to be put in.
-    /// `comes`: somebody brings them. `in_pause`: the last frame was quiet, and silence behind it harms no word.
-    pub(crate) fn due(&mut self, there: u32, comes: bool, in_pause: bool) -> u32 {
+    /// What to take in this tick of the `there` that wait. `comes`: somebody brings them. `in_pause`: the last frame was quiet,
+    /// and silence right behind it harms no word; what waits may be the beginning of the next.
+    pub(crate) fn due(&mut self, there: u32, comes: bool, in_pause: bool) -> Due {
         self.frames += 1;
-        let silence = if !comes {
-            self.frames
-        } else if there == 0 && self.frames > MOST_FRAMES {
+        // What has come after all is not lost.
+        self.lost = self.lost.min(self.frames.saturating_sub(there));
+        let silence_first = in_pause && self.lost > 0;
+        self.lost -= u32::from(silence_first);
+        let silence = if silence_first {
             1
-        } else if in_pause && self.lost > 0 {
-            self.lost -= 1;
-            1
-        } else {
+        } else if there > 0 {
             0
+        } else if !comes {
+            self.frames
+        } else {
+            u32::from(self.frames > MOST_FRAMES)
         };
-        let due = self
+        let frames = self
             .frames
             .min(there + silence)
             .min(MOST_FRAMES_PER_TICK as u32);
-        self.frames -= due;
+        self.frames -= frames;
         self.watch();
-        due
+        Due {
+            frames,
+            silence_first,
+        }
     }
 
     fn watch(&mut self) {

@@ -184,7 +184,7 @@ impl InDoor for PcmIn {
         first.copy_from_slice(surplus.as_slice());
         let wanted = self.resampler.input_needed(rest.len());
         let written_us = self.written_us();
-        let mut taken = self.take(wanted);
+        let mut taken = !self.catching_up.is_silence_next() && self.take(wanted);
         if taken && self.is_spare(wanted) {
             counters
                 .input_caught_up_samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from beluga_voice import _core
@@ -19,13 +20,17 @@ __all__ = ["NativeAudioFeed", "NativeAudioSink", "bare_call"]
 
 _EAR_HZ = 16_000
 _FRAME_S = 0.01
+# A packet holds no more than 400 bytes of 20 ms.
+_MOST_BITRATE_BPS = 160_000
 
 
-def bare_call(room: _core.Room, *, output_hz: int) -> CallLink:
-    """A call in the room that nobody takes turns in."""
+def bare_call(room: _core.Room, *, output_hz: int, max_bitrate_bps: int = 0) -> CallLink:
+    """A call in the room that nobody takes turns in. Raises ConfigError for a bitrate that Opus does not have."""
     settings = CallSettings(
         vad="energy", vad_options=VadOptions(), turn_handling=TurnHandling(), user_away_timeout=None
     )
+    if max_bitrate_bps:
+        settings = replace(settings, bitrate_bps=min(max_bitrate_bps, _MOST_BITRATE_BPS))
     return settings.open(codec="opus", input_hz=48_000, output_hz=output_hz, output_codec="opus", room=room)
 
 

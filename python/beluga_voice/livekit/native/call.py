@@ -56,6 +56,8 @@ class NativeCallMedia:
             round_trip_s=round_trip_ms / 1000 if round_trip_ms is not None else None,
             buffer_s=call["jitter_delay_ms"] / 1000,
             concealed_s=call["frames_concealed"] / 100,
+            packets_received=call["packets_received"],
+            packets_lost=max(0, call["packets_missed"] - call["packets_late"]),
             packets_lost_there=room["packets_lost_there"],
         )
 

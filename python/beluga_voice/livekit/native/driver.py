@@ -331,7 +331,12 @@ class NativeDriver:
     ) -> tuple[TrackInfo, NativeAudioSink]:
         """See `RoomDriver`."""
         output_hz = 24_000 if sample_rate <= 24_000 else 48_000
-        link = bare_call(self._core_room, output_hz=output_hz)
+        encoding = options.audio_encoding
+        link = bare_call(
+            self._core_room, output_hz=output_hz, max_bitrate_bps=encoding.max_bitrate if encoding is not None else 0
+        )
+        if options.red:
+            _log.warning("natively each frame of %s is sent once: media='sdk' can send it twice (red)", name)
         try:
             track = await self._publish(name, options)
         except BaseException:

@@ -289,6 +289,10 @@ fn each_lost_packet_is_made_up_for_and_media_time_is_kept_to_the_sample() {
     assert!(lost > 20);
     assert_eq!(heard.counter("frames_concealed"), 2 * lost + END_FRAMES);
     assert_eq!(heard.counter("packets_dropped"), 0);
+    assert_eq!(heard.counter("packets_missed"), lost);
+    assert_eq!(heard.counter("packets_late"), 0);
+    let came = heard.network.sent - lost;
+    assert_eq!(heard.counter("packets_received"), came);
     let lags: Vec<usize> = caller
         .voices
         .iter()

@@ -306,6 +306,29 @@ fn what_a_live_caller_never_brings_is_waited_for_no_longer_than_a_second_and_no_
     }
 }
 
+/// What was taken for lost was only late. Wherever the second ends in his words, what is put in is in a pause.
+#[test]
+fn a_live_caller_who_is_late_for_over_a_second_has_nothing_put_into_his_words() {
+    let late = |tick: usize| match tick {
+        200..490 => (tick - 2).max(200),
+        _ => tick + 1,
+    };
+    let mut put_in = 0;
+    for first in 0..100 {
+        let sound = words(1_500 + first).split_off(first * FRAME);
+        let (call, ear) = heard_live(&sound, 1_500, late);
+        assert_eq!(torn_words(&ear), 0, "from {first} on");
+        assert!(voiced(&ear) == voiced(&sound), "from {first} on");
+        // All of it is taken out again.
+        let starved = call.counter("input_starved_samples");
+        assert_eq!(call.counter("input_caught_up_samples"), starved);
+        assert!(is_in_time(&ear, &sound, 0));
+        put_in = starved.max(put_in);
+        call.check();
+    }
+    assert_eq!(put_in, 3 * 160);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
