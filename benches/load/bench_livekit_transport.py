@@ -5,8 +5,8 @@ measured holds all rooms in one process and does no more than send speech and ta
 are light (`beluga_voice.testing.Caller`): they say a tape and decode nothing.
 
 - `cpu_pct_per_room`: CPU of that process, all its threads, in percent of a core.
-- `pss_mb_per_room`: what it grew by with each room after the first, which brings what all share, and has been spoken
-  in for ten seconds by then; alone, with that.
+- `pss_mb_per_room`: what it grew by with each room after the first, which brings what all share and has been there for
+  ten seconds by then; alone, with that.
 - `frames_lost`: RTP packets that did not arrive, at either end; `frames_made_up`: of 10 ms, by the decoders of the end
   that is measured, for what was lost, or came later than a jitter buffer waits.
 - `tick_late_ms_p99`: how late its frames were sent; `caller_late_ms_p99`: the callers'.

@@ -21,7 +21,7 @@ __all__ = ["Run", "measure"]
 LATE_MS, STEAL_PCT, BUSY_PCT = 20.0, 5.0, 90.0
 # Joined, warm, the jitter buffers settled.
 SETTLED_S = 6.0
-# The first room has all the memory that it will have: its rings, of 8 s and less, have been written to once.
+# The first room's ring of what was heard, of 8 s, has been written to once; that of what is said may not have been.
 FILLED_S = 10.0
 FRAME_S = 0.01
 

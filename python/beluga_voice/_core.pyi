@@ -296,7 +296,7 @@ class Call:
         - `packets_refused`: the queue of packets was full; `packets_dropped`: late, duplicate, malformed, too many
           for the jitter buffer, or of a stream that ended; `frames_concealed`: of 10 ms, made up for lost packets.
         - `packets_received`: of the caller's sound, each once; `packets_missed`: not there when their turn came;
-          `packets_late`: there after that. What was missed and is not late is lost.
+          `packets_late`: those of them that came after all. The others are lost.
         - `jitter_dropped_samples`: of the caller, left out to lower the jitter buffer's delay, a period of the sound
           at a time; `jitter_repeated_samples`: given twice to raise it. At 16 kHz.
         - `jitter_target_ms`: by how much the caller is to be delayed over the quickest packet; `jitter_delay_ms`: by

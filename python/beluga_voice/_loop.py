@@ -25,7 +25,7 @@ _log = logging.getLogger("beluga_voice.session")
 # Weak on both sides: a loop keeps its link, and so its calls, alive for as long as it listens to them.
 _links: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[LoopLink]] = weakref.WeakKeyDictionary()
 # Each loop has a thread of its own, and any thread may ask for all.
-_links_lock = threading.Lock()
+_links_lock = threading.RLock()
 
 # How often a thread that waits for a loop looks whether the loop is still there, in seconds.
 _LOOK_S = 0.5

@@ -79,7 +79,8 @@ class TrackPublishOptions:
     """How a track of sound is published.
 
     Over the SDK `dtx` off keeps the first 20 ms of every utterance whole, and `red` sends each frame twice against
-    losses. Natively nothing is sent in silence and the first 20 ms are whole in any case, and each frame is sent once.
+    losses. Natively silence is a packet of one byte every 400 ms and the first 20 ms are whole in any case, and each
+    frame is sent once.
     """
 
     audio_encoding: AudioEncoding | None = None

@@ -166,7 +166,10 @@ class LocalParticipant(Participant):
     async def publish_track(
         self, track: LocalAudioTrack, options: TrackPublishOptions | None = None
     ) -> LocalTrackPublication:
-        """Publishes a track of sound. Raises TransportError, AuthError `authorization_failed`."""
+        """Publishes a track of sound.
+
+        Raises TransportError, AuthError `authorization_failed`, ConfigError for a `max_bitrate` that Opus has not.
+        """
         record = record_of(track)
         outlets = record.outlets
         assert outlets is not None

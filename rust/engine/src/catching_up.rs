@@ -11,7 +11,7 @@
 //! sound, and none of it stays waiting. Whatever waits all the same was held up, before he was ever heard too. And what is still
 //! owed after a second was lost: that much silence is put in, in a pause.
 
-use crate::owed::Owed;
+use crate::owed::{MOST_FRAMES, Owed};
 
 /// How long waiting sound is watched, in frames of 10 ms; a writer who brings nothing for longer has ended, he is not late.
 const WATCHED_FRAMES: u32 = 100;
@@ -88,8 +88,8 @@ impl CatchingUp {
         }
     }
 
-    /// How many frames to take in this tick of the `there` that wait; where there are not as many, silence is to be put in.
-    pub(crate) fn due(&mut self, there: impl FnOnce() -> u32) -> u32 {
+    /// How many frames to take in this tick; where there are not as many, silence is to be put in. `has`: whether so many wait.
+    pub(crate) fn due(&mut self, has: impl Fn(u32) -> bool) -> u32 {
         if self.writer == Writer::AtWill {
             return 1;
         }
@@ -97,7 +97,10 @@ impl CatchingUp {
             // What waits is needed.
             (self.watch.least_waiting, self.spare) = (0, 0);
         }
-        let due = self.owed.due(there(), self.begun, self.in_pause);
+        let there = (1..=MOST_FRAMES + 1)
+            .take_while(|&frames| has(frames))
+            .count() as u32;
+        let due = self.owed.due(there, self.begun, self.in_pause);
         self.silence_next = due.silence_first;
         due.frames
     }

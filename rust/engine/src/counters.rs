@@ -34,11 +34,11 @@ counters! {
     packets_refused: Counter,
     /// Packets that could not be used: late, duplicate, malformed, overflowing the jitter buffer, or of a stream that ended.
     packets_dropped: Counter,
-    /// Packets of the caller's sound that came, each once, in time or not.
+    /// Packets of the caller's sound that came, each once, in time or after they were missed.
     packets_received: Counter,
     /// Sequence numbers of his whose turn came and whose packets had not come.
     packets_missed: Counter,
-    /// Packets that came after their turn: of those that were missed, these are not lost.
+    /// Those of them that came after all: they are not lost.
     packets_late: Counter,
     /// Frames of 10 ms made up for lost packets.
     frames_concealed: Counter,

@@ -4,7 +4,7 @@ use crate::door::MOST_FRAMES_PER_TICK;
 
 /// What he may owe: threads on a busy machine come 100 ms late, and who fell silent in the middle of a word is believed to have
 /// done so that much later.
-const MOST_FRAMES: u32 = 10;
+pub(crate) const MOST_FRAMES: u32 = 10;
 /// What was owed for so many ticks without a break does not come any more.
 const WATCHED_TICKS: u32 = 100;
 
@@ -44,7 +44,7 @@ impl Owed {
         self.frames > 0
     }
 
-    /// What to take in this tick of the `there` that wait. `comes`: somebody brings them. `in_pause`: the last frame was quiet,
+    /// What to take in this tick of the `there` that wait, of which more than [`MOST_FRAMES`] are as good as one more. `comes`: somebody brings them. `in_pause`: the last frame was quiet,
     /// and silence right behind it harms no word; what waits may be the beginning of the next.
     pub(crate) fn due(&mut self, there: u32, comes: bool, in_pause: bool) -> Due {
         self.frames += 1;

@@ -163,7 +163,7 @@ impl PacketIn {
         counters
             .packets_dropped
             .add(dropped(&stats) - dropped(&told));
-        let received = |stats: JitterStats| stats.queued_packets + stats.late_packets;
+        let received = |stats: JitterStats| stats.queued_packets + stats.overdue_packets;
         counters
             .packets_received
             .add(received(stats) - received(told));
@@ -172,7 +172,7 @@ impl PacketIn {
             .add(stats.missing_packets - told.missing_packets);
         counters
             .packets_late
-            .add(stats.late_packets - told.late_packets);
+            .add(stats.overdue_packets - told.overdue_packets);
         // Of totals, so that nothing is lost in the rounding.
         let rate_hz = u64::from(self.jitter.sample_rate_hz());
         let at_ear = |samples: u64| samples * u64::from(EAR_HZ) / rate_hz;

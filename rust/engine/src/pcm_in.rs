@@ -164,17 +164,13 @@ impl PcmIn {
 
 impl InDoor for PcmIn {
     fn due(&mut self) -> usize {
-        let there = || {
-            let needed = |frames: usize| {
-                let samples = frames * EAR_FRAME_SAMPLES - usize::from(self.surplus.is_some());
-                self.resampler.input_needed(samples)
-            };
-            let waiting = self.samples.slots();
-            (1..=MOST_FRAMES_PER_TICK)
-                .take_while(|&frames| needed(frames) <= waiting)
-                .count() as u32
+        let waiting = self.samples.slots();
+        let surplus = usize::from(self.surplus.is_some());
+        let has = |frames: u32| {
+            let samples = frames as usize * EAR_FRAME_SAMPLES - surplus;
+            self.resampler.input_needed(samples) <= waiting
         };
-        self.catching_up.due(there) as usize
+        self.catching_up.due(has) as usize
     }
 
     fn pull(&mut self, now_us: u64, frame: &mut EarFrame, counters: &Counters) -> bool {

@@ -368,6 +368,14 @@ impl Session {
         &self.shared.wake
     }
 
+    /// Wakes whoever listens to it: it is over.
+    pub fn wake_all(&self, now_us: u64) {
+        self.shared.wake.notify(now_us);
+        if let Some(wake) = self.shared.out_wake() {
+            wake.notify(now_us);
+        }
+    }
+
     /// The loop that takes its sound frame by frame, if one does.
     #[must_use]
     pub fn out_wake(&self) -> Option<&LoopWake> {

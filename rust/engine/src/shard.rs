@@ -207,10 +207,7 @@ impl Shard {
     pub fn close(&mut self, now_us: u64, retire: &mut dyn FnMut(Retired)) {
         for mut session in self.sessions.drain(..) {
             session.close(now_us);
-            session.loop_wake().notify(now_us);
-            if let Some(wake) = session.out_wake() {
-                wake.notify(now_us);
-            }
+            session.wake_all(now_us);
             retire(Retired::Session(session));
         }
         for mut connection in self.connections.drain(..) {

@@ -214,6 +214,7 @@ impl JitterBuffer {
             self.media_us(samples as i64),
         );
         if past == Past::Missed {
+            self.stats.overdue_packets += u64::from(self.history.was_awaited(numbers.sequence));
             self.history.note_received(numbers.sequence);
             return PushOutcome::Late;
         }

@@ -3,6 +3,7 @@
 /// Sequence numbers that were passed, played or not, back from the last one played.
 #[derive(Debug, Default)]
 pub(crate) struct History {
+    first: Option<i64>,
     last: Option<i64>,
     /// Bit k: the packet `last - k` was received.
     received: u128,
@@ -37,6 +38,7 @@ impl History {
     /// The turn of `sequence`, which is ahead, has come, or it came now after its turn.
     pub(crate) fn note_received(&mut self, sequence: i64) {
         let last = self.last.unwrap_or(sequence);
+        self.first.get_or_insert(sequence);
         if sequence >= last {
             let step = u32::try_from(sequence.wrapping_sub(last)).unwrap_or(u32::MAX);
             self.received = self.received.checked_shl(step).unwrap_or(0) | 1;
@@ -44,6 +46,12 @@ impl History {
         } else {
             self.received |= self.bit(last, sequence);
         }
+    }
+
+    /// Whether `sequence`, whose turn is over, was one of those that [`missing_before`](Self::missing_before) counted: it lies
+    /// behind the first.
+    pub(crate) fn was_awaited(&self, sequence: i64) -> bool {
+        self.first.is_some_and(|first| sequence > first)
     }
 
     /// How many numbers lie between the last turn and `sequence`, which is ahead.

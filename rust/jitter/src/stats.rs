@@ -11,6 +11,8 @@ pub struct JitterStats {
     pub duplicate_packets: u64,
     /// Packets that came when others behind them had been played, or whose numbers were not believed.
     pub late_packets: u64,
+    /// Those of them that had been passed over: of `missing_packets`, these are not lost.
+    pub overdue_packets: u64,
     /// Packets dropped because every slot was taken.
     pub overflow_packets: u64,
     /// Packets refused at push: too long, no sound, or a header that the decoder does not accept.

@@ -245,7 +245,7 @@ fn welcome(mailbox: &Mailbox, shard: &mut Shard, retire: &mut dyn FnMut(Retired)
         // Who is in the mailbox has a place in the shard; if not, the session is told that it is over.
         if let Err(mut session) = shard.add(session) {
             session.fail(now_us());
-            session.loop_wake().notify(now_us());
+            session.wake_all(now_us());
             retire(Retired::Session(session));
         }
     }

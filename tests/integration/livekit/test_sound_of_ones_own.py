@@ -101,10 +101,11 @@ async def _voice_of(ada: SdkCaller, source: livekit.AudioSource) -> float:
     return await ada.voice_from("agent", since=since)
 
 
+@pytest.mark.parametrize("max_bitrate", [1_000, -1])
 async def test_a_bitrate_that_opus_does_not_have_is_refused_by_name(
-    livekit_server: LiveKitServer, room_name: str
+    livekit_server: LiveKitServer, room_name: str, max_bitrate: int
 ) -> None:
-    options = livekit.TrackPublishOptions(audio_encoding=livekit.AudioEncoding(max_bitrate=1_000))
+    options = livekit.TrackPublishOptions(audio_encoding=livekit.AudioEncoding(max_bitrate=max_bitrate))
     async with joined(livekit_server, room_name, media="native") as room:
         with pytest.raises(ConfigError, match="bitrate"):
             async with published(room, options):

@@ -214,7 +214,7 @@ def test_an_outlet_counts_what_is_not_confirmed_and_hands_nothing_to_a_source_th
     assert len(sdk.asked) == 4
 
 
-KNOWN_TRACK = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1))
+KNOWN_TRACK = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1, disposed=False))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +222,7 @@ KNOWN_TRACK = SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1))
     [
         pytest.param(SimpleNamespace(), KNOWN_TRACK, id="another client"),
         pytest.param(Sdk(), SimpleNamespace(), id="another track"),
+        pytest.param(Sdk(), SimpleNamespace(_ffi_handle=SimpleNamespace(handle=1)), id="another handle"),
     ],
 )
 def test_an_sdk_that_is_not_the_one_we_know_is_warned_of_once(

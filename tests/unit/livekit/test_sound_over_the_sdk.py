@@ -45,33 +45,36 @@ class Call:
     def notify_output(self, wakeup: _core.Wakeup, /) -> None:
         assert wakeup is self.link.wakeup
 
-    async def last(self, frames: int) -> None:
+    async def tick(self, frames: int) -> None:
         for _ in range(frames):
             await asyncio.sleep(0.01)
             self.output_written += FRAME
             self.ticked_s = asyncio.get_running_loop().time()
             self.link.wake()
+
+    async def last(self, frames: int) -> None:
+        await self.tick(frames)
         await asyncio.sleep(0.3)
         self.closed = True
         self.link.wake()
 
 
 class Link:
-    """A loop that the core wakes."""
+    """A loop that the core wakes, for whoever is on it."""
 
     def __init__(self) -> None:
         self.wakeup: Any = object()
-        self._woken: list[Drained] = []
+        self.woken: list[Drained] = []
 
     def wake(self) -> None:
-        for each in self._woken:
+        for each in tuple(self.woken):
             each.drain()
 
     def add(self, call: Drained, /) -> None:
-        self._woken.append(call)
+        self.woken.append(call)
 
     def discard(self, call: Drained, /) -> None:
-        self._woken.remove(call)
+        self.woken.remove(call)
 
 
 class Outlet:
@@ -110,6 +113,7 @@ def sent(frames: int, call: Call, confirms_after: Callable[[float], float]) -> t
         async with asyncio.TaskGroup() as group:
             group.create_task(sender.run(outlet, call.link))
             group.create_task(call.last(frames))
+        assert not call.link.woken, "a call that is over is woken no more"
         return outlet, sender
 
     return run(scene())
@@ -165,3 +169,21 @@ def test_an_sdk_that_fails_is_told_of_once() -> None:
         return outlet
 
     assert run(scene()).taken == [1]
+
+
+def test_who_is_told_to_end_while_the_sdk_confirms_nothing_sends_nothing_more() -> None:
+    async def scene() -> None:
+        call = Call()
+        outlet = Outlet(call, lambda _: 0.5)
+        sending = asyncio.ensure_future(SoundSender(call).run(outlet, call.link))
+        await call.tick(10)
+        taken = list(outlet.taken)
+        assert taken == [*range(1, 9)], "eight may be unconfirmed, two wait"
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        assert not call.link.woken
+        await asyncio.sleep(1.0)  # all is confirmed long since
+        assert outlet.taken == taken
+
+    run(scene())

@@ -30,7 +30,7 @@ def bare_call(room: _core.Room, *, output_hz: int, max_bitrate_bps: int = 0) -> 
         vad="energy", vad_options=VadOptions(), turn_handling=TurnHandling(), user_away_timeout=None
     )
     if max_bitrate_bps:
-        settings = replace(settings, bitrate_bps=min(max_bitrate_bps, _MOST_BITRATE_BPS))
+        settings = replace(settings, bitrate_bps=min(max(0, max_bitrate_bps), _MOST_BITRATE_BPS))
     return settings.open(codec="opus", input_hz=48_000, output_hz=output_hz, output_codec="opus", room=room)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from beluga_voice._loop import loop_link
 from beluga_voice.errors import BelugaVoiceError, TransportError
 from beluga_voice.livekit.sdk.measuring import measured
 from beluga_voice.livekit.sdk.sound_outlet import sound_outlet
@@ -116,7 +115,7 @@ class SdkCallMedia:
     async def _say(self) -> None:
         outlet = sound_outlet(self._source)
         try:
-            await self._sender.run(outlet, loop_link())
+            await self._sender.run(outlet, self._sound.link())
         finally:
             await outlet.aclose()
 

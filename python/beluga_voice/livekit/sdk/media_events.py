@@ -118,7 +118,7 @@ def media_events(sounding: Any) -> MediaEvents | None:
         from livekit.rtc import _ffi_client
         from livekit.rtc._proto import audio_frame_pb2, ffi_pb2
 
-        _ = sounding._ffi_handle.handle
+        _ = sounding._ffi_handle.handle, sounding._ffi_handle.disposed
         client: Any = _ffi_client.FfiClient.instance
         if _known is None or _known.client is not client:
             _known = MediaEvents(client, ffi_pb2, audio_frame_pb2)

@@ -75,8 +75,6 @@ class SoundSender:
             await self._over
         finally:
             link.discard(self)
-            if self._again is not None:
-                self._again.cancel()
 
     def drain(self) -> None:
         """The core has written 10 ms, or the call is over."""

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from beluga_voice._loop import LoopLink
+
 __all__ = ["SoundTask", "SoundThread", "sound_thread"]
 
 _log = logging.getLogger("beluga_voice.livekit")
@@ -82,6 +84,7 @@ class SoundThread:
         # One that can be woken by the core, whatever the policy makes.
         self.loop = asyncio.SelectorEventLoop()
         """For the SDK's sources, which belong to a loop."""
+        self._link: LoopLink | None = None
         self._thread = threading.Thread(target=self._run, name="beluga-voice-sdk-sound", daemon=True)
         self._thread.start()
         # Before the SDK ends itself: it has begun by now, and who comes last is called first.
@@ -90,6 +93,12 @@ class SoundThread:
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> SoundTask:
         """Runs what `work` returns until it ends or is cancelled."""
         return SoundTask(self.loop, work)
+
+    def link(self) -> LoopLink:
+        """What wakes the loop with each tick; asked for on the loop. `loop_stats` tells of agents' loops, not of it."""
+        if self._link is None:
+            self._link = LoopLink(self.loop)
+        return self._link
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -134,6 +134,11 @@ impl Call {
         }
     }
 
+    /// The shard's thread goes away.
+    pub fn end_shard(&mut self) {
+        self.shard.close(self.ticks * 10_000, &mut |_| {});
+    }
+
     /// What the caller's side brings between two ticks; says how much was taken.
     pub fn write(&mut self, sound: &[i16]) -> usize {
         self.input.write(self.ticks * 10_000, sound)

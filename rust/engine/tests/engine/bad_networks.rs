@@ -245,6 +245,10 @@ fn over_every_network_each_sentence_is_one_turn_in_its_place() {
         let network = heard.network;
         assert_eq!((network.sent, network.held), (packets.len() as u64, 0));
         assert_eq!(heard.refused, 0, "{name}");
+        let never_came = heard.counter("packets_missed") - heard.counter("packets_late");
+        assert_eq!(never_came, network.lost, "{name}");
+        let came = network.sent - network.lost;
+        assert_eq!(heard.counter("packets_received"), came, "{name}");
         let made_up = heard.counter("frames_concealed").saturating_sub(END_FRAMES);
         let made_up_pct = 100.0 * made_up as f64 / heard.ticks as f64;
         assert!(

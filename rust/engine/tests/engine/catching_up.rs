@@ -306,6 +306,27 @@ fn what_a_live_caller_never_brings_is_waited_for_no_longer_than_a_second_and_no_
     }
 }
 
+/// What is owed comes at once, and more than a tick takes waits: it is not lost, however the rest of his words is cut.
+#[test]
+fn what_a_live_caller_was_behind_by_for_seconds_and_then_brings_is_not_taken_for_lost() {
+    let sound = words(1_500);
+    for back in 401..440 {
+        let late = |tick: usize| match tick {
+            tick if (200..back).contains(&tick) => (tick - 8).max(200),
+            _ => tick + 1,
+        };
+        let put_in_before = {
+            let (call, _) = heard_live(&sound[..back * FRAME], back, late);
+            call.counter("input_starved_samples")
+        };
+        let (call, ear) = heard_live(&sound, 1_500, late);
+        assert_eq!(call.counter("input_starved_samples"), put_in_before);
+        assert_eq!(torn_words(&ear), 0, "back in {back}");
+        assert!(voiced(&ear) == voiced(&sound), "back in {back}");
+        assert!(is_in_time(&ear, &sound, 0));
+    }
+}
+
 /// What was taken for lost was only late. Wherever the second ends in his words, what is put in is in a pause.
 #[test]
 fn a_live_caller_who_is_late_for_over_a_second_has_nothing_put_into_his_words() {

@@ -395,3 +395,13 @@ fn who_takes_every_frame_is_woken_by_each_tick_and_by_the_end() {
     let (other, _) = loop_wake();
     assert!(call.handles.shared.notify_output(&other).is_none());
 }
+
+#[test]
+fn who_takes_every_frame_is_woken_by_the_end_of_the_shard() {
+    let mut call = call();
+    let (wake, wakes) = loop_wake();
+    call.handles.shared.notify_output(&wake).unwrap();
+    call.end_shard();
+    assert!(call.handles.shared.is_closed());
+    assert_eq!(wakes.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+}

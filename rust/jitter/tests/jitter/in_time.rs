@@ -166,6 +166,18 @@ fn a_packet_that_comes_when_the_next_one_was_played_is_dropped() {
     assert_eq!(session.runs_ms(), expected);
     let stats = session.buffer.stats();
     assert_eq!((stats.late_packets, stats.missing_packets), (1, 1));
+    assert_eq!(stats.overdue_packets, 1, "it is not lost");
+}
+
+#[test]
+fn a_packet_from_before_the_first_that_was_played_was_missed_by_nobody() {
+    let mut sent = Sender::new().speak_often(4, 20);
+    sent[0].arrival_us = 101_000;
+    let mut session = Session::new(60);
+    session.play(&sent, 200);
+    let stats = session.buffer.stats();
+    assert_eq!((stats.late_packets, stats.missing_packets), (1, 0));
+    assert_eq!(stats.overdue_packets, 0);
 }
 
 #[test]
