@@ -44,8 +44,8 @@ impl Owed {
         self.frames > 0
     }
 
-    /// What to take in this tick of the `there` that wait, of which more than [`MOST_FRAMES`] are as good as one more. `comes`: somebody brings them. `in_pause`: the last frame was quiet,
-    /// and silence right behind it harms no word; what waits may be the beginning of the next.
+    /// What to take in this tick of the `there` that wait; more than can be owed need not be told. `comes`: somebody brings them.
+    /// `in_pause`: the last frame was quiet, and silence right behind it harms no word; what waits may be the beginning of one.
     pub(crate) fn due(&mut self, there: u32, comes: bool, in_pause: bool) -> Due {
         self.frames += 1;
         // What has come after all is not lost.

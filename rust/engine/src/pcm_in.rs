@@ -2,7 +2,7 @@
 
 use crate::catching_up::{CatchingUp, Writer};
 use crate::counters::Counters;
-use crate::door::{EarFrame, InDoor, MOST_FRAMES_PER_TICK};
+use crate::door::{EarFrame, InDoor};
 use crate::gauge::Gauge;
 use crate::time::{EAR_FRAME_SAMPLES, EAR_HZ};
 use beluga_dsp::level::rms_dbfs;
