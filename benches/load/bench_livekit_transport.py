@@ -52,7 +52,7 @@ ROOMS: dict[str, tuple[int, ...]] = (
     if QUICK
     else {
         "native": (1, 10, 40, 80, 100),
-        "native:libwebrtc": (1, 10, 40),
+        "native:libwebrtc": (1, 5, 10, 40),
         "sdk": (1, 5, 10, 20),
         "sdk_quiet": (1, 5, 10, 20),
     }

@@ -41,7 +41,7 @@ def let_the_last_words_be_said() -> None:
 def _end_the_sdk() -> None:
     # As the SDK would itself, sooner or later; it does so once.
     try:
-        client: Any = _ffi_client.FfiClient._instance
+        client: Any = getattr(_ffi_client.FfiClient, "_instance", None)
         if client is None or client._pid != os.getpid():
             return
         client._dispose()
