@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from livekit import rtc
 
 from beluga_voice.clock import now
+from beluga_voice.livekit.sdk.measuring import measured
 from beluga_voice.livekit.sdk.quiet import quieten
 from beluga_voice.simulation.sdk.microphone import MICROPHONE_HZ, Microphone
 from beluga_voice.tasks import Tasks
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEARD_HZ = 16_000
-# libwebrtc counts samples of Opus at this rate.
-DECODED_HZ = 48_000
 FRAMES_PER_S = 100
 
 
@@ -53,10 +52,9 @@ class Participant:
         """And frames of 10 ms that were made up for them, or for late ones."""
         others = self.room.remote_participants.values()
         tracks = [each.track for who in others for each in who.track_publications.values()]
-        reports = [await track.get_stats() for track in tracks if track is not None]
-        inbound = [each.inbound_rtp for report in reports for each in report if each.HasField("inbound_rtp")]
-        made_up = sum(each.inbound.concealed_samples - each.inbound.silent_concealed_samples for each in inbound)
-        return sum(each.received.packets_lost for each in inbound), round(made_up / DECODED_HZ * FRAMES_PER_S)
+        stats = [await measured(heard=track, ours=None) for track in tracks if track is not None]
+        made_up_s = sum(each.concealed_s or 0.0 for each in stats)
+        return sum(each.packets_lost or 0 for each in stats), round(made_up_s * FRAMES_PER_S)
 
     def _listen(self, track: rtc.Track, *_: object) -> None:
         if track.kind == rtc.TrackKind.KIND_AUDIO:

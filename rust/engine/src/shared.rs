@@ -144,11 +144,10 @@ impl Shared {
     }
 
     /// From now on `wake` is woken by every tick, once its sound is in [`Shared::out`], and by the end: for a reader that
-    /// takes each frame as it comes. There is one; None: it is another.
+    /// takes each frame as it comes. There is one such loop; false: it is another.
     #[must_use]
-    pub fn notify_output(&self, wake: &Arc<LoopWake>) -> Option<()> {
-        let known = self.out_wake.get_or_init(|| wake.clone());
-        Arc::ptr_eq(known, wake).then_some(())
+    pub fn notify_output(&self, wake: &Arc<LoopWake>) -> bool {
+        Arc::ptr_eq(self.out_wake.get_or_init(|| wake.clone()), wake)
     }
 
     /// The loop that [`Shared::notify_output`] was told of.

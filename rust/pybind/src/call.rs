@@ -203,8 +203,10 @@ impl Call {
     }
 
     fn notify_output(&self, wakeup: &Wakeup) -> PyResult<()> {
-        let other = || invalid_state("another loop is woken by this call's output");
-        self.shared.notify_output(&wakeup.wake).ok_or_else(other)
+        if self.shared.notify_output(&wakeup.wake) {
+            return Ok(());
+        }
+        Err(invalid_state("another loop is woken by this call's output"))
     }
 
     fn want_output(&self, reader: usize, position: u64) -> PyResult<bool> {

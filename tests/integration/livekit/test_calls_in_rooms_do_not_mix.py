@@ -120,8 +120,7 @@ async def test_six_callers_in_one_room_hear_their_own_answers_alone(
             heard = await a_tone_from("agent", callers[name], since=asked[name].last_s)
             if media == "native":
                 assert set(heard.words) == {word}, name
-                # Of no other call for a moment; what libwebrtc stretches may sound like the word next to it.
-                assert tones(heard) & set(words.values()) == {word}, name
+                assert tones(heard) == {word}, name
             # Twelve streams of the SDK at once are heard in pieces on a busy machine, and run together in jitter
             # buffers: whose they are is what counts. What libwebrtc makes of a torn tone may sound like another for a
             # moment; an answer lasts for 1.7 s.

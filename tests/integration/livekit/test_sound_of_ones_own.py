@@ -10,6 +10,7 @@ import pytest
 from support.room_session import MEDIA, joined
 
 from beluga_voice import livekit
+from beluga_voice.clock import now
 from beluga_voice.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def test_music_is_sent_at_the_bitrate_that_was_asked_for(
     async with joined(livekit_server, room_name, media=media) as room:
         for bitrate_bps in (16_000, 96_000):
             options = livekit.TrackPublishOptions(
-                audio_encoding=livekit.AudioEncoding(max_bitrate=bitrate_bps), red=None if media == "native" else False
+                audio_encoding=livekit.AudioEncoding(max_bitrate=bitrate_bps), red=False
             )
             async with published(room, options) as source:
                 await ada.sees("agent")
@@ -94,8 +95,6 @@ async def test_music_is_sent_at_the_bitrate_that_was_asked_for(
 
 async def _voice_of(ada: SdkCaller, source: livekit.AudioSource) -> float:
     """The track is subscribed to, and its encoder warm."""
-    from beluga_voice.clock import now
-
     since = now()
     await play(source, noise(1.0))
     return await ada.voice_from("agent", since=since)

@@ -156,12 +156,18 @@ fn a_spurt_whose_first_packet_is_later_than_the_target_does_not_wait() {
     assert_eq!(session.runs_ms()[..6], expected);
 }
 
+/// Four packets, one of which comes when it comes; what was heard in so many milliseconds.
+fn with_one_late(number: usize, arrival_us: u64, ms: u64) -> Session {
+    let mut sent = Sender::new().speak_often(4, 20);
+    sent[number].arrival_us = arrival_us;
+    let mut session = Session::new(60);
+    session.play(&sent, ms);
+    session
+}
+
 #[test]
 fn a_packet_that_comes_when_the_next_one_was_played_is_dropped() {
-    let mut sent = Sender::new().speak_often(4, 20);
-    sent[1].arrival_us = 101_000;
-    let mut session = Session::new(60);
-    session.play(&sent, 140);
+    let session = with_one_late(1, 101_000, 140);
     let expected = [(0, 60), (1, 20), (-1, 20), (3, 20), (4, 20)];
     assert_eq!(session.runs_ms(), expected);
     let stats = session.buffer.stats();
@@ -171,10 +177,7 @@ fn a_packet_that_comes_when_the_next_one_was_played_is_dropped() {
 
 #[test]
 fn a_packet_from_before_the_first_that_was_played_was_missed_by_nobody() {
-    let mut sent = Sender::new().speak_often(4, 20);
-    sent[0].arrival_us = 101_000;
-    let mut session = Session::new(60);
-    session.play(&sent, 200);
+    let session = with_one_late(0, 101_000, 200);
     let stats = session.buffer.stats();
     assert_eq!((stats.late_packets, stats.missing_packets), (1, 0));
     assert_eq!(stats.overdue_packets, 0);
@@ -182,10 +185,7 @@ fn a_packet_from_before_the_first_that_was_played_was_missed_by_nobody() {
 
 #[test]
 fn a_packet_that_comes_after_its_time_and_before_the_next_one_is_heard_whole() {
-    let mut sent = Sender::new().speak_often(4, 20);
-    sent[1].arrival_us = 90_000;
-    let mut session = Session::new(60);
-    session.play(&sent, 150);
+    let session = with_one_late(1, 90_000, 150);
     let expected = [(0, 60), (1, 20), (-1, 10), (2, 20), (3, 20), (4, 20)];
     assert_eq!(session.runs_ms(), expected);
     let stats = session.buffer.stats();
