@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 FRAME_S = 0.01
 # Of 32768: louder than what concealment and comfort noise leave behind.
 LOUD = 300
+# A pitch is known to 1 / the length of the sound (Gabor, Theory of Communication, 1946). Words of `tone_words` are
+# 55 Hz apart, and of a shorter piece, where a word begins or ends in a window, Opus alone makes the next one.
+SHORTEST_TONE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ class Heard:
         return float(np.max(late - np.minimum.accumulate(late), initial=0.0))
 
     def tones_hz(self, *, window_s: float = 0.1) -> list[tuple[float, float | None]]:
-        """Each window's arrival and its strongest tone; None where no tone is loud and has most of the power."""
+        """Each window's arrival and its strongest tone; None where no tone is loud and has most of the power, or what
+        is loud is shorter than `SHORTEST_TONE_S`: a tone of 50 ms is found wherever in the windows it begins.
+        """
         size = round(window_s / FRAME_S)
         found: list[tuple[float, float | None]] = []
         for first in range(0, len(self.arrivals_s) - size + 1, size):
@@ -109,7 +114,8 @@ class Heard:
 
 def _strongest_hz(samples: NDArray[np.int16], rate_hz: int) -> float | None:
     sound = samples.astype(np.float64)
-    if np.sqrt(np.mean(sound**2)) < LOUD:
+    (loud,) = np.nonzero(np.abs(sound) > LOUD)
+    if not len(loud) or loud[-1] - loud[0] < SHORTEST_TONE_S * rate_hz or np.sqrt(np.mean(sound**2)) < LOUD:
         return None
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 4 * len(sound))) ** 2
     peak = int(np.argmax(power))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.heard import Heard
 
+from beluga_voice import _core
 from beluga_voice.testing import tone_words
 
 HZ = 16_000
@@ -45,6 +46,31 @@ def test_windows_have_the_tone_that_sounded_in_them() -> None:
     found = heard(np.concatenate([tone(440, 0.5), silence(0.2), tone(700, 0.3)])).tones_hz()
     assert [None if hz is None else round(hz) for _, hz in found] == [440] * 5 + [None] * 2 + [700] * 3
     assert heard(np.random.default_rng(1).normal(0, 3_000, HZ)).tones_hz()[0][1] is None
+
+
+def through_opus(samples: np.ndarray) -> np.ndarray:
+    """As it is heard of whoever sends it, when nothing is lost or late."""
+    encoder, decoder = _core.OpusEncoder(sample_rate=HZ), _core.OpusDecoder(sample_rate=HZ)
+    frames = samples[: len(samples) // 320 * 320].astype(np.int16).reshape(-1, 320)
+    return np.frombuffer(b"".join(decoder.decode(encoder.encode(frame.tobytes())) for frame in frames), np.int16)
+
+
+@pytest.mark.parametrize("word", ["able", "echo", "iron", "milk", "quiz", "unit"])
+def test_a_word_through_opus_has_its_own_tone_alone_wherever_the_windows_begin(word: str) -> None:
+    hz = 300.0 + 55.0 * tone_words.WORDS.index(word)
+    for lead in range(0, 320, 53):
+        sound = through_opus(np.concatenate([silence(0.2 + lead / HZ), tone_words.spoken(f"{word} " * 8, HZ)]))
+        for start in range(0, 800, 11):
+            tones = [found for _, found in heard(sound[start:]).tones_hz(window_s=0.05) if found is not None]
+            assert len(tones) >= 8
+            assert tones == pytest.approx([hz] * len(tones), abs=10.0)
+
+
+def test_fifty_milliseconds_of_another_word_are_found_wherever_they_are() -> None:
+    for start in range(0, 800, 7):
+        sound = np.concatenate([tone(300, 0.5), silence(0.07), tone(1_400, 0.05), silence(0.07), tone(300, 0.5)])
+        tones = [hz for _, hz in heard(sound[start:]).tones_hz(window_s=0.05) if hz is not None]
+        assert any(abs(hz - 1_400) < 10 for hz in tones)
 
 
 def test_a_leak_forty_decibels_down_is_measured() -> None:
