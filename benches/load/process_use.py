@@ -12,10 +12,10 @@ __all__ = ["MachineTime", "cpu_s", "descriptors", "pss_kb", "thread_cpu_s", "thr
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def thread_cpu_s() -> dict[str, float]:
-    """CPU seconds so far, by the name of the thread; threads of one name are summed."""
+def thread_cpu_s(pid: int | None = None) -> dict[str, float]:
+    """CPU seconds so far, by the name of the thread; threads of one name are summed. Without `pid` this process's."""
     used: dict[str, float] = {}
-    for task in Path("/proc/self/task").iterdir():
+    for task in Path(f"/proc/{pid or 'self'}/task").iterdir():
         try:
             stat = (task / "stat").read_text()
         except FileNotFoundError:  # it has just ended

@@ -19,7 +19,7 @@ __all__ = ["RoomAgent"]
 class RoomAgent(LineProcess):
     """See the module. It tells `interrupted`: `room`, in the order of joining, and `silent_s`, its pacer's last sample.
 
-    `answer_ms`: how long each answer is.
+    `answer_ms`: how long each answer is; `sample_rate`: in Hz, at which it is encoded.
     """
 
     def __init__(
@@ -27,9 +27,11 @@ class RoomAgent(LineProcess):
         media: Literal["native", "sdk"],
         *,
         answer_ms: int = 400,
+        sample_rate: int = 24_000,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        super().__init__("load.room_agent_process", media, str(answer_ms), name=f"agent by {media}", on_event=on_event)
+        settings = (media, str(answer_ms), str(sample_rate))
+        super().__init__("load.room_agent_process", *settings, name=f"agent by {media}", on_event=on_event)
 
     async def join(self, url: str, token: str) -> None:
         """One more room, with a session on whoever calls in it."""

@@ -38,8 +38,8 @@ class RoomSession:
             },
         )
 
-    async def start(self, room: livekit.Room) -> None:
-        await self.session.start(room)
+    async def start(self, call: livekit.RoomCall) -> None:
+        await self.session.start(call)
         link = self.session.link
         taken = link.on_event
 
@@ -74,10 +74,11 @@ class RoomSession:
 class RoomAgentProcess:
     """Public methods are the commands."""
 
-    def __init__(self, service: LineService, media: Literal["native", "sdk"], answer_ms: int) -> None:
+    def __init__(self, service: LineService, media: Literal["native", "sdk"], answer_ms: int, sample_rate: int) -> None:
         self._service = service
         self._media: Literal["native", "sdk"] = media
         self._answer_ms = answer_ms
+        self._sample_rate = sample_rate
         self._stack = AsyncExitStack()
         self._sessions = 0
 
@@ -87,7 +88,7 @@ class RoomAgentProcess:
         held = RoomSession(self._service, self._sessions, self._answer_ms)
         self._sessions += 1
         self._stack.push_async_callback(held.session.aclose)
-        await held.start(room)
+        await held.start(livekit.RoomCall(room, sample_rate=self._sample_rate))
 
     async def leave(self) -> None:
         await self._stack.aclose()
@@ -96,7 +97,7 @@ class RoomAgentProcess:
 async def main() -> None:
     service = LineService()
     media: Any = sys.argv[1]
-    agent = RoomAgentProcess(service, media, int(sys.argv[2]))
+    agent = RoomAgentProcess(service, media, int(sys.argv[2]), int(sys.argv[3]))
     try:
         await service.serve({"join": agent.join})
     finally:

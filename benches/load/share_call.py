@@ -6,10 +6,11 @@ a sample leaves with the frame of that tick, at its own place within the frame.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from beluga_voice import LocalCall, Turn, VoiceSession
 from load.feeder import Caller, Voiced
@@ -19,8 +20,10 @@ from load.voiced_sound import CALLER_HZ, FRAME_S, Saying
 if TYPE_CHECKING:
     from beluga_voice import _core
 
-__all__ = ["Script", "ShareCall"]
+__all__ = ["OPUS_OUT", "Script", "ShareCall"]
 
+OPUS_OUT = "tts_to_out (Opus)"
+"""The stage that a call by packets adds to those of every call."""
 MIN_DELAY_S = 0.2
 MIN_INTERRUPTION_S = 0.15
 # Told from within the core's own events: their age is what a user's handler sees.
@@ -54,17 +57,20 @@ class Script:
 
 
 class ShareCall:
-    """See the module. `samples` holds milliseconds by stage."""
+    """See the module. `samples` holds milliseconds by stage. With `output_codec` "opus" it is heard in packets."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, *, output_codec: Literal["pcm", "opus"] = "pcm") -> None:
         self.samples: dict[str, list[float]] = defaultdict(list)
         self.caller: Caller | None = None
         self._answered: set[int] = set()
         self._script = script
-        self._line = LocalCall(sample_rate=CALLER_HZ, output_sample_rate=VOICE_HZ)
+        self._by_packets = output_codec == "opus"
+        self._hearing: asyncio.Task[None] | None = None
+        self._line = LocalCall(sample_rate=CALLER_HZ, output_sample_rate=VOICE_HZ, output_codec=output_codec)
         self._stamp_s = 0.0
         self._asked: Voiced | None = None
         self._sound_at = 0.0
+        self._unheard = False
         self._interrupted: tuple[Voiced, _core.Event] | None = None
         self.session = VoiceSession(
             agent=self._answer,
@@ -82,6 +88,8 @@ class ShareCall:
     async def start(self) -> None:
         """Answers the call."""
         await self.session.start(self._line)
+        if self._by_packets:
+            self._hearing = asyncio.create_task(self._hear_packets())
         link = self.session.link
         taken = link.on_event
 
@@ -115,6 +123,8 @@ class ShareCall:
     async def close(self) -> None:
         """Ends the call."""
         await self.session.aclose()
+        if self._hearing is not None:
+            await self._hearing
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
@@ -135,6 +145,14 @@ class ShareCall:
 
     def _first_sound(self) -> None:
         self._sound_at = time.monotonic()
+        self._unheard = True
+
+    async def _hear_packets(self) -> None:
+        """The first packet of an answer, as whoever sends packets has it: before it there was silence."""
+        while (packet := await self._line.read_packet()) is not None:
+            if packet.marker and self._unheard:
+                self._unheard = False
+                self.samples[OPUS_OUT].append((time.monotonic() - self._sound_at) * 1e3)
 
     def _told(self, _: object) -> None:
         self.samples["event"].append((time.monotonic() - self._stamp_s) * 1e3)

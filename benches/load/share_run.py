@@ -7,7 +7,7 @@ import gc
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from beluga_voice._engine import engine
 from load.feeder import Feeder
@@ -69,14 +69,16 @@ class _Ticks:
         self._before = now
 
 
-async def hold(sessions: int, script: Script, seconds: float) -> ShareRun:
+async def hold(
+    sessions: int, script: Script, seconds: float, *, output_codec: Literal["pcm", "opus"] = "pcm"
+) -> ShareRun:
     """Holds that many calls for that long, warm-up excluded."""
     sayings = tuple(
         # Voices begin at different places of a frame. The silence before them is longer than what the core looks back.
         saying(stretch, period_s=script.period_s, before_s=0.4 + 0.0037 * number, seed=number)
         for number, stretch in enumerate(script.stretches_s)
     )
-    calls = [ShareCall(script) for _ in range(sessions)]
+    calls = [ShareCall(script, output_codec=output_codec) for _ in range(sessions)]
     for call in calls:
         await call.start()
     ticks = _Ticks()

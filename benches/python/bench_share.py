@@ -6,7 +6,7 @@ Two scripts: `BRISK` has a turn a second, for many turns in little time, and two
 
 Stage `room` is the same in rooms of a real livekit-server, `who` being our sessions on either media path, or an agent
 on the plain SDK with nothing in it but levels (`rivals/raw_sdk.py`): rounds of the three alternate. `--rooms` measures
-it alone.
+that alone, and what a call in a room costs by thread (`load/room_cost.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Any
 
 from bench_result import QUICK, RESULTS, print_table, write_result
 from load.process_use import MachineTime
+from load.room_cost import cost_in_rooms
 from load.room_share import ROOM_AGENTS, answered_in_rooms
-from load.share_call import Script
+from load.share_call import OPUS_OUT, Script
 from load.share_picture import draw
 from load.share_run import ShareRun, hold, idle_pss_kb
 from load.voiced_sound import SENTENCE_S, STRETCHES_S
@@ -33,6 +34,8 @@ NATURAL = Script(stretches_s=(SENTENCE_S,), period_s=4.4, answer_ms=1_750, long_
 # sessions -> seconds: 200 turns for a p95, 1,000 for a p99 (one call would take a quarter of an hour for that).
 BRISK_S = {1: 15, 10: 12, 50: 10, 100: 10} if QUICK else {1: 310, 10: 105, 50: 45, 100: 45}
 NATURAL_S = {50: 9, 100: 9} if QUICK else {50: 35, 100: 35}
+# By packets: so many sessions, whose brisk turns are enough for a p99.
+OPUS_SESSIONS = 10
 IDLE_SESSIONS = 100
 ENOUGH = {"p95_ms": 200, "p99_ms": 1_000}
 
@@ -49,6 +52,7 @@ EVERY = tuple(BRISK_S)
 BUDGETS = {
     "event": Budget({"p99_ms": 1.0}, (100,)),
     "tts_to_out": Budget({"p99_ms": 15.0}, EVERY),
+    OPUS_OUT: Budget({"p99_ms": 25.0}, EVERY),
     "eou_to_agent": Budget({"p99_ms": 20.0}, EVERY),
     "barge_in": Budget({"p95_ms": 30.0}, EVERY),
     "mic_to_agent": Budget({"p50_ms": 30.0, "p99_ms": 60.0}, (100,)),
@@ -56,8 +60,10 @@ BUDGETS = {
     "frame_age_in": Budget({}, ()),
     "tick": Budget({}, ()),
 }
-# Per cent of a core for one call at 40 % talk: the engine's part of the shard, and Python.
+# Per cent of a core for one call at 40 % talk: the engine's part of the shard, and Python; in a room all of the shard.
 CPU_BUDGET_PCT = {"shard_pct_per_call": 0.10, "python_pct_per_call": 0.20}
+ROOM_CPU_BUDGET_PCT = {"shard_pct_per_call": 0.50, "python_pct_per_call": 0.20}
+ROOM_CPU_CALLS, ROOM_CPU_TALK, ROOM_CPU_S = (10, 40, 10.0) if QUICK else (40, 40, 40.0)
 MEMORY_BUDGET_KB = 1_024
 # Stage of section 7 -> the kernel that it is (benches/python/bench_kernels.py).
 KERNEL_OF = {
@@ -66,7 +72,6 @@ KERNEL_OF = {
     "resample": "resampler/48000_16000",
     "vad": "vad/silero_16",
 }
-WAITING = {"tts_to_out (Opus)": "LiveKit", "cpu (codec and transport)": "make bench-livekit_transport"}
 # Rounds, rooms, and turns in each.
 ROOM_ROUNDS, ROOMS, ROOM_TURNS = (1, 2, 10) if QUICK else (3, 4, 20)
 # Behind the raw SDK agent of the same run: p50 and p99, in milliseconds.
@@ -117,9 +122,9 @@ def row(stage: str, run: ShareRun, values: list[float]) -> Row:
 
 
 def run_rows(run: ShareRun) -> list[Row]:
-    """Every stage of a run."""
+    """Every stage of a run that is heard as PCM."""
     run.samples["tick"] = [us / 1e3 for us in run.tick_us]
-    return [row(stage, run, run.samples[stage]) for stage in BUDGETS]
+    return [row(stage, run, run.samples[stage]) for stage in BUDGETS if stage != OPUS_OUT]
 
 
 def blank(stage: str, **known: Any) -> Row:
@@ -127,6 +132,27 @@ def blank(stage: str, **known: Any) -> Row:
     columns = ("sessions talk_share n p50_ms p95_ms p99_ms us_mean budget met lost_turns caller_late_ms_p99 steal_pct "
                "saturated waits_for")  # fmt: skip
     return {"stage": stage, **dict.fromkeys(columns.split()), **known}
+
+
+def cpu_budget(limits_pct: dict[str, float]) -> str:
+    """As a row tells it."""
+    return ", ".join(f"{name.removesuffix('_per_call')} {pct:g}" for name, pct in limits_pct.items())
+
+
+async def room_cpu_row() -> Row:
+    """What a call costs in a room, where the shard decodes, encodes and does the transport too."""
+    cost = await cost_in_rooms(ROOM_CPU_CALLS, talk_share=ROOM_CPU_TALK, seconds=ROOM_CPU_S)
+    each = {"shard_pct_per_call": round(cost.shard_pct, 4), "python_pct_per_call": round(cost.python_pct, 4)}
+    return blank(
+        "cpu (codec and transport)",
+        sessions=ROOM_CPU_CALLS,
+        talk_share=ROOM_CPU_TALK,
+        budget=cpu_budget(ROOM_CPU_BUDGET_PCT),
+        met=all(each[name] <= limit for name, limit in ROOM_CPU_BUDGET_PCT.items()),
+        caller_late_ms_p99=round(cost.caller_late_ms_p99, 2),
+        steal_pct=round(cost.steal_pct, 2),
+        saturated=cost.saturated,
+    ) | each | {"answered_share": round(cost.answered_share, 3)}  # fmt: skip
 
 
 def cpu_row(run: ShareRun) -> Row:
@@ -142,7 +168,7 @@ def cpu_row(run: ShareRun) -> Row:
         talk_share=run.script.talk_share,
         n=len(run.samples["eou_to_agent"]),
         us_mean=round(sum(run.tick_us) / len(run.tick_us), 1),
-        budget=", ".join(f"{name.removesuffix('_per_call')} {pct:g}" for name, pct in CPU_BUDGET_PCT.items()),
+        budget=cpu_budget(CPU_BUDGET_PCT),
         met=all(met.values()),
         waits_for=None if met["shard_pct_per_call"] else "SIMD Silero",
         lost_turns=run.lost_turns,
@@ -222,21 +248,26 @@ async def measure() -> tuple[list[Row], list[ShareRun]]:
     for sessions, seconds in BRISK_S.items():
         brisk.append(await hold(sessions, BRISK, seconds))
         print_table(run_rows(brisk[-1]))
+    by_packets = await hold(OPUS_SESSIONS, BRISK, BRISK_S[OPUS_SESSIONS], output_codec="opus")
+    packets = [row(OPUS_OUT, by_packets, by_packets.samples[OPUS_OUT])]
+    print_table(packets)
     natural = [await hold(sessions, NATURAL, seconds) for sessions, seconds in NATURAL_S.items()]
-    waiting = [blank(stage, waits_for=what) for stage, what in WAITING.items()]
-    stages = [row for run in brisk for row in run_rows(run)]
-    rooms = await room_rows()
-    return stages + [cpu_row(run) for run in natural] + [memory] + rooms + kernel_rows() + waiting, brisk
+    stages = [row for run in brisk for row in run_rows(run)] + packets
+    rooms = [*await room_rows(), await room_cpu_row()]
+    return stages + [cpu_row(run) for run in natural] + [memory] + rooms + kernel_rows(), brisk
 
 
 def main() -> None:
     if "--rooms" in sys.argv[1:]:
         print_table(asyncio.run(room_rows()))
+        print_table([asyncio.run(room_cpu_row())])
         return
     rows, brisk = asyncio.run(measure())
     print_table([row for row in rows if row["stage"] not in BUDGETS])
     print(write_result("share", rows))
-    limits = {stage: max(budget.limits_ms.values(), default=None) for stage, budget in BUDGETS.items()}
+    limits = {
+        stage: max(budget.limits_ms.values(), default=None) for stage, budget in BUDGETS.items() if stage != OPUS_OUT
+    }
     print(draw(brisk, limits, RESULTS / "share.png"))
 
 
