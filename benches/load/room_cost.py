@@ -18,7 +18,7 @@ from load.process_use import MachineTime, thread_cpu_s
 from load.room_agent import RoomAgent
 from load.share_run import LARGEST_STEAL_PCT, LATEST_CALLER_MS
 
-__all__ = ["CODEC_HZ", "RoomCost", "cost_in_rooms"]
+__all__ = ["RoomCost", "cost_in_rooms"]
 
 CODEC_HZ = 16_000
 # Two periods: everyone has talked and been answered.

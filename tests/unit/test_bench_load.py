@@ -14,7 +14,7 @@ import pytest
 
 from load.bench_livekit_transport import median_row
 from load.feeder import Caller, Feeder
-from load.share_call import Script
+from load.share_call import OPUS_OUT, Script
 from load.share_run import hold
 from load.voiced_sound import CALLER_HZ, STRETCHES_S, Saying, saying
 
@@ -76,6 +76,16 @@ def test_every_stage_of_a_run_is_measured() -> None:
     for stage, row in rows.items():
         assert row["n"] > 0, stage
         assert row["talk_share"] == 41
+
+
+def test_sound_that_goes_out_by_packets_is_measured_once_an_answer() -> None:
+    script = Script(stretches_s=STRETCHES_S, period_s=1.0, answer_ms=250, long_answer_ms=250)
+    run = asyncio.run(hold(2, script, 4.0, output_codec="opus"))
+    measured = run.samples[OPUS_OUT]
+    assert len(run.samples["tts_to_out"]) - 2 <= len(measured) <= len(run.samples["tts_to_out"]) + 2
+    assert len(measured) >= 4
+    assert min(measured) > 0.0
+    assert bench_share.row(OPUS_OUT, run, measured)["budget"] == "p99 25"
 
 
 def test_a_budget_is_judged_only_where_enough_was_measured() -> None:
