@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["MachineTime", "cpu_s", "descriptors", "pss_kb", "thread_cpu_s", "threads"]
+__all__ = ["MachineTime", "cpu_s", "descriptors", "pss_kb", "shard_and_other_s", "thread_cpu_s", "threads"]
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -25,6 +25,13 @@ def thread_cpu_s(pid: int | None = None) -> dict[str, float]:
         fields = stat[stat.rindex(")") + 2 :].split()
         used[name] = used.get(name, 0.0) + (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
     return used
+
+
+def shard_and_other_s(before: dict[str, float], after: dict[str, float]) -> tuple[float, float]:
+    """What the core's shards and all other threads have used between two answers of `thread_cpu_s`."""
+    spent = {name: used_s - before.get(name, 0.0) for name, used_s in after.items()}
+    shard_s = sum(used_s for name, used_s in spent.items() if name.startswith("beluga-shard"))
+    return shard_s, sum(spent.values()) - shard_s
 
 
 def cpu_s(pid: int) -> float:

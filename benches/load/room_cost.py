@@ -14,7 +14,7 @@ import numpy as np
 from beluga_voice.testing import LiveKitServer
 from load.crowd import LightCrowd, Manner, Seat
 from load.duty import PERIOD_S
-from load.process_use import MachineTime, thread_cpu_s
+from load.process_use import MachineTime, shard_and_other_s, thread_cpu_s
 from load.room_agent import RoomAgent
 from load.share_run import LARGEST_STEAL_PCT, LATEST_CALLER_MS
 
@@ -60,12 +60,11 @@ async def cost_in_rooms(rooms: int, *, talk_share: int, seconds: float) -> RoomC
             await asyncio.sleep(seconds)
             after, steal_pct = thread_cpu_s(agent.pid), MachineTime.now().steal_pct_since(machine)
             told = await callers.counters()
-    spent = {name: cpu_s - used.get(name, 0.0) for name, cpu_s in after.items()}
-    shard_s = sum(cpu_s for name, cpu_s in spent.items() if name.startswith("beluga-shard"))
+    shard_s, other_s = shard_and_other_s(used, after)
     call_s = rooms * seconds
     return RoomCost(
         shard_pct=100 * shard_s / call_s,
-        python_pct=100 * (sum(spent.values()) - shard_s) / call_s,
+        python_pct=100 * other_s / call_s,
         answered_share=(told.frames_heard - heard.frames_heard) / 100 / call_s,
         caller_late_ms_p99=float(np.percentile(told.late_ms, 99)),
         steal_pct=steal_pct,

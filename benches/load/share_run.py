@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from beluga_voice._engine import engine
 from load.feeder import Feeder
-from load.process_use import MachineTime, pss_kb, thread_cpu_s
+from load.process_use import MachineTime, pss_kb, shard_and_other_s, thread_cpu_s
 from load.share_call import Script, ShareCall
 from load.voiced_sound import saying
 
@@ -102,8 +102,7 @@ async def hold(
         for stage, values in call.samples.items():
             samples[stage] += values
     await asyncio.gather(*(call.close() for call in calls))
-    spent = {name: cpu_s - used.get(name, 0.0) for name, cpu_s in after.items()}
-    shard_s = sum(cpu_s for name, cpu_s in spent.items() if name.startswith("beluga-shard"))
+    shard_s, other_s = shard_and_other_s(used, after)
     return ShareRun(
         sessions=sessions,
         script=script,
@@ -111,7 +110,7 @@ async def hold(
         lost_turns=lost_turns,
         tick_us=ticks.us,
         shard_pct=100 * shard_s / seconds,
-        python_pct=100 * (sum(spent.values()) - shard_s - fed_s) / seconds,
+        python_pct=100 * (other_s - fed_s) / seconds,
         callers_pct=100 * fed_s / seconds,
         caller_late_ms_p99=late_ms[int(0.99 * (len(late_ms) - 1))],
         steal_pct=steal_pct,

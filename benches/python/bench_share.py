@@ -66,6 +66,7 @@ BUDGETS = {
 }
 # What only a run that is heard by packets has.
 PACKET_BUDGETS = {OPUS_OUT: Budget({"p99_ms": 25.0}, EVERY)}
+ALL_BUDGETS = BUDGETS | PACKET_BUDGETS
 # Per cent of a core for one call at 40 % talk: the engine's part of the shard, and Python; in a room all of the shard.
 CPU_BUDGET_PCT = {"shard_pct_per_call": 0.10, "python_pct_per_call": 0.20}
 ROOM_CPU_BUDGET_PCT = {"shard_pct_per_call": 0.50, "python_pct_per_call": 0.20}
@@ -96,7 +97,7 @@ def percentiles(values: list[float]) -> dict[str, float | None]:
 
 def met(stage: str, sessions: int, figures: dict[str, float | None], n: int) -> bool | None:
     """Whether the stage's budget is kept; None where it has none here, or too few were measured to say."""
-    budget = (BUDGETS | PACKET_BUDGETS)[stage]
+    budget = ALL_BUDGETS[stage]
     if not budget.limits_ms or sessions not in budget.sessions:
         return None
     verdicts: list[bool] = []
@@ -110,7 +111,7 @@ def met(stage: str, sessions: int, figures: dict[str, float | None], n: int) -> 
 
 def row(stage: str, run: ShareRun, values: list[float]) -> Row:
     """One stage of one run."""
-    figures, limits_ms = percentiles(values), (BUDGETS | PACKET_BUDGETS)[stage].limits_ms
+    figures, limits_ms = percentiles(values), ALL_BUDGETS[stage].limits_ms
     return {
         "stage": stage,
         "sessions": run.sessions,
@@ -290,7 +291,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     rows, brisk = asyncio.run(measure())
-    print_table([row for row in rows if row["stage"] not in BUDGETS | PACKET_BUDGETS])
+    print_table([row for row in rows if row["stage"] not in ALL_BUDGETS])
     print(write_result("share", rows))
     limits = {stage: max(budget.limits_ms.values(), default=None) for stage, budget in BUDGETS.items()}
     print(draw(brisk, limits, RESULTS / "share.png"))

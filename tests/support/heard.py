@@ -20,6 +20,11 @@ LOUD = 300
 SHORTEST_TONE_S = 0.02
 
 
+def tone_hz(word: str) -> float:
+    """What a tone word sounds like."""
+    return 300.0 + 55.0 * tone_words.WORDS.index(word)
+
+
 @dataclass(frozen=True)
 class Heard:
     """Frames of 10 ms one after another. Times are the machine's monotonic clock, in seconds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.heard import Heard
+from support.heard import Heard, tone_hz
 
 from beluga_voice import _core
 from beluga_voice.testing import tone_words
@@ -57,7 +57,7 @@ def through_opus(samples: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("word", ["able", "echo", "iron", "milk", "quiz", "unit"])
 def test_a_word_through_opus_has_its_own_tone_alone_wherever_the_windows_begin(word: str) -> None:
-    hz = 300.0 + 55.0 * tone_words.WORDS.index(word)
+    hz = tone_hz(word)
     for lead in range(0, 320, 53):
         sound = through_opus(np.concatenate([silence(0.2 + lead / HZ), tone_words.spoken(f"{word} " * 8, HZ)]))
         for start in range(0, 800, 11):

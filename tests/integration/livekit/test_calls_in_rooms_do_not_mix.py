@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.heard import Heard
+from support.heard import Heard, tone_hz
 from support.room_session import MEDIA, is_heard, joined, say, session_on
 
 from beluga_voice import Turn, livekit
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from beluga_voice.testing import LiveKitServer
 
 pytestmark = [pytest.mark.quiet_machine, pytest.mark.parametrize("media", MEDIA)]
-
-
-def tone_hz(word: str) -> float:
-    """What a tone word sounds like."""
-    return 300.0 + 55.0 * WORDS.index(word)
 
 
 def tones(heard: Heard, *, least_s: float = 0.05) -> set[str]:
