@@ -5,6 +5,9 @@
 Prints the directory that holds both. It lies in the cache, named by a hash of all inputs: what was built before is
 not built again.
 
+The wheel has the core twice, as all x86-64 run it and as x86-64-v3 does (AVX2, FMA): libopus chooses at run time for a
+few of its functions alone, and most of a call is libopus. The package loads what its processor can run.
+
 zig links against the symbols of glibc 2.28 and compiles libopus (cmake, through opusic-sys) against its headers: with
 the machine's own compiler, exp, log and pow alone would ask for the glibc it was built on.
 """
@@ -12,12 +15,15 @@ the machine's own compiler, exp, log and pow alone would ask for the glibc it wa
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +34,9 @@ from places import PACKAGE, ROOT, VENV, cache_dir, cargo_home, cargo_target_dir
 
 COMPATIBILITY = "manylinux_2_28"
 KEPT = 4  # builds in the cache
+CORE = f"{PACKAGE.name}/_core.abi3.so"
+# What rustc calls it, and zig.
+LEVEL, LEVEL_OF_ZIG = "x86-64-v3", "x86_64_v3"
 
 
 def build() -> Path:
@@ -40,8 +49,12 @@ def build() -> Path:
         try:
             _maturin("sdist", "--out", str(out))
             _forget_compilers_of_others()
-            _maturin("build", "--quiet", "--locked", "--profile", "wheel", "--interpreter", sys.executable, "--zig",
-                     "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--out", str(out))  # fmt: skip
+            _wheel(out)
+            with tempfile.TemporaryDirectory() as faster:
+                # In a directory of its own: cargo would build everything anew at each change between the two.
+                _wheel(Path(faster), rust=f"-C target-cpu={LEVEL}", c=f"-march={LEVEL_OF_ZIG}",
+                       CARGO_TARGET_DIR=str(cargo_target_dir() / LEVEL))  # fmt: skip
+                _add_core(_only_wheel(out), _only_wheel(Path(faster)))
             out.rename(place)
         finally:
             shutil.rmtree(out, ignore_errors=True)
@@ -64,21 +77,53 @@ def _forget_compilers_of_others() -> None:
     """cmake keeps the compiler it was first given: a script that calls zig in the .venv of the checkout that built
     first. That one may be gone by now.
     """
-    for cache in cargo_target_dir().glob("*/wheel/build/*/out/build/CMakeCache.txt"):
+    for cache in cargo_target_dir().glob("**/wheel/build/*/out/build/CMakeCache.txt"):
         compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", cache.read_text(), re.MULTILINE)
         script = Path(compiler[1]) if compiler else None
         if script is None or not script.is_file() or str(VENV) not in script.read_text():
             shutil.rmtree(cache.parent)
 
 
-def _maturin(*arguments: str) -> None:
+def _wheel(out: Path, *, rust: str = "", c: str = "", **environment: str) -> None:
+    """A wheel into `out`, both compilers told what is given."""
+    _maturin("build", "--quiet", "--locked", "--profile", "wheel", "--interpreter", sys.executable, "--zig",
+             "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--out", str(out),
+             rust=rust, c=c, **environment)  # fmt: skip
+
+
+def _only_wheel(place: Path) -> Path:
+    [wheel] = place.glob("*.whl")
+    return wheel
+
+
+def _add_core(wheel: Path, faster: Path) -> None:
+    """Takes the core out of the second wheel into the first, and enters it into its record
+    (https://packaging.python.org/en/latest/specifications/recording-installed-packages/#the-record-file)."""
+    name = f"{PACKAGE.name}/_cores/{LEVEL}/{Path(CORE).name}"
+    whole = wheel.with_suffix(".whole")
+    with zipfile.ZipFile(faster) as files:
+        entry, core = files.getinfo(CORE), files.read(CORE)
+    entry.filename = name
+    digest = base64.urlsafe_b64encode(hashlib.sha256(core).digest()).rstrip(b"=").decode()
+    with zipfile.ZipFile(wheel) as given, zipfile.ZipFile(whole, "w") as made:
+        for info in given.infolist():
+            content = given.read(info)
+            if info.filename.endswith(".dist-info/RECORD"):
+                made.writestr(entry, core)
+                content += f"{name},sha256={digest},{len(core)}\n".encode()
+            made.writestr(info, content)
+    whole.rename(wheel)
+
+
+def _maturin(*arguments: str, rust: str = "", c: str = "", **environment: str) -> None:
     # Panic messages and libopus's assertions name source files: without the machine's directories.
     sources = cargo_home() / "registry" / "src"
     prefixes = [f"{place}=crates" for place in sorted(sources.glob("*"))]
     env = {
         "PATH": os.pathsep.join([str(VENV / "bin"), os.environ["PATH"]]),  # zig is found through this Python
-        "RUSTFLAGS": " ".join(f"--remap-path-prefix={prefix}" for prefix in prefixes),
-        "CFLAGS": " ".join(f"-ffile-prefix-map={prefix}" for prefix in prefixes),
+        "RUSTFLAGS": " ".join([*(f"--remap-path-prefix={prefix}" for prefix in prefixes), rust]),
+        "CFLAGS": " ".join([*(f"-ffile-prefix-map={prefix}" for prefix in prefixes), c]),
+        **environment,
     }
     if cargo_gate.run([VENV / "bin" / "maturin", *arguments], env=env):
         sys.exit(f"maturin {arguments[0]} failed")

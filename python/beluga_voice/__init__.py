@@ -8,7 +8,14 @@ Names are imported when they are first used, so that importing the package costs
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
+
+# A wheel has the core more than once. The one that is made for this processor is found before the one for all.
+if os.path.isdir(f"{__path__[0]}/_cores"):  # noqa: PTH112 - pathlib costs more than all else here
+    from beluga_voice._processor import levels
+
+    __path__[:0] = [f"{__path__[0]}/_cores/{level}" for level in levels()]
 
 # Modules that are public under their own names.
 _MODULES = ("livekit",)

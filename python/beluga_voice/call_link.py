@@ -30,6 +30,10 @@ _END_TIMEOUT_S = 5.0
 # Samples handed to the core at once: it copies what it is given, though it may have room for little of it.
 _PIECE_SAMPLES = 48_000
 
+# Room that is waited for, in samples. The mouth holds five times as much, seconds of sound: whoever says more than it
+# holds is woken once or twice a second. The door's is one tick: what comes in is not to wait.
+_ROOM_SAMPLES = {"mouth": 24_000, "input": 160}
+
 
 class Waiter:
     """A place where coroutines wait for the core, or for anyone else who calls `wake`."""
@@ -180,11 +184,8 @@ class CallLink:
             if not rest:
                 return
             # Room for a good piece: waking for every freed sample would be all we do.
-            if not want(min(len(rest) // 2, self._batch(who))):
+            if not want(min(len(rest) // 2, _ROOM_SAMPLES[who[0]])):
                 await self._waiters[who].wait()
-
-    def _batch(self, who: tuple[str, int]) -> int:
-        return 4_800 if who[0] == "mouth" else 160
 
     def _reader(self, kind: str, places: int) -> Waiter:
         for place in range(places):

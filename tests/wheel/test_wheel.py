@@ -4,6 +4,8 @@ compiler is. `ci/wheel.py` builds them, or finds in its cache what was built fro
 from __future__ import annotations
 
 import asyncio
+import base64
+import csv
 import hashlib
 import io
 import os
@@ -87,14 +89,32 @@ def model_files() -> set[str]:
     return {f"beluga_voice/_models/{file}" for model in model_table() for file in (model.file, model.licence_file)}
 
 
-def shared_object(wheel: zipfile.ZipFile) -> ELFFile:
-    return ELFFile(io.BytesIO(wheel.read("beluga_voice/_core.abi3.so")))
+CORES = ("beluga_voice/_core.abi3.so", "beluga_voice/_cores/x86-64-v3/_core.abi3.so")
+
+
+def shared_object(wheel: zipfile.ZipFile, core: str) -> ELFFile:
+    return ELFFile(io.BytesIO(wheel.read(core)))
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     inside = {name for name in wheel.namelist() if not name.startswith(f"beluga_voice-{VERSION}.dist-info/")}
-    made = {"beluga_voice/_core.abi3.so", "beluga_voice/THIRD-PARTY-LICENSES", *model_files()}
+    made = {*CORES, "beluga_voice/THIRD-PARTY-LICENSES", *model_files()}
     assert inside == tracked_package_files() | made
+
+
+def test_the_record_names_every_file_with_its_hash(wheel: zipfile.ZipFile) -> None:
+    record = f"beluga_voice-{VERSION}.dist-info/RECORD"
+    lines = csv.reader(io.StringIO(wheel.read(record).decode()))
+    told = {name: (digest, size) for name, digest, size in lines}
+    assert told.pop(record) == ("", "")
+    contents = {name: wheel.read(name) for name in wheel.namelist() if name != record}
+    assert told == {
+        name: (
+            "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip("="),
+            str(len(content)),
+        )
+        for name, content in contents.items()
+    }
 
 
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
@@ -136,9 +156,10 @@ def test_the_sdist_can_be_built_from(sdist: dict[str, bytes]) -> None:
     assert {f"python/{name}" for name in tracked_package_files()} <= set(sdist)
 
 
-def test_the_extension_asks_for_no_newer_glibc_than_its_tag_says(wheel: zipfile.ZipFile) -> None:
+@pytest.mark.parametrize("core", CORES)
+def test_the_extension_asks_for_no_newer_glibc_than_its_tag_says(wheel: zipfile.ZipFile, core: str) -> None:
     needed: set[str] = set()
-    for section in shared_object(wheel).iter_sections():
+    for section in shared_object(wheel, core).iter_sections():
         if isinstance(section, GNUVerNeedSection):
             needed |= {version.name for _, versions in section.iter_versions() for version in versions}
     asked = {tuple(map(int, name.removeprefix("GLIBC_").split("."))) for name in needed if name.startswith("GLIBC_")}
@@ -146,8 +167,9 @@ def test_the_extension_asks_for_no_newer_glibc_than_its_tag_says(wheel: zipfile.
     assert max(asked)[:2] <= NEWEST_GLIBC
 
 
-def test_the_extension_links_the_c_library_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    dynamic = shared_object(wheel).get_section_by_name(".dynamic")
+@pytest.mark.parametrize("core", CORES)
+def test_the_extension_links_the_c_library_and_nothing_else(wheel: zipfile.ZipFile, core: str) -> None:
+    dynamic = shared_object(wheel, core).get_section_by_name(".dynamic")
     linked = {tag.needed for tag in dynamic.iter_tags("DT_NEEDED")}
     assert linked <= {
         "ld-linux-x86-64.so.2", "libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"
@@ -169,6 +191,7 @@ from beluga_voice import _core
 from beluga_voice.audio import OpusDecoder, OpusEncoder, Resampler, SileroVad
 
 assert _core.__file__.startswith(sys.prefix), _core.__file__
+assert ("x86-64-v3" in _core.__file__) is (sys.argv[1] == "faster"), _core.__file__
 tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)).astype(np.int16)
 resampler = Resampler(48_000, 16_000)
 pcm = np.frombuffer(resampler.process(tone) + resampler.flush(), np.int16)
@@ -199,13 +222,24 @@ def installed(built: Path, place: Path, extra: str = "") -> dict[str, str]:
     return bare
 
 
+def machine_is_x86_64_v3() -> bool:
+    """As glibc sees it."""
+    told = subprocess.run(["/lib64/ld-linux-x86-64.so.2", "--help"], check=True, capture_output=True, text=True).stdout
+    return re.search(r"x86-64-v3 \(supported", told) is not None
+
+
 def test_it_installs_and_works_where_no_compiler_is(built: Path, tmp_path: Path) -> None:
     place = tmp_path / "venv"
     bare = installed(built, place)
     for tool in ("cargo", "rustc", "cc", "gcc", "clang", "cmake", "make"):
         assert shutil.which(tool, path=bare["PATH"]) is None
     python = str(place / "bin" / "python")
-    subprocess.run([python, "-W", "error", "-c", USE], check=True, env=bare, cwd=tmp_path)
+    use = [python, "-W", "error", "-c", USE]
+    subprocess.run([*use, "faster" if machine_is_x86_64_v3() else "any"], check=True, env=bare, cwd=tmp_path)
+    # As on a processor that cannot do as much.
+    [cores] = place.glob("lib/python3*/site-packages/beluga_voice/_cores")
+    cores.rename(tmp_path / "cores")
+    subprocess.run([*use, "any"], check=True, env=bare, cwd=tmp_path)
     subprocess.run([str(place / "bin" / "beluga-voice"), "--help"], check=True, env=bare, cwd=tmp_path)
 
 
