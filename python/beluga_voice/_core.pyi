@@ -72,14 +72,28 @@ class Wakeup:
 
     def __new__(cls, engine: Engine) -> Wakeup: ...
     def fileno(self) -> int: ...
-    def clear(self) -> None:
-        """Call before draining the calls: what comes from now on wakes again."""
+    def bell(self) -> Bell:
+        """For a call or a room: how it says that it has something for the loop."""
+
+    def clear(self) -> list[int]:
+        """Call before draining: what comes from now on wakes again. The bells that have rung, by ascending number."""
 
     def notify(self) -> None:
         """Makes the descriptor readable."""
 
     def lag_us(self) -> tuple[int, int, int]:
         """From a wake-up to the `clear` that answered it, microseconds: how many, their sum, the longest."""
+
+@final
+class Bell:
+    """One call's or room's at its loop's `Wakeup`."""
+
+    @property
+    def number(self) -> int:
+        """What `Wakeup.clear` gives when it has rung, 0 to 4095; more bells than that share numbers."""
+
+    def ring(self) -> None:
+        """Wakes the loop, and has it look here."""
 
 @final
 class Engine:
@@ -101,7 +115,7 @@ class Engine:
 
     def open_call(
         self,
-        wakeup: Wakeup,
+        bell: Bell,
         *,
         input: Literal["pcm", "live_pcm", "opus", "pcmu", "pcma"],
         input_hz: int,
@@ -142,7 +156,7 @@ class Engine:
 
     def join_room(
         self,
-        wakeup: Wakeup,
+        bell: Bell,
         *,
         url: str,
         token: str,
@@ -260,8 +274,8 @@ class Call:
     def read_output(self, start: int, max_samples: int) -> tuple[bytes, int, int]:
         """The agent's sound as sent, like `read_ear`."""
 
-    def notify_output(self, wakeup: Wakeup) -> None:
-        """From now on `wakeup` is woken by every tick, once its 10 ms can be read, and by the end.
+    def notify_output(self, bell: Bell) -> None:
+        """From now on `bell` rings with every tick, once its 10 ms can be read, and at the end.
 
         Raises CoreError `invalid_state` when another one is.
         """
@@ -415,7 +429,7 @@ class Room:
         """What goes to a call's input: a track, whatever a participant publishes from a source, or nothing."""
 
     def open_caller(
-        self, wakeup: Wakeup, *, quiet: Tape, silence: Literal["dtx", "continuous"], kept_packets: int
+        self, bell: Bell, *, quiet: Tape, silence: Literal["dtx", "continuous"], kept_packets: int
     ) -> Caller:
         """A light caller, as yet without a way to and from him: his `doors` are routed and detached as a call's.
 

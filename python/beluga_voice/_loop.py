@@ -1,7 +1,7 @@
 """The one place that knows how an asyncio loop is woken.
 
-The core makes a descriptor readable at most once per tick; the loop then drains every call it has. Loops that cannot
-poll a descriptor get a thread that does it for them.
+The core makes a descriptor readable at most once per tick; the loop then drains those of its calls and rooms that rang.
+Loops that cannot poll a descriptor get a thread that does it for them.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ class LoopLink:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         with translated():
-            self.wakeup = _core.Wakeup(engine())
-        # A dict for its order: calls are drained in the order in which they came.
-        self._calls: dict[Drained, None] = {}
+            self._wakeup = _core.Wakeup(engine())
+        # The number of each one's bell, and who has that number.
+        self._calls: dict[Drained, int] = {}
+        self._with_bell: dict[int, list[Drained]] = {}
         self._thread: threading.Thread | None = None
         self._reader: weakref.ref[_Reader] | None = None
         self.wakes = 0
@@ -92,30 +93,39 @@ class LoopLink:
 
         `loop_lag_us_count`, `loop_lag_us_sum` and `loop_lag_us_max`.
         """
-        count, total, most = self.wakeup.lag_us()
+        count, total, most = self._wakeup.lag_us()
         return {"loop_lag_us_count": count, "loop_lag_us_sum": total, "loop_lag_us_max": most}
 
-    def add(self, call: Drained) -> None:
-        """Drains `call` from now on."""
+    def bell(self) -> _core.Bell:
+        """What a call or a room of the core is given, to say that something has happened in it."""
+        return self._wakeup.bell()
+
+    def add(self, call: Drained, bell: _core.Bell) -> None:
+        """Drains `call` from now on, whenever its bell has rung."""
         if not self._calls:
             self._listen()
-        self._calls[call] = None
+        self._calls[call] = bell.number
+        self._with_bell.setdefault(bell.number, []).append(call)
         # Something may have happened between the call's opening and now.
-        self.wakeup.notify()
+        bell.ring()
 
     def discard(self, call: Drained) -> None:
         """The call is over. With the last one the loop stops listening."""
-        self._calls.pop(call, None)
+        number = self._calls.pop(call, None)
+        if number is not None:
+            self._with_bell[number].remove(call)
+            if not self._with_bell[number]:
+                del self._with_bell[number]
         loop = self._loop()
         if self._calls or loop is None:
             return
         if self._thread is None:
             self._reader = None
             if not loop.is_closed():
-                loop.remove_reader(self.wakeup.fileno())
+                loop.remove_reader(self._wakeup.fileno())
         else:
             self._thread = None
-            self.wakeup.notify()  # it looks, and ends
+            self._wakeup.notify()  # it looks, and ends
 
     def _listen(self) -> None:
         loop = self._loop()
@@ -123,7 +133,7 @@ class LoopLink:
             return
         reader = _Reader(self._drain)
         try:
-            loop.add_reader(self.wakeup.fileno(), reader)
+            loop.add_reader(self._wakeup.fileno(), reader)
             self._reader = weakref.ref(reader, self._let_go)
         except NotImplementedError:
             self._thread = threading.Thread(target=self._poll, name="beluga-voice-wakeup", daemon=True)
@@ -132,18 +142,18 @@ class LoopLink:
     def _let_go(self, _: object) -> None:
         """The loop was closed in the middle of calls, without a word to anybody: they end, whoever still holds them."""
         self._reader = None
-        calls, self._calls = self._calls, {}
+        calls, self._calls, self._with_bell = self._calls, {}, {}
         for call in calls:
             call.abandon()
 
     def _drain(self) -> None:
         self.wakes += 1
-        self.wakeup.clear()
-        for call in tuple(self._calls):
-            try:
-                call.drain()
-            except Exception:  # a defect of ours: the loop's other calls must not hear of it
-                _log.exception("a call's events could not be told")
+        for number in self._wakeup.clear():
+            for call in tuple(self._with_bell.get(number, ())):
+                try:
+                    call.drain()
+                except Exception:  # a defect of ours: the loop's other calls must not hear of it
+                    _log.exception("a call's events could not be told")
 
     def _poll(self) -> None:
         drained = threading.Event()
@@ -155,7 +165,7 @@ class LoopLink:
                 drained.set()
 
         while threading.current_thread() is self._thread:
-            readable, _, _ = select.select([self.wakeup.fileno()], [], [], _LOOK_S)
+            readable, _, _ = select.select([self._wakeup.fileno()], [], [], _LOOK_S)
             loop = self._loop()
             if loop is None or loop.is_closed():
                 self._let_go(None)

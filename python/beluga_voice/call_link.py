@@ -59,12 +59,12 @@ class Waiter:
 
 
 class CallLink:
-    """See the module. Belongs to the loop that it was made on.
+    """See the module. Belongs to the loop that it was made on, which drains it when the call's `bell` rings.
 
     `on_event` is called for each event, in order.
     """
 
-    def __init__(self, call: _core.Call, loop: LoopLink) -> None:
+    def __init__(self, call: _core.Call, loop: LoopLink, bell: _core.Bell) -> None:
         self.call = call
         self.on_event: Callable[[_core.Event], None] = _ignore
         self._waiters: dict[tuple[str, int], Waiter] = {
@@ -74,7 +74,7 @@ class CallLink:
         }
         self._over = asyncio.Event()
         self._loop_link = loop
-        self._loop_link.add(self)
+        self._loop_link.add(self, bell)
 
     def stats(self) -> dict[str, int]:
         """What was measured of the call (see `_core.Call.stats`) and of its loop (see `LoopLink.stats`)."""

@@ -57,9 +57,10 @@ class CallSettings:
         false_timeout = interruption.false_interruption_timeout
         core = engine()
         loop = loop_link()  # held until the call's link holds it
+        bell = loop.bell()
         with translated():
             call: _core.Call = core.open_call(
-                loop.wakeup,
+                bell,
                 input=codec,
                 input_hz=input_hz,
                 output=output_codec,
@@ -85,7 +86,7 @@ class CallSettings:
                 bitrate_bps=self.bitrate_bps,
                 room=room,
             )
-        return CallLink(call, loop)
+        return CallLink(call, loop, bell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from support.call import on_call
 from support.short_call import sessions_end
 
 from beluga_voice import LocalCall, VoiceSession
+from beluga_voice.call_link import CallLink
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
@@ -74,6 +76,26 @@ async def test_a_loop_is_woken_at_most_once_per_tick() -> None:
         assert link is other.session.link._loop_link
         wakes, ticks = link.wakes, one.session.stats()["ticks"]
     assert 0 < wakes <= ticks + 3, "one for each call's beginning and end, else one per tick"
+
+
+async def test_a_call_in_which_nothing_happens_is_not_asked_when_another_speaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: Counter[CallLink] = Counter()
+    drain = CallLink.drain
+
+    def counted(link: CallLink) -> None:
+        asked[link] += 1
+        drain(link)
+
+    monkeypatch.setattr(CallLink, "drain", counted)
+    async with on_call(agent) as quiet, on_call(agent) as other:
+        await other.agent_heard("gold", "hand")
+        before = asked[quiet.session.link]
+        await other.say("able")
+        await other.agent_heard("gold", "hand")
+        assert asked[other.session.link] > 10
+        assert asked[quiet.session.link] == before
 
 
 async def test_a_quiet_call_wakes_nobody() -> None:

@@ -130,12 +130,13 @@ class Caller:
         if not isinstance(driver, NativeDriver):
             raise TransportError("a light caller cannot join by the SDK", code="connection_failed", provider="livekit")
         loop = self._loop = loop_link()
+        bell = loop.bell()
         quiet = Tape(b"", sample_rate=_EAR_HZ)
         self._core = await driver.open_caller(
-            loop.wakeup, quiet.core, silence=self._silence, kept_packets=self._kept_packets, options=self._options
+            bell, quiet.core, silence=self._silence, kept_packets=self._kept_packets, options=self._options
         )
         self._driver = driver
-        loop.add(self)
+        loop.add(self, bell)
         self._on_track()
 
     async def __aexit__(

@@ -4,7 +4,7 @@ use crate::ear::{Ear, Kept};
 use crate::mouth::{Mouth, Order, Said};
 use crate::tape::{FRAME_US, Tape};
 use crate::voices::{Heard, Voice};
-use beluga_engine::{Counter, LoopWake};
+use beluga_engine::{Bell, Counter};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -104,9 +104,9 @@ pub struct Caller {
     kept: Consumer<Kept>,
 }
 
-/// A caller, and his two ends for a peer. `wake` is told when something was said or heard.
+/// A caller, and his two ends for a peer. `bell` rings when something was said or heard.
 #[must_use]
-pub fn caller(config: CallerConfig, wake: Arc<LoopWake>) -> (Caller, Mouth, Ear) {
+pub fn caller(config: CallerConfig, bell: Bell) -> (Caller, Mouth, Ear) {
     let counters = Arc::new(CallerCounters::default());
     let (orders, orders_out) = RingBuffer::new(ORDER_CAPACITY);
     let (said_in, said) = RingBuffer::new(NEWS_CAPACITY);
@@ -118,7 +118,7 @@ pub fn caller(config: CallerConfig, wake: Arc<LoopWake>) -> (Caller, Mouth, Ear)
         orders_out,
         said_in,
         counters.clone(),
-        wake,
+        bell,
     );
     let ear = Ear::new(
         heard_in,

@@ -2,7 +2,7 @@
 
 use crate::caller::{CallerCounters, Silence};
 use crate::tape::{FRAME_US, RTP_FRAME, Tape};
-use beluga_engine::{EncodedPacket, LoopWake, PacketSource, SILENCE_PACKET_FRAMES, TICK_MS};
+use beluga_engine::{Bell, EncodedPacket, PacketSource, SILENCE_PACKET_FRAMES, TICK_MS};
 use rtrb::{Consumer, Producer};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub struct Mouth {
     orders: Consumer<Order>,
     said: Producer<Said>,
     counters: Arc<CallerCounters>,
-    wake: Arc<LoopWake>,
+    bell: Bell,
     /// When the first frame was due: when he was first asked.
     origin_us: Option<u64>,
     /// Frames whose time has come.
@@ -85,7 +85,7 @@ impl Mouth {
         orders: Consumer<Order>,
         said: Producer<Said>,
         counters: Arc<CallerCounters>,
-        wake: Arc<LoopWake>,
+        bell: Bell,
     ) -> Self {
         Self {
             // A stream begins with encoded silence.
@@ -99,7 +99,7 @@ impl Mouth {
             orders,
             said,
             counters,
-            wake,
+            bell,
             origin_us: None,
             frame: 0,
             duty: None,
@@ -274,7 +274,7 @@ impl PacketSource for Mouth {
             }
         }
         if self.counters.take_news() {
-            self.wake.notify(now_us);
+            self.bell.ring(now_us);
         }
         None
     }

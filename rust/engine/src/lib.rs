@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, opens a socket or starts a thread: a tick of 10 ms is told what time it is, so hours replay
 //! in seconds and the same input gives the same events. Nothing in [`Shard::tick`] allocates.
 
+mod bells;
 mod catching_up;
 mod connection;
 mod counters;
@@ -33,6 +34,7 @@ mod turn;
 mod voice;
 mod wire;
 
+pub use bells::{BELL_NUMBERS, Bell, Bells};
 pub use beluga_codec::Effort;
 pub use beluga_jitter::{DelayBounds, MAX_PAYLOAD_BYTES, Packet};
 pub use connection::Connection;

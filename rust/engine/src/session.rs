@@ -1,11 +1,12 @@
 //! One call: a tick of it takes ten milliseconds in, as a rule, and gives ten milliseconds out.
 
+use crate::bells::Bell;
 use crate::counters::Counters;
 use crate::door::{EarFrame, InDoor, MOST_FRAMES_PER_TICK, OutDoor, SendTime};
 use crate::event::{Event, EventKind, TurnId, UtteranceId};
 use crate::mouth::{MouthWriter, mouth};
 use crate::playout::{MAX_OUT_FRAME_SAMPLES, Playout};
-use crate::shared::{LoopWake, Ready, Shared};
+use crate::shared::{Ready, Shared};
 use crate::sound_ring::{SoundRing, SoundWriter, sound_ring};
 use crate::time::EAR_FRAME_SAMPLES;
 use crate::turn::{InterruptionPolicy, Outbox, PlayoutOrder, TurnConfig, TurnMachine};
@@ -136,7 +137,7 @@ pub fn session(
     input: Box<dyn InDoor>,
     output: Box<dyn OutDoor>,
     out_ring: Arc<SoundRing>,
-    wake: Arc<LoopWake>,
+    bell: Bell,
 ) -> Result<(Box<Session>, SessionHandles), SpeechConfigError> {
     let mut speech = config.speech;
     // The end of speech is reported no later than the end of the turn.
@@ -147,7 +148,7 @@ pub fn session(
     let (mouth, playout) = mouth(out_hz);
     let (events_in, events_out) = RingBuffer::new(EVENT_CAPACITY);
     let (commands_in, commands_out) = RingBuffer::new(COMMAND_CAPACITY);
-    let shared = Arc::new(Shared::new(ear_ring, out_ring, out_hz, wake));
+    let shared = Arc::new(Shared::new(ear_ring, out_ring, out_hz, bell));
     let session = Session {
         shared: shared.clone(),
         input,
@@ -362,24 +363,24 @@ impl Session {
         std::mem::take(&mut self.notify)
     }
 
-    /// The loop that listens to this session.
+    /// Rings at the loop that listens to this session.
     #[must_use]
-    pub fn loop_wake(&self) -> &LoopWake {
-        &self.shared.wake
+    pub fn bell(&self) -> &Bell {
+        &self.shared.bell
     }
 
     /// Wakes whoever listens to it: it is over.
     pub fn wake_all(&self, now_us: u64) {
-        self.shared.wake.notify(now_us);
-        if let Some(wake) = self.shared.out_wake() {
-            wake.notify(now_us);
+        self.shared.bell.ring(now_us);
+        if let Some(bell) = self.shared.out_bell() {
+            bell.ring(now_us);
         }
     }
 
-    /// The loop that takes its sound frame by frame, if one does.
+    /// Rings at the loop that takes its sound frame by frame, if one does.
     #[must_use]
-    pub fn out_wake(&self) -> Option<&LoopWake> {
-        self.shared.out_wake()
+    pub fn out_bell(&self) -> Option<&Bell> {
+        self.shared.out_bell()
     }
 
     /// Whether the session is over and can be put away.

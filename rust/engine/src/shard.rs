@@ -161,12 +161,12 @@ impl Shard {
         // After all sound is on its way: a woken loop must not compete with the rest of the tick.
         let mut told = false;
         for session in &mut self.sessions {
-            if let Some(wake) = session.out_wake() {
-                wake.notify(clock());
+            if let Some(bell) = session.out_bell() {
+                bell.ring(clock());
                 told = true;
             }
             if session.take_notify() {
-                session.loop_wake().notify(clock());
+                session.bell().ring(clock());
                 told = true;
             }
         }

@@ -1,5 +1,6 @@
 //! What both sides of a session touch: the shard that serves it and whoever holds its handles.
 
+use crate::bells::Bell;
 use crate::counters::Counters;
 use crate::gauge::Gauge;
 use crate::sound_ring::SoundRing;
@@ -100,17 +101,12 @@ pub struct Shared {
     pub(crate) out_waits: [Gauge; OUT_READERS],
     ready: AtomicU32,
     closed: AtomicBool,
-    pub(crate) wake: Arc<LoopWake>,
-    out_wake: OnceLock<Arc<LoopWake>>,
+    pub(crate) bell: Bell,
+    out_bell: OnceLock<Bell>,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        ear: Arc<SoundRing>,
-        out: Arc<SoundRing>,
-        out_hz: u32,
-        wake: Arc<LoopWake>,
-    ) -> Self {
+    pub(crate) fn new(ear: Arc<SoundRing>, out: Arc<SoundRing>, out_hz: u32, bell: Bell) -> Self {
         Self {
             counters: Counters::default(),
             ear,
@@ -120,8 +116,8 @@ impl Shared {
             out_waits: Default::default(),
             ready: AtomicU32::new(0),
             closed: AtomicBool::new(false),
-            wake,
-            out_wake: OnceLock::new(),
+            bell,
+            out_bell: OnceLock::new(),
         }
     }
 
@@ -143,16 +139,16 @@ impl Shared {
         &self.out_waits[reader]
     }
 
-    /// From now on `wake` is woken by every tick, once its sound is in [`Shared::out`], and by the end: for a reader that
-    /// takes each frame as it comes. There is one such loop; false: it is another.
+    /// From now on every tick rings `bell`, once its sound is in [`Shared::out`], and the end does: for a reader that takes
+    /// each frame as it comes. There is one such bell; false: it is another.
     #[must_use]
-    pub fn notify_output(&self, wake: &Arc<LoopWake>) -> bool {
-        Arc::ptr_eq(self.out_wake.get_or_init(|| wake.clone()), wake)
+    pub fn notify_output(&self, bell: &Bell) -> bool {
+        self.out_bell.get_or_init(|| bell.clone()) == bell
     }
 
-    /// The loop that [`Shared::notify_output`] was told of.
-    pub(crate) fn out_wake(&self) -> Option<&LoopWake> {
-        self.out_wake.get().map(Arc::as_ref)
+    /// The bell that [`Shared::notify_output`] was told of.
+    pub(crate) fn out_bell(&self) -> Option<&Bell> {
+        self.out_bell.get()
     }
 
     /// Whether the session is over: no more sound, no more events after those in the queue.

@@ -5,7 +5,7 @@ mod common;
 use beluga_codec::{Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_counting_alloc::{CountingAllocator, calls_of};
 use beluga_engine::{
-    Age, Command, Connection, Counters, DelayBounds, EventKind, InDoor, LoopWake, OutDoor, Packet,
+    Age, Bells, Command, Connection, Counters, DelayBounds, EventKind, InDoor, OutDoor, Packet,
     PacketReader, PacketWriter, PcmWriter, SessionHandles, Shard, Vad, Wake, packet_in, packet_out,
     pcm_in, pcm_out, session,
 };
@@ -181,10 +181,10 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
             senders.push(reader);
             (Box::new(output), ring)
         };
-        let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let bell = Bells::new(Box::new(Nobody)).bell();
         let mut config = config(if index == 4 { Vad::Energy } else { vad });
         config.vad_phase_samples = index * 160;
-        let (session, handles) = session(config, door, output, ring, wake).unwrap();
+        let (session, handles) = session(config, door, output, ring, bell).unwrap();
         shard.add(session).unwrap();
         calls.push((line, handles));
     }
@@ -192,9 +192,9 @@ fn no_tick_of_eight_calls_allocates_or_frees() {
     let peer = Arc::new(RelayState::default());
     let (writer, door) = packet_in(Box::new(MuLaw::new()), 8_000, DelayBounds::default()).unwrap();
     let (reader, output, ring) = packet_out(Box::new(MuLaw::new()), 8_000, 0);
-    let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+    let bell = Bells::new(Box::new(Nobody)).bell();
     let (relayed, relayed_handles) =
-        session(config(vad), Box::new(door), Box::new(output), ring, wake).unwrap();
+        session(config(vad), Box::new(door), Box::new(output), ring, bell).unwrap();
     shard.add(relayed).unwrap();
     let mut relay = Relay::new(&peer);
     (relay.to_session, relay.from_session) = (Some(writer), Some(reader));

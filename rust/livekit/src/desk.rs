@@ -3,7 +3,7 @@
 use crate::command::{Command, CommandId};
 use crate::error::RoomError;
 use crate::event::{Event, Outcome};
-use beluga_engine::{LoopWake, Wake};
+use beluga_engine::{Bell, Wake};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -54,7 +54,7 @@ pub(crate) struct Dropped {
 pub(crate) struct Desk {
     papers: Mutex<Papers>,
     /// The loop that takes events.
-    events_wake: Arc<LoopWake>,
+    bell: Bell,
     /// The thread that drives the room.
     room_wake: Arc<dyn Wake>,
 }
@@ -116,10 +116,10 @@ fn weight(event: &Event) -> usize {
 }
 
 impl Desk {
-    pub(crate) fn new(events_wake: Arc<LoopWake>, room_wake: Arc<dyn Wake>) -> Self {
+    pub(crate) fn new(bell: Bell, room_wake: Arc<dyn Wake>) -> Self {
         Self {
             papers: Mutex::new(Papers::default()),
-            events_wake,
+            bell,
             room_wake,
         }
     }
@@ -223,7 +223,7 @@ impl Desk {
         if papers.outstanding.remove(&id) && !papers.abandoned {
             papers.push(Event::Done { id, result });
             drop(papers);
-            self.events_wake.notify(now_us);
+            self.bell.ring(now_us);
         }
     }
 
@@ -258,7 +258,7 @@ impl Desk {
         }
         papers.push(event);
         drop(papers);
-        self.events_wake.notify(now_us);
+        self.bell.ring(now_us);
     }
 
     /// The last word: every command that is under way has failed, and the room is over.
@@ -278,7 +278,7 @@ impl Desk {
             papers.push(last);
         }
         drop(papers);
-        self.events_wake.notify(now_us);
+        self.bell.ring(now_us);
     }
 }
 

@@ -37,7 +37,7 @@ impl RoomHandle {
         self.desk.cancel(id);
     }
 
-    /// The next event. [`LoopWake`](beluga_engine::LoopWake) says when to look.
+    /// The next event. [`Bells`](beluga_engine::Bells) say when to look.
     #[must_use]
     pub fn event(&self) -> Option<Event> {
         self.desk.event()

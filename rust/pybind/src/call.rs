@@ -7,7 +7,7 @@ use crate::event::{Event, action_of};
 use crate::gate::detached;
 use crate::host::Clock;
 use crate::lock::lock;
-use crate::wakeup::Wakeup;
+use crate::wakeup::Bell;
 use beluga_engine::{
     Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Packet,
     PacketReader, Ready, SessionHandles, Shared, SoundRing, ear_samples,
@@ -202,8 +202,8 @@ impl Call {
         read(py, &self.shared.out, start, max_samples)
     }
 
-    fn notify_output(&self, wakeup: &Wakeup) -> PyResult<()> {
-        if self.shared.notify_output(&wakeup.wake) {
+    fn notify_output(&self, bell: &Bell) -> PyResult<()> {
+        if self.shared.notify_output(&bell.bell) {
             return Ok(());
         }
         Err(invalid_state("another loop is woken by this call's output"))

@@ -8,7 +8,7 @@ use beluga_caller::{
     CallerConfig, Heard, Hearing, Kept, Silence, TapeError, Voice, caller, replay,
 };
 use beluga_codec::{CodecError, OpusEncoderConfig};
-use beluga_engine::{DelayBounds, LoopWake, PacketSink, PacketSource};
+use beluga_engine::{Bell, DelayBounds, PacketSink, PacketSource};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -100,7 +100,7 @@ impl Sampled {
 impl Caller {
     /// A caller; `attach` gives his ends to the room.
     pub(crate) fn open(
-        wake: Arc<LoopWake>,
+        bell: Bell,
         quiet: &Tape,
         silence: &str,
         kept_packets: usize,
@@ -124,7 +124,7 @@ impl Caller {
             kept_packets,
             quiet: quiet.0.clone(),
         };
-        let (caller, mouth, ear) = caller(config, wake);
+        let (caller, mouth, ear) = caller(config, bell);
         let sampled = (kept_packets > 0)
             .then(Hearing::new)
             .transpose()

@@ -7,7 +7,7 @@ use crate::gate::detached;
 use crate::host::{Clock, Host, Stepped};
 use crate::lock::lock;
 use crate::room::Room;
-use crate::wakeup::Wakeup;
+use crate::wakeup::Bell;
 use beluga_engine::{
     AgentState, DelayBounds, InterruptionAction, InterruptionPolicy, LATENESS_BOUNDS_US, Secret,
     SessionConfig, SessionState, ShardCounters, TurnConfig, UserState, Vad, ear_samples, session,
@@ -85,7 +85,7 @@ impl Engine {
 
     /// Opens a call; see the stub.
     #[pyo3(signature = (
-        wakeup, *, input, input_hz, output, output_hz, jitter_min_delay_ms, jitter_max_delay_ms, vad,
+        bell, *, input, input_hz, output, output_hz, jitter_min_delay_ms, jitter_max_delay_ms, vad,
         activation_threshold, deactivation_threshold, min_speech_ms, min_silence_ms, prefix_padding_ms, min_delay_ms,
         discard_audio_if_uninterruptible, false_interruption_timeout_ms, user_away_timeout_ms,
         interruptible_while_thinking, min_interruption_ms, duck_gain_db, complexity=5,
@@ -97,7 +97,7 @@ impl Engine {
     )]
     fn open_call(
         &self,
-        wakeup: &Wakeup,
+        bell: &Bell,
         input: &str,
         input_hz: u32,
         output: &str,
@@ -184,7 +184,7 @@ impl Engine {
             ring,
             packets,
         } = output_door(output, output_hz, opus, opened)?;
-        let (mut session, handles) = session(config, door, out_door, ring, wakeup.wake.clone())
+        let (mut session, handles) = session(config, door, out_door, ring, bell.bell.clone())
             .map_err(|config| invalid_config(config.field, config))?;
         session.set_duck_gain(10f32.powf(duck_gain_db / 20.0));
         let clock = self.with_host(|host| {
@@ -230,7 +230,7 @@ impl Engine {
 
     /// Joins a room; see the stub.
     #[pyo3(signature = (
-        wakeup, *, url, token, auto_subscribe, connect_timeout_ms, media_timeout_ms, reconnect, renews_token, epoch_ms,
+        bell, *, url, token, auto_subscribe, connect_timeout_ms, media_timeout_ms, reconnect, renews_token, epoch_ms,
         seed, user_agent, ca_pem=None
     ))]
     #[expect(
@@ -240,7 +240,7 @@ impl Engine {
     fn join_room(
         &self,
         py: Python<'_>,
-        wakeup: &Wakeup,
+        bell: &Bell,
         url: String,
         token: String,
         auto_subscribe: bool,
@@ -263,7 +263,7 @@ impl Engine {
             epoch_ms,
             ..RoomConfig::new(url, Secret::new(token), seed)
         };
-        let events = wakeup.wake.clone();
+        let events = bell.bell.clone();
         // A key pair is made for the first room of the process: not while the interpreter waits.
         detached(py, || {
             self.with_host(|host| host.join(config, events, user_agent, ca_pem.as_deref()))

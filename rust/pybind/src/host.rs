@@ -2,7 +2,7 @@
 
 use crate::error::{error, invalid_config, invalid_state};
 use crate::room::Room;
-use beluga_engine::{LoopWake, Session, Shard, ShardCounters, TICK_MS, Wake};
+use beluga_engine::{Bell, Session, Shard, ShardCounters, TICK_MS, Wake};
 use beluga_livekit::{RoomConfig, RtcPeers, room};
 use beluga_runtime::{DriveError, OpenError, Place, Reach, Runtime, Trust};
 use beluga_vad::Silero;
@@ -82,7 +82,7 @@ impl Host {
     pub(crate) fn join(
         &self,
         config: RoomConfig,
-        events: Arc<LoopWake>,
+        events: Bell,
         user_agent: String,
         ca_pem: Option<&[u8]>,
     ) -> PyResult<Room> {

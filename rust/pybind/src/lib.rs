@@ -46,7 +46,7 @@ mod _core {
     #[pymodule_export]
     use crate::vad::SileroVad;
     #[pymodule_export]
-    use crate::wakeup::Wakeup;
+    use crate::wakeup::{Bell, Wakeup};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {

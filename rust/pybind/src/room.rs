@@ -4,7 +4,7 @@ use crate::caller::{Caller, Tape};
 use crate::engine::check_process;
 use crate::error::{error, invalid_config};
 use crate::room_event::{ShownEvent, shown};
-use crate::wakeup::Wakeup;
+use crate::wakeup::Bell;
 use beluga_engine::{PacketSink, PacketSource, Secret};
 use beluga_livekit::{
     ChatMessage, Command, InputRoute, LeaveReason, LocalTrackId, RoomHandle, RpcError, RpcId,
@@ -362,16 +362,16 @@ impl Room {
         })
     }
 
-    #[pyo3(signature = (wakeup, *, quiet, silence, kept_packets))]
+    #[pyo3(signature = (bell, *, quiet, silence, kept_packets))]
     fn open_caller(
         &self,
-        wakeup: &Wakeup,
+        bell: &Bell,
         quiet: &Tape,
         silence: &str,
         kept_packets: usize,
     ) -> PyResult<Caller> {
-        let wake = wakeup.wake.clone();
-        Caller::open(wake, quiet, silence, kept_packets, |ear, mouth| {
+        let bell = bell.bell.clone();
+        Caller::open(bell, quiet, silence, kept_packets, |ear, mouth| {
             self.attach(ear, mouth)
         })
     }

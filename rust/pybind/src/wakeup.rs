@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::error::error;
 use crate::host::Clock;
-use beluga_engine::{Age, LoopWake};
+use beluga_engine::{Age, Bells};
 use beluga_runtime::EventFd;
 use pyo3::prelude::*;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[pyclass(frozen, module = "beluga_voice._core")]
 pub(crate) struct Wakeup {
     descriptor: EventFd,
-    pub(crate) wake: Arc<LoopWake>,
+    bells: Arc<Bells>,
     lag_us: Age,
     /// The clock of the shards that wake it.
     clock: Clock,
@@ -29,10 +29,10 @@ impl Wakeup {
                 "",
             )
         })?;
-        let wake = Arc::new(LoopWake::new(Box::new(descriptor.clone())));
+        let bells = Bells::new(Box::new(descriptor.clone()));
         Ok(Self {
             descriptor,
-            wake,
+            bells,
             lag_us: Age::default(),
             clock: engine.clock()?,
         })
@@ -42,19 +42,47 @@ impl Wakeup {
         self.descriptor.raw()
     }
 
-    fn clear(&self) {
-        // In this order: what happens between the two wakes the loop once too often, never too seldom.
-        self.descriptor.clear();
-        if let Some(woken_us) = self.wake.looking() {
-            self.lag_us.note(woken_us, self.clock.now_us());
+    fn bell(&self) -> Bell {
+        Bell {
+            bell: self.bells.bell(),
+            clock: self.clock.clone(),
         }
     }
 
+    fn clear(&self) -> Vec<usize> {
+        // In this order: what happens between the two wakes the loop once too often, never too seldom.
+        self.descriptor.clear();
+        let mut who = Vec::new();
+        if let Some(woken_us) = self.bells.looking(&mut |number| who.push(number)) {
+            self.lag_us.note(woken_us, self.clock.now_us());
+        }
+        who
+    }
+
     fn notify(&self) {
-        self.wake.notify(self.clock.now_us());
+        self.bells.notify(self.clock.now_us());
     }
 
     fn lag_us(&self) -> (u64, u64, u64) {
         self.lag_us.get()
+    }
+}
+
+/// See the stub.
+#[pyclass(frozen, module = "beluga_voice._core")]
+pub(crate) struct Bell {
+    pub(crate) bell: beluga_engine::Bell,
+    clock: Clock,
+}
+
+#[pymethods]
+impl Bell {
+    #[getter]
+    fn number(&self) -> usize {
+        self.bell.number()
+    }
+
+    fn ring(&self) {
+        self.bell.ring(self.clock.now_us());
     }
 }

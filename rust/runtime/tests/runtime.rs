@@ -3,9 +3,9 @@
 //! Nothing here asserts how long something took; deadlines only keep a test that would hang from hanging.
 
 use beluga_engine::{
-    Command, Counters, EarFrame, EventKind, InDoor, InterruptionAction, InterruptionPolicy,
-    LoopWake, OverloadStep, PcmIn, Ready, Session, SessionConfig, SessionHandles, TurnConfig, Vad,
-    pcm_in, pcm_out, session,
+    Bell, Bells, Command, Counters, EarFrame, EventKind, InDoor, InterruptionAction,
+    InterruptionPolicy, OverloadStep, PcmIn, Ready, Session, SessionConfig, SessionHandles,
+    TurnConfig, Vad, pcm_in, pcm_out, session,
 };
 use beluga_runtime::{EventFd, OpenError, Runtime, now_us};
 use beluga_vad::SpeechConfig;
@@ -48,20 +48,18 @@ fn config() -> SessionConfig {
     }
 }
 
-fn open_with(door: Box<dyn InDoor>, wake: Arc<LoopWake>) -> (Box<Session>, SessionHandles) {
+fn open_with(door: Box<dyn InDoor>, bell: Bell) -> (Box<Session>, SessionHandles) {
     let (output, ring) = pcm_out(16_000);
-    session(config(), door, Box::new(output), ring, wake).expect("a configuration")
+    session(config(), door, Box::new(output), ring, bell).expect("a configuration")
 }
 
-fn wake() -> Arc<LoopWake> {
-    Arc::new(LoopWake::new(Box::new(
-        EventFd::new().expect("a descriptor"),
-    )))
+fn bell() -> Bell {
+    Bells::new(Box::new(EventFd::new().expect("a descriptor"))).bell()
 }
 
 fn new_session() -> (Box<Session>, SessionHandles) {
     let (_, door) = pcm_in(16_000).expect("a rate");
-    open_with(Box::new(door), wake())
+    open_with(Box::new(door), bell())
 }
 
 fn last_event(handles: &mut SessionHandles) -> Option<EventKind> {
@@ -177,7 +175,7 @@ fn a_door_that_panics_ends_its_own_session_and_no_other() {
     let descriptor = EventFd::new().expect("a descriptor");
     let (broken, mut handles) = open_with(
         Box::new(Broken),
-        Arc::new(LoopWake::new(Box::new(descriptor.clone()))),
+        Bells::new(Box::new(descriptor.clone())).bell(),
     );
     runtime.open(broken).expect("room");
     wait_for("the broken one ends", || handles.shared.is_closed());
@@ -220,7 +218,7 @@ fn an_overloaded_machine_takes_on_no_call_until_it_has_time_again() {
         stall_after: u64::MAX,
         stall: Duration::ZERO,
     };
-    let (session, mut handles) = open_with(Box::new(slow), wake());
+    let (session, mut handles) = open_with(Box::new(slow), bell());
     runtime.open(session).expect("there is time enough as yet");
     wait_for("the load is seen", || step(&runtime) != OverloadStep::None);
     let refused = runtime.open(new_session().0).expect_err("no time");
@@ -248,7 +246,7 @@ fn a_shard_that_was_held_up_catches_up_and_skips_what_is_too_late() {
         stall_after: 10,
         stall: Duration::from_millis(200),
     };
-    let (session, handles) = open_with(Box::new(slow), wake());
+    let (session, handles) = open_with(Box::new(slow), bell());
     let opened_us = now_us();
     runtime.open(session).expect("room");
     let counters = &handles.shared.counters;
@@ -280,7 +278,7 @@ fn stopping_ends_every_session_and_wakes_every_loop() {
             let (_, door) = pcm_in(16_000).expect("a rate");
             let (session, handles) = open_with(
                 Box::new(door),
-                Arc::new(LoopWake::new(Box::new(descriptor.clone()))),
+                Bells::new(Box::new(descriptor.clone())).bell(),
             );
             runtime.open(session).expect("room");
             open.push((handles, descriptor));
@@ -375,16 +373,17 @@ fn the_clock_goes_forward() {
 #[test]
 fn a_descriptor_is_readable_from_wake_until_clear() {
     let descriptor = EventFd::new().expect("a descriptor");
-    let wake = LoopWake::new(Box::new(descriptor.clone()));
+    let bells = Bells::new(Box::new(descriptor.clone()));
+    let bell = bells.bell();
     assert!(!is_readable(&descriptor));
-    wake.notify(now_us());
-    wake.notify(now_us());
+    bell.ring(now_us());
+    bell.ring(now_us());
     assert!(is_readable(&descriptor));
     descriptor.clear();
-    wake.looking();
+    bells.looking(&mut |_| ());
     assert!(!is_readable(&descriptor), "two calls were one wake-up");
     descriptor.clear();
-    wake.notify(now_us());
+    bell.ring(now_us());
     assert!(is_readable(&descriptor));
 }
 

@@ -42,8 +42,8 @@ class Call:
         assert max_samples == FRAME
         return self.frame(start // FRAME), start, 0
 
-    def notify_output(self, wakeup: _core.Wakeup, /) -> None:
-        assert wakeup is self.link.wakeup
+    def notify_output(self, bell: _core.Bell, /) -> None:
+        assert bell is self.link.given
 
     async def tick(self, frames: int) -> None:
         for _ in range(frames):
@@ -63,14 +63,18 @@ class Link:
     """A loop that the core wakes, for whoever is on it."""
 
     def __init__(self) -> None:
-        self.wakeup: Any = object()
+        self.given: Any = object()
         self.woken: list[Drained] = []
 
     def wake(self) -> None:
         for each in tuple(self.woken):
             each.drain()
 
-    def add(self, call: Drained, /) -> None:
+    def bell(self) -> _core.Bell:
+        return self.given
+
+    def add(self, call: Drained, bell: _core.Bell, /) -> None:
+        assert bell is self.given
         self.woken.append(call)
 
     def discard(self, call: Drained, /) -> None:

@@ -77,6 +77,7 @@ class NativeDriver:
         self.on_event: Callable[[RoomEvent], None] = _ignore
         self._tasks = Tasks(self._failed)
         self._loop: LoopLink | None = None
+        self._bell: _core.Bell | None = None
         self._room: _core.Room | None = None
         self._token_source: TokenSource | None = None
         self._translator = EventTranslator()
@@ -98,10 +99,11 @@ class NativeDriver:
         """See `RoomDriver`. Raises NeedsSdkError where the SDK may succeed."""
         self._token_source = options.token_source
         self._loop = loop_link()
+        self._bell = self._loop.bell()
         timeout_s = options.connect_timeout if options.connect_timeout is not None else _CONNECT_TIMEOUT_S
         with translated():
             self._room = engine().join_room(
-                self._loop.wakeup,
+                self._bell,
                 url=url,
                 token=token,
                 auto_subscribe=options.auto_subscribe,
@@ -114,7 +116,7 @@ class NativeDriver:
                 user_agent=f"beluga-voice/{_core.__version__}",
             )
         self._joined = asyncio.get_running_loop().create_future()
-        self._loop.add(self)
+        self._loop.add(self, self._bell)
         try:
             state = await self._joined
         except asyncio.CancelledError:
@@ -151,8 +153,8 @@ class NativeDriver:
         events, more = room.drain()
         for name, fields in events:
             self._take(name, fields)
-        if more and self._loop is not None:
-            self._loop.wakeup.notify()
+        if more and self._bell is not None:
+            self._bell.ring()
 
     def abandon(self) -> None:
         """Leaves the room, and waits for nothing; called by the loop's link."""
@@ -409,7 +411,7 @@ class NativeDriver:
 
     async def open_caller(
         self,
-        wakeup: _core.Wakeup,
+        bell: _core.Bell,
         quiet: _core.Tape,
         *,
         silence: Literal["dtx", "continuous"],
@@ -418,7 +420,7 @@ class NativeDriver:
     ) -> _core.Caller:
         """A light caller (`beluga_voice.testing.Caller`), who hears nobody yet; with `options` he has a track."""
         with translated():
-            caller = self._core_room.open_caller(wakeup, quiet=quiet, silence=silence, kept_packets=kept_packets)
+            caller = self._core_room.open_caller(bell, quiet=quiet, silence=silence, kept_packets=kept_packets)
         if options is not None:
             track = await self._publish("microphone", options)
             self._say(lambda room: room.route_output(caller.doors[1], track))

@@ -37,15 +37,14 @@ class _Output(Protocol):
     @property
     def output_written(self) -> int: ...
     def read_output(self, start: int, max_samples: int, /) -> tuple[bytes, int, int]: ...
-    def notify_output(self, wakeup: _core.Wakeup, /) -> None: ...
+    def notify_output(self, bell: _core.Bell, /) -> None: ...
 
 
 class _Link(Protocol):
     """What of a `LoopLink` is used."""
 
-    @property
-    def wakeup(self) -> _core.Wakeup: ...
-    def add(self, call: Drained, /) -> None: ...
+    def bell(self) -> _core.Bell: ...
+    def add(self, call: Drained, bell: _core.Bell, /) -> None: ...
     def discard(self, call: Drained, /) -> None: ...
 
 
@@ -69,8 +68,9 @@ class SoundSender:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._captured_s = self._loop.time() - _APART_S
         self._again: asyncio.TimerHandle | None = None
-        self._call.notify_output(link.wakeup)
-        link.add(self)
+        bell = link.bell()
+        self._call.notify_output(bell)
+        link.add(self, bell)
         try:
             await self._over
         finally:

@@ -2,7 +2,7 @@
 
 use beluga_caller::{Caller, CallerConfig, Ear, Mouth, Silence, Tape, caller};
 use beluga_codec::OpusEncoderConfig;
-use beluga_engine::{EncodedPacket, LoopWake, PacketSource, Wake};
+use beluga_engine::{Bells, EncodedPacket, PacketSource, Wake};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,8 +64,8 @@ impl World {
             kept_packets,
             quiet: tape_of(&[]),
         };
-        let wake = Arc::new(LoopWake::new(Box::new(woken.clone())));
-        let (caller, mouth, ear) = caller(config, wake);
+        let bell = Bells::new(Box::new(woken.clone())).bell();
+        let (caller, mouth, ear) = caller(config, bell);
         Self {
             caller,
             mouth,

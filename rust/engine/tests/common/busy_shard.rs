@@ -2,7 +2,7 @@
 
 use super::call::{UNINTERRUPTIBLE, config};
 use beluga_engine::{
-    Counters, EarFrame, Effort, Event, InDoor, LoopWake, OutDoor, OverloadStep, PcmIn, PcmOut,
+    Bells, Counters, EarFrame, Effort, Event, InDoor, OutDoor, OverloadStep, PcmIn, PcmOut,
     PcmWriter, SendTime, SessionHandles, Shard, Vad, Wake, pcm_in, pcm_out, session,
 };
 use std::sync::Arc;
@@ -189,7 +189,7 @@ impl BusyShard {
                     Box::new(CostlyIn(door, machine.clone())),
                     Box::new(CostlyOut(output, machine.clone(), Effort::Configured)),
                     ring,
-                    Arc::new(LoopWake::new(Box::new(Nobody))),
+                    Bells::new(Box::new(Nobody)).bell(),
                 )
                 .expect("a configuration");
                 shard.add(session).expect("room");

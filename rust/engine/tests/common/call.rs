@@ -2,7 +2,7 @@
 
 use super::{laws, models, ms};
 use beluga_engine::{
-    Command, Event, EventKind, InterruptionAction, InterruptionPolicy, LoopWake, PcmIn, PcmWriter,
+    Bells, Command, Event, EventKind, InterruptionAction, InterruptionPolicy, PcmIn, PcmWriter,
     SessionConfig, SessionHandles, Shard, SoundRing, TurnConfig, TurnId, UtteranceId, Vad, Wake,
     live_pcm_in, pcm_in, pcm_out, session,
 };
@@ -53,10 +53,9 @@ impl Wake for Waker {
 }
 
 /// A loop whose wake-ups are counted.
-pub fn loop_wake() -> (Arc<LoopWake>, Arc<Wakes>) {
+pub fn bells() -> (Arc<Bells>, Arc<Wakes>) {
     let wakes = Arc::new(Wakes::default());
-    let wake = Arc::new(LoopWake::new(Box::new(Waker(wakes.clone()))));
-    (wake, wakes)
+    (Bells::new(Box::new(Waker(wakes.clone()))), wakes)
 }
 
 /// Both sides of a call.
@@ -73,7 +72,7 @@ pub struct Call {
     pub in_frame: usize,
     pub ticks: u64,
     pub wakes: Arc<Wakes>,
-    wake: Arc<LoopWake>,
+    bells: Arc<Bells>,
 }
 
 impl Call {
@@ -106,13 +105,13 @@ impl Call {
         };
         let mut shard = Shard::new(model, 4);
         let (output, out_ring) = pcm_out(out_hz);
-        let (wake, wakes) = loop_wake();
+        let (bells, wakes) = bells();
         let (session, handles) = session(
             config,
             Box::new(door),
             Box::new(output),
             out_ring.clone(),
-            wake.clone(),
+            bells.bell(),
         )
         .expect("a configuration");
         shard.add(session).expect("room for one");
@@ -130,7 +129,7 @@ impl Call {
             in_frame,
             ticks: 0,
             wakes,
-            wake,
+            bells,
         }
     }
 
@@ -157,7 +156,7 @@ impl Call {
     /// Ten milliseconds with what is in the queue.
     pub fn tick_as_it_is(&mut self) {
         self.tick_undrained();
-        self.wake.looking();
+        self.bells.looking(&mut |_| ());
         while let Ok(event) = self.handles.events.pop() {
             self.events.push(event);
         }

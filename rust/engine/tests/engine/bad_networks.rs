@@ -5,7 +5,7 @@ use crate::common::caller::Caller;
 use crate::common::{laws, ms};
 use beluga_codec::{Encoder, OpusDecoder, OpusEncoder, OpusEncoderConfig};
 use beluga_engine::{
-    DelayBounds, EAR_HZ, Event, EventKind, LoopWake, Packet, PacketWriter, SessionConfig,
+    Bells, DelayBounds, EAR_HZ, Event, EventKind, Packet, PacketWriter, SessionConfig,
     SessionHandles, Shard, TurnConfig, Vad, Wake, packet_in, pcm_out, session,
 };
 use beluga_jitter::CONCEAL_LIMIT_MS;
@@ -13,7 +13,6 @@ use beluga_sim::{
     Conditions, Host, Jitter, Network, NetworkStats, Pauses, Profile, RTP_HEADERS_BYTES,
     SenderClock, Suspension, TickSchedule,
 };
-use std::sync::Arc;
 
 const PACKET_US: u64 = 20_000;
 const PACKET_SAMPLES: usize = 320;
@@ -138,9 +137,9 @@ impl Call {
         let decoder = OpusDecoder::new(EAR_HZ).unwrap();
         let (writer, door) = packet_in(Box::new(decoder), 48_000, DelayBounds::default()).unwrap();
         let (output, out_ring) = pcm_out(16_000);
-        let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let bell = Bells::new(Box::new(Nobody)).bell();
         let (session, handles) =
-            session(patient(), Box::new(door), Box::new(output), out_ring, wake).unwrap();
+            session(patient(), Box::new(door), Box::new(output), out_ring, bell).unwrap();
         let mut shard = Shard::new(None, 1);
         shard.add(session).unwrap();
         Self {

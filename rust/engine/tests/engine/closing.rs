@@ -3,10 +3,9 @@
 use crate::common::call::{Call, POLICY, config};
 use crate::common::caller::Caller;
 use beluga_engine::{
-    AgentState, Command, Counters, EarFrame, EventKind, InDoor, LoopWake, Ready, Shard, Vad, Wake,
+    AgentState, Bells, Command, Counters, EarFrame, EventKind, InDoor, Ready, Shard, Vad, Wake,
     pcm_out, session,
 };
-use std::sync::Arc;
 
 /// Closes a call after `ticks` of it: first the agent greets, then the caller speaks, talks over the answer, is paused for.
 fn close_after(ticks: u64) -> Call {
@@ -123,9 +122,9 @@ fn a_door_that_panics_ends_its_own_call_and_no_other() {
     let mut shard = Shard::new(None, 3);
     let open = |door: Box<dyn InDoor>, shard: &mut Shard| {
         let (output, ring) = pcm_out(16_000);
-        let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let bell = Bells::new(Box::new(Nobody)).bell();
         let (session, handles) =
-            session(config(Vad::Energy), door, Box::new(output), ring, wake).unwrap();
+            session(config(Vad::Energy), door, Box::new(output), ring, bell).unwrap();
         shard.add(session).unwrap();
         handles
     };

@@ -6,7 +6,7 @@ use beluga_codec::{
     CodecError, Decoder, Effort, Encoder, MuLaw, OpusDecoder, OpusEncoder, OpusEncoderConfig,
 };
 use beluga_engine::{
-    EncodedPacket, LoopWake, PACKET_OUT_CAPACITY, PacketReader, Ready, SessionHandles, Shard, Vad,
+    Bells, EncodedPacket, PACKET_OUT_CAPACITY, PacketReader, Ready, SessionHandles, Shard, Vad,
     Wake, packet_out, pcm_in, session,
 };
 use std::sync::Arc;
@@ -35,13 +35,13 @@ impl Line {
             .map(|(phase, encoder)| {
                 let (_, input) = pcm_in(16_000).expect("a rate");
                 let (reader, door, ring) = packet_out(encoder, rtp_clock_hz, phase);
-                let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+                let bell = Bells::new(Box::new(Nobody)).bell();
                 let (session, handles) = session(
                     config(Vad::Energy),
                     Box::new(input),
                     Box::new(door),
                     ring,
-                    wake,
+                    bell,
                 )
                 .expect("a configuration");
                 shard.add(session).expect("room");

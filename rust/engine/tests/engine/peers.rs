@@ -4,7 +4,7 @@ use crate::common::call::{UNINTERRUPTIBLE, config};
 use crate::common::relay::{Broken, Relay, RelayLink, RelayState};
 use beluga_codec::MuLaw;
 use beluga_engine::{
-    Connection, DelayBounds, LoopWake, OverloadStep, Retired, SessionHandles, Shard, Urgency, Vad,
+    Bells, Connection, DelayBounds, OverloadStep, Retired, SessionHandles, Shard, Urgency, Vad,
     Wake, packet_in, packet_out, session,
 };
 use std::sync::Arc;
@@ -34,13 +34,13 @@ fn call(shard: &mut Shard) -> (Arc<RelayState>, SessionHandles) {
     let (writer, input) =
         packet_in(Box::new(MuLaw::new()), 8_000, DelayBounds::default()).expect("a codec");
     let (reader, output, ring) = packet_out(Box::new(MuLaw::new()), 8_000, 0);
-    let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+    let bell = Bells::new(Box::new(Nobody)).bell();
     let (session, handles) = session(
         config(Vad::Energy),
         Box::new(input),
         Box::new(output),
         ring,
-        wake,
+        bell,
     )
     .expect("a configuration");
     shard.add(session).expect("room");

@@ -1,6 +1,6 @@
 //! What the agent says: marks, ends, drops, gaps.
 
-use crate::common::call::{Call, POLICY, config, loop_wake};
+use crate::common::call::{Call, POLICY, bells, config};
 use beluga_engine::{Command, EventKind, MOUTH_CAPACITY_SAMPLES, MouthError, Vad};
 
 const OUT_HZ: u32 = 24_000;
@@ -372,14 +372,15 @@ fn controls_are_bounded_and_the_end_always_has_a_place() {
 #[test]
 fn who_takes_every_frame_is_woken_by_each_tick_and_by_the_end() {
     let mut call = call();
-    let (wake, wakes) = loop_wake();
+    let (bells, wakes) = bells();
+    let bell = bells.bell();
     let woken = || {
-        wake.looking();
+        bells.looking(&mut |who| assert_eq!(who, bell.number()));
         wakes.0.swap(0, std::sync::atomic::Ordering::Relaxed)
     };
     call.wait(20);
     assert_eq!(woken(), 0, "nobody asked");
-    assert!(call.handles.shared.notify_output(&wake));
+    assert!(call.handles.shared.notify_output(&bell));
     for tick in 1..=3 {
         let written = call.handles.shared.out.written();
         call.wait(10);
@@ -392,15 +393,15 @@ fn who_takes_every_frame_is_woken_by_each_tick_and_by_the_end() {
     call.tick_as_it_is();
     assert!(call.handles.shared.is_closed());
     assert_eq!(woken(), 1, "it is over");
-    let (other, _) = loop_wake();
-    assert!(!call.handles.shared.notify_output(&other));
+    assert!(call.handles.shared.notify_output(&bell), "the same again");
+    assert!(!call.handles.shared.notify_output(&bells.bell()));
 }
 
 #[test]
 fn who_takes_every_frame_is_woken_by_the_end_of_the_shard() {
     let mut call = call();
-    let (wake, wakes) = loop_wake();
-    assert!(call.handles.shared.notify_output(&wake));
+    let (bells, wakes) = bells();
+    assert!(call.handles.shared.notify_output(&bells.bell()));
     call.end_shard();
     assert!(call.handles.shared.is_closed());
     assert_eq!(wakes.0.load(std::sync::atomic::Ordering::Relaxed), 1);

@@ -31,7 +31,7 @@ use crate::random::Random;
 use crate::roster::Roster;
 use crate::sound::Sound;
 use crate::subscriptions::Subscriptions;
-use beluga_engine::{Fetched, LoopWake, Secret, Wake, Wire, WireEnd, WireOrder};
+use beluga_engine::{Bell, Fetched, Secret, Wake, Wire, WireEnd, WireOrder};
 use course::{Manner, Phase};
 use livekit_protocol as proto;
 use peers::Peers;
@@ -135,7 +135,7 @@ pub struct Room {
     leave_reason: DisconnectReason,
 }
 
-/// A room that is about to be joined, and the handle to it. `events` wakes the loop that takes events; `room` wakes the thread
+/// A room that is about to be joined, and the handle to it. `events` rings at the loop that takes events; `room` wakes the thread
 /// that drives the room.
 ///
 /// # Errors
@@ -143,7 +143,7 @@ pub struct Room {
 pub fn room(
     config: RoomConfig,
     peers: Box<dyn PeerMaker>,
-    events: Arc<LoopWake>,
+    events: Bell,
     room: Arc<dyn Wake>,
 ) -> Result<(RoomHandle, Room), RoomError> {
     let address = Address::parse(&config.url)?;

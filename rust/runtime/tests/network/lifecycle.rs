@@ -4,12 +4,11 @@ use super::support::{
     Behaviour, Heard, Script, ScriptedPeer, Seen, Server, reach, runtime, wait_for,
 };
 use beluga_engine::{
-    Command, InterruptionAction, InterruptionPolicy, LoopWake, Session, SessionConfig,
-    SessionHandles, TurnConfig, Vad, WireOrder, pcm_in, pcm_out, session,
+    Bells, Command, InterruptionAction, InterruptionPolicy, Session, SessionConfig, SessionHandles,
+    TurnConfig, Vad, WireOrder, pcm_in, pcm_out, session,
 };
 use beluga_runtime::{DriveError, EventFd, OpenError, Runtime};
 use beluga_vad::SpeechConfig;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -34,13 +33,13 @@ fn new_session() -> (Box<Session>, SessionHandles) {
     };
     let (_, input) = pcm_in(16_000).expect("a rate");
     let (output, ring) = pcm_out(16_000);
-    let wake = LoopWake::new(Box::new(EventFd::new().expect("a descriptor")));
+    let bells = Bells::new(Box::new(EventFd::new().expect("a descriptor")));
     session(
         config,
         Box::new(input),
         Box::new(output),
         ring,
-        Arc::new(wake),
+        bells.bell(),
     )
     .expect("a configuration")
 }

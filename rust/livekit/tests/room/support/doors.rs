@@ -2,8 +2,8 @@
 
 use beluga_codec::MuLaw;
 use beluga_engine::{
-    DelayBounds, InterruptionAction, InterruptionPolicy, LoopWake, SessionConfig, Shared,
-    TurnConfig, Vad, packet_in, packet_out, pcm_in, pcm_out, session,
+    Bells, DelayBounds, InterruptionAction, InterruptionPolicy, SessionConfig, Shared, TurnConfig,
+    Vad, packet_in, packet_out, pcm_in, pcm_out, session,
 };
 use beluga_vad::SpeechConfig;
 use beluga_webrtc::{SoundInput, SoundOutput};
@@ -30,9 +30,9 @@ fn shared() -> Arc<Shared> {
     };
     let (_, input) = pcm_in(16_000).expect("a rate");
     let (output, ring) = pcm_out(16_000);
-    let wake = Arc::new(LoopWake::new(Box::new(super::Nobody)));
+    let bell = Bells::new(Box::new(super::Nobody)).bell();
     let (_, handles) =
-        session(config, Box::new(input), Box::new(output), ring, wake).expect("a configuration");
+        session(config, Box::new(input), Box::new(output), ring, bell).expect("a configuration");
     handles.shared
 }
 

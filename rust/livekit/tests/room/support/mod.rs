@@ -6,7 +6,7 @@ pub mod peers;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use beluga_engine::{Fetched, LoopWake, Secret, Wake, Wire, WireEnd, WireOrder};
+use beluga_engine::{Bells, Fetched, Secret, Wake, Wire, WireEnd, WireOrder};
 use beluga_livekit::{
     Command, CommandId, Event, LocalTrackId, Outcome, Room, RoomConfig, RoomCounters, RoomError,
     RoomHandle, room,
@@ -69,7 +69,7 @@ pub fn config() -> RoomConfig {
 impl World {
     pub fn new(config: RoomConfig) -> Self {
         let peers = Peers::default();
-        let events = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let events = Bells::new(Box::new(Nobody)).bell();
         let (handle, room) = room(config, Box::new(peers.clone()), events, Arc::new(Nobody))
             .expect("a configuration");
         Self {
@@ -95,7 +95,7 @@ impl World {
 
     /// Why there is no such room.
     pub fn refused(config: RoomConfig) -> RoomError {
-        let events = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let events = Bells::new(Box::new(Nobody)).bell();
         room(config, Box::new(Peers::default()), events, Arc::new(Nobody))
             .expect_err("a configuration that is wrong")
     }

@@ -2,7 +2,7 @@
 
 use beluga_codec::{CodecError, Decoder, Encoder};
 use beluga_engine::{
-    DelayBounds, InDoor, InterruptionAction, InterruptionPolicy, LoopWake, OutDoor, PacketIn,
+    Bells, DelayBounds, InDoor, InterruptionAction, InterruptionPolicy, OutDoor, PacketIn,
     PacketOut, SendTime, SessionConfig, Shared, TurnConfig, Vad, Wake, packet_in, packet_out,
     pcm_in, pcm_out, session,
 };
@@ -39,9 +39,9 @@ fn shared() -> Arc<Shared> {
     };
     let (_, input) = pcm_in(16_000).expect("a rate");
     let (output, ring) = pcm_out(16_000);
-    let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+    let bell = Bells::new(Box::new(Nobody)).bell();
     let (_, handles) =
-        session(config, Box::new(input), Box::new(output), ring, wake).expect("a configuration");
+        session(config, Box::new(input), Box::new(output), ring, bell).expect("a configuration");
     handles.shared
 }
 
