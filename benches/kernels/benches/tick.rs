@@ -4,11 +4,10 @@
 
 use beluga_bench_kernels::{Caller, silero};
 use beluga_engine::{
-    InterruptionAction, InterruptionPolicy, LoopWake, PcmWriter, SessionConfig, SessionHandles,
-    Shard, TurnConfig, Vad, Wake, ear_samples, pcm_in, pcm_out, session,
+    Bells, InterruptionAction, InterruptionPolicy, PcmWriter, SessionConfig, SessionHandles, Shard,
+    TurnConfig, Vad, Wake, ear_samples, pcm_in, pcm_out, session,
 };
 use beluga_vad::SpeechConfig;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// What a voice like Piper's is written at.
@@ -52,9 +51,9 @@ fn open(shard: &mut Shard, index: usize, in_hz: u32, vad: Vad) -> Talking {
         thinking_policy: BOTH_TALK,
         vad_phase_samples: index * 160,
     };
-    let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+    let bell = Bells::new(Box::new(Nobody)).bell();
     let (session, mut handles) =
-        session(config, Box::new(door), Box::new(output), ring, wake).expect("a configuration");
+        session(config, Box::new(door), Box::new(output), ring, bell).expect("a configuration");
     shard.add(session).expect("room for all");
     handles
         .mouth

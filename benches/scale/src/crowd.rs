@@ -5,8 +5,8 @@ use crate::speech::{CYCLE_MS, PACKET_MS, Speech};
 use crate::stopwatch::{Stopwatch, TimedIn, TimedOut};
 use beluga_codec::OpusDecoder;
 use beluga_engine::{
-    Command, DelayBounds, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, LoopWake,
-    Packet, PacketWriter, SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake,
+    Bells, Command, DelayBounds, EAR_HZ, EventKind, InterruptionAction, InterruptionPolicy, Packet,
+    PacketWriter, SessionConfig, SessionHandles, Shard, TICK_MS, TurnConfig, Vad, Wake,
     ear_samples, packet_in, pcm_out, session,
 };
 use beluga_vad::{SpeechConfig, WINDOW_SAMPLES};
@@ -55,7 +55,7 @@ impl<'a> Crowd<'a> {
         shard: &mut Shard,
         watch: &Arc<Stopwatch>,
     ) -> Result<Self, Box<dyn Error>> {
-        let wake = Arc::new(LoopWake::new(Box::new(Nobody)));
+        let bells = Bells::new(Box::new(Nobody));
         let mut callers = Vec::with_capacity(order.sessions);
         for index in 0..order.sessions {
             let decoder = OpusDecoder::new(EAR_HZ)?;
@@ -75,7 +75,7 @@ impl<'a> Crowd<'a> {
                 Box::new(input),
                 Box::new(output),
                 out_ring,
-                wake.clone(),
+                bells.bell(),
             )?;
             shard
                 .add(session)

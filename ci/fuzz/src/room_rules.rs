@@ -3,7 +3,7 @@
 
 use crate::script::Script;
 use beluga_engine::{
-    Carrier, Datagram, Fetched, LoopWake, Peer, Secret, Urgency, Wake, Wire, WireEnd, WireOrder,
+    Bells, Carrier, Datagram, Fetched, Peer, Secret, Urgency, Wake, Wire, WireEnd, WireOrder,
 };
 use beluga_livekit::{
     Command, Event, LOSSY, LeaveReason, PeerMaker, PeerPort, RELIABLE, Room, RoomConfig,
@@ -155,9 +155,9 @@ impl World {
         let mut config = RoomConfig::new("ws://server".to_owned(), token, 1);
         config.renews_token = true;
         let ports = Ports::default();
-        let loop_wake = Arc::new(LoopWake::new(Box::new(Nobody)));
-        let (handle, room) = room(config, Box::new(ports.clone()), loop_wake, Arc::new(Nobody))
-            .expect("a configuration");
+        let bell = Bells::new(Box::new(Nobody)).bell();
+        let (handle, room) =
+            room(config, Box::new(ports.clone()), bell, Arc::new(Nobody)).expect("a configuration");
         Self {
             handle,
             room,
