@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beluga_voice.cli.event_loop import has_uvloop
@@ -59,7 +60,9 @@ def _package() -> list[Finding]:
         core = importlib.import_module("beluga_voice._core")
     except ImportError as error:
         return [*findings, Finding("package", "compiled core", "fail", str(error), _REINSTALL)]
-    return [*findings, Finding("package", "beluga-voice", "ok", str(core.__version__))]
+    place = Path(core.__file__).parent
+    made_for = f", made for {place.name}" if place.parent.name == "_cores" else ""
+    return [*findings, Finding("package", "beluga-voice", "ok", f"{core.__version__}{made_for}")]
 
 
 def _dependencies() -> list[Finding]:
