@@ -60,7 +60,7 @@ def _package() -> list[Finding]:
         core = importlib.import_module("beluga_voice._core")
     except ImportError as error:
         return [*findings, Finding("package", "compiled core", "fail", str(error), _REINSTALL)]
-    place = Path(core.__file__).parent
+    place = Path(core.__file__ or "").parent
     made_for = f", made for {place.name}" if place.parent.name == "_cores" else ""
     return [*findings, Finding("package", "beluga-voice", "ok", f"{core.__version__}{made_for}")]
 
