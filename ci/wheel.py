@@ -37,6 +37,8 @@ KEPT = 4  # builds in the cache
 CORE = f"{PACKAGE.name}/_core.abi3.so"
 # What rustc calls it, and zig.
 LEVEL, LEVEL_OF_ZIG = "x86-64-v3", "x86_64_v3"
+# What is built for it has a directory of its own: cargo would build everything anew at each change between the two.
+LEVEL_TARGET = cargo_target_dir() / LEVEL
 
 
 def build() -> Path:
@@ -51,9 +53,8 @@ def build() -> Path:
             _forget_compilers_of_others()
             _wheel(out)
             with tempfile.TemporaryDirectory() as faster:
-                # In a directory of its own: cargo would build everything anew at each change between the two.
                 _wheel(Path(faster), rust=f"-C target-cpu={LEVEL}", c=f"-march={LEVEL_OF_ZIG}",
-                       CARGO_TARGET_DIR=str(cargo_target_dir() / LEVEL))  # fmt: skip
+                       CARGO_TARGET_DIR=str(LEVEL_TARGET))  # fmt: skip
                 _add_core(_only_wheel(out), _only_wheel(Path(faster)))
             out.rename(place)
         finally:
@@ -77,7 +78,8 @@ def _forget_compilers_of_others() -> None:
     """cmake keeps the compiler it was first given: a script that calls zig in the .venv of the checkout that built
     first. That one may be gone by now.
     """
-    for cache in cargo_target_dir().glob("**/wheel/build/*/out/build/CMakeCache.txt"):
+    places = (cargo_target_dir(), LEVEL_TARGET)
+    for cache in (cache for place in places for cache in place.glob("*/wheel/build/*/out/build/CMakeCache.txt")):
         compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", cache.read_text(), re.MULTILINE)
         script = Path(compiler[1]) if compiler else None
         if script is None or not script.is_file() or str(VENV) not in script.read_text():

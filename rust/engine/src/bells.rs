@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// More bells than that share numbers: what one of them tells is asked of the others too.
-pub const BELL_NUMBERS: usize = if cfg!(loom) { 2 * WORD_BITS } else { 4_096 };
+const BELL_NUMBERS: usize = if cfg!(loom) { 2 * WORD_BITS } else { 4_096 };
 const WORD_BITS: usize = u64::BITS as usize;
 
 /// One event loop, and a bell for each of its sessions and rooms.
@@ -36,9 +36,7 @@ impl Bells {
     /// A bell for one more.
     #[must_use]
     pub fn bell(self: &Arc<Self>) -> Bell {
-        let given = self
-            .given
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let given = self.given.fetch_add(1, Ordering::Relaxed);
         Bell {
             bells: self.clone(),
             number: given % BELL_NUMBERS,
@@ -108,7 +106,7 @@ mod tests {
 
     impl Wake for Arc<Wakes> {
         fn wake(&self) {
-            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -134,7 +132,7 @@ mod tests {
             for rung in rounds {
                 rung.iter().for_each(|&number| all[number].ring(1));
                 woken += usize::from(!rung.is_empty());
-                prop_assert_eq!(wakes.0.load(std::sync::atomic::Ordering::Relaxed), woken);
+                prop_assert_eq!(wakes.0.load(Ordering::Relaxed), woken);
                 let expected: Vec<usize> = rung.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
                 prop_assert_eq!(looked(&bells), expected);
             }
@@ -145,7 +143,7 @@ mod tests {
     fn a_loop_without_a_bell_rung_is_woken_and_finds_nobody() {
         let (bells, wakes) = bells();
         bells.notify(7);
-        assert_eq!(wakes.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         assert_eq!(bells.looking(&mut |_| panic!("nobody rang")), Some(7));
     }
 
@@ -166,16 +164,8 @@ mod tests {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
+    use crate::shared::loom_tests::Descriptor;
     use loom::sync::atomic::AtomicBool;
-
-    #[derive(Debug, Default)]
-    struct Descriptor(AtomicU64);
-
-    impl Wake for Arc<Descriptor> {
-        fn wake(&self) {
-            self.0.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 
     #[test]
     fn whoever_rings_while_the_loop_looks_is_told_or_wakes_it_again() {

@@ -34,7 +34,7 @@ mod turn;
 mod voice;
 mod wire;
 
-pub use bells::{BELL_NUMBERS, Bell, Bells};
+pub use bells::{Bell, Bells};
 pub use beluga_codec::Effort;
 pub use beluga_jitter::{DelayBounds, MAX_PAYLOAD_BYTES, Packet};
 pub use connection::Connection;

@@ -179,13 +179,13 @@ impl Shared {
 }
 
 #[cfg(all(test, loom))]
-mod loom_tests {
+pub(crate) mod loom_tests {
     use super::*;
     use loom::sync::atomic::AtomicU64;
 
     /// As a loop does it: woken by a count of wake-ups, it says that it looks and looks.
     #[derive(Debug, Default)]
-    struct Descriptor(AtomicU64);
+    pub(crate) struct Descriptor(pub(crate) AtomicU64);
 
     impl Wake for Arc<Descriptor> {
         fn wake(&self) {
