@@ -6,7 +6,7 @@ interrupts is set to 0.15 s of voice: it is in every figure, since a caller wait
 - `where` pacer: the last sample that is not zero where sound leaves the engine, its fade included.
 - `where` caller: the arrival of the last packet with sound; a phone's jitter buffer comes on top.
 - `over_min_ms_p95`: the p95 less what is set; at the pacer its budget is 30 ms (design, section 7).
-- `n`: interruptions; `missed`: turns over an answer that stopped nothing.
+- `n`: interruptions; `missed`: turns that stopped no answer within half a second.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ async def interruptions(media: Literal["native", "sdk"]) -> list[dict[str, Any]]
             asked = [talk_over(caller, INTERRUPTIONS[media], seed=seed) for seed, caller in enumerate(callers)]
             talks = await asyncio.gather(*asked)
     steal_pct = MachineTime.now().steal_pct_since(machine)
-    at_caller = [1e3 * (silent_s - first_s) for talk in talks for first_s, silent_s in talk.over_s]
+    over_s = [silent_s - first_s for talk in talks for first_s, silent_s in talk.over_s]
+    at_caller = [1e3 * each_s for each_s in over_s if each_s < TOGETHER_S]
     at_pacer = [ms for number, talk in enumerate(talks) for ms in pacer_ms(talk, silent, number)]
     missed = rooms * INTERRUPTIONS[media] - len(at_caller)
     return [

@@ -38,7 +38,8 @@ class Talk:
     answers_s: list[float]
     """From the true end of each turn to the first packet of its answer."""
     over_s: list[tuple[float, float]]
-    """For each turn that was said over an answer: its first voiced sample, and the answer's last packet."""
+    """For each turn that was said over an answer: its first voiced sample, and the answer's last packet, which is that of
+    the whole answer if the turn did not stop it."""
     lost: int
     report: CallerReport
 
@@ -72,15 +73,14 @@ async def _talk(caller: Caller, turns: int, *, seed: int, over: bool) -> Talk:
     for number in range(turns):
         voice = voices[number % len(voices)]
         turn = await caller.speak(voice.tape)
-        if over and number:
-            # The next answer waits for the end of this turn, and for the silence after it.
-            heard = caller.report().voices
-            if heard and heard[-1].last_s > turn.first_s:
-                over_s.append((turn.first_s, heard[-1].last_s))
         try:
             answers_s.append(await caller.answered(timeout=PATIENCE_S) - turn.first_s - voice.last_s)
         except DeadlineError:
             lost += 1
+        if over and number:
+            # By now it has ended, of itself if nothing stopped it.
+            heard = (one for one in caller.report().voices if one.first_s < turn.first_s < one.last_s)
+            over_s += [(turn.first_s, one.last_s) for one in heard]
         if not over:
             await caller.silence()
         await asyncio.sleep(drawn.uniform(*(HEARD_S if over else BREATH_S)))
