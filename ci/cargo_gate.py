@@ -6,7 +6,7 @@ Cargo names a workspace's artefacts the same in every checkout and asks only fil
 checkout whose files are older than another one's build would be handed that other one's code. The gate therefore
 keeps a record of what was built last: a source whose content differs from it is given a new time, and so are all of
 them when the checkout is another one (tests bake its path in). Crates from the registry stay shared and are not
-built again. One build runs at a time.
+built again. One build runs at a time, or the several of one holder of the gate in a target directory each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import content_hash
@@ -25,6 +26,13 @@ from places import ROOT, cargo_target_dir
 
 def run(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> int:
     """Runs the command from the root of the checkout and returns its exit code."""
+    with held():
+        return start(command, env=env).wait()
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Keeps other builds out; what is started within is built from the files as they are."""
     target = cargo_target_dir()
     target.mkdir(parents=True, exist_ok=True)
     with (target / "beluga-voice.lock").open("w") as lock:
@@ -34,8 +42,13 @@ def run(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> 
             print("waiting for another build in", target, file=sys.stderr, flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         _freshen(target / "beluga-voice-sources.json")
-        merged = os.environ | {"CARGO_TARGET_DIR": str(target)} | (env or {})
-        return subprocess.run([str(part) for part in command], cwd=ROOT, env=merged, check=False).returncode
+        yield
+
+
+def start(command: Sequence[str | Path], *, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Starts the command from the root of the checkout, for whoever holds the gate."""
+    merged = os.environ | {"CARGO_TARGET_DIR": str(cargo_target_dir())} | (env or {})
+    return subprocess.Popen([str(part) for part in command], cwd=ROOT, env=merged)
 
 
 def _freshen(record: Path) -> None:

@@ -38,7 +38,7 @@ CORE = f"{PACKAGE.name}/_core.abi3.so"
 # What rustc calls it, and zig.
 LEVEL, LEVEL_OF_ZIG = "x86-64-v3", "x86_64_v3"
 # What is built for it has a directory of its own: cargo would build everything anew at each change between the two.
-LEVEL_TARGET = cargo_target_dir() / LEVEL
+TARGET, LEVEL_TARGET = cargo_target_dir(), cargo_target_dir() / LEVEL
 
 
 def build() -> Path:
@@ -49,12 +49,12 @@ def build() -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         out = Path(tempfile.mkdtemp(dir=place.parent, prefix="unfinished-"))
         try:
-            _maturin("sdist", "--out", str(out))
-            _forget_compilers_of_others()
-            _wheel(out)
-            with tempfile.TemporaryDirectory() as faster:
-                _wheel(Path(faster), rust=f"-C target-cpu={LEVEL}", c=f"-march={LEVEL_OF_ZIG}",
-                       CARGO_TARGET_DIR=str(LEVEL_TARGET))  # fmt: skip
+            with cargo_gate.held(), tempfile.TemporaryDirectory() as faster:
+                _finish(_maturin("sdist", "--out", str(out)))
+                _forget_compilers_of_others()
+                # Side by side: half of the time goes into two links, which have one thread each.
+                _finish(_wheel(out, TARGET), _wheel(Path(faster), LEVEL_TARGET, rust=f"-C target-cpu={LEVEL}",
+                                                    c=f"-march={LEVEL_OF_ZIG}"))  # fmt: skip
                 _add_core(_only_wheel(out), _only_wheel(Path(faster)))
             out.rename(place)
         finally:
@@ -78,19 +78,26 @@ def _forget_compilers_of_others() -> None:
     """cmake keeps the compiler it was first given: a script that calls zig in the .venv of the checkout that built
     first. That one may be gone by now.
     """
-    places = (cargo_target_dir(), LEVEL_TARGET)
-    for cache in (cache for place in places for cache in place.glob("*/wheel/build/*/out/build/CMakeCache.txt")):
-        compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", cache.read_text(), re.MULTILINE)
-        script = Path(compiler[1]) if compiler else None
-        if script is None or not script.is_file() or str(VENV) not in script.read_text():
-            shutil.rmtree(cache.parent)
+    for target in (TARGET, LEVEL_TARGET):
+        for cache in target.glob("*/wheel/build/*/out/build/CMakeCache.txt"):
+            compiler = re.search(r"^CMAKE_C_COMPILER:\w+=(.+)$", cache.read_text(), re.MULTILINE)
+            script = Path(compiler[1]) if compiler else None
+            ours = script is not None and script.is_relative_to(_scripts(target)) and script.is_file()
+            if not ours or str(VENV) not in script.read_text():
+                shutil.rmtree(cache.parent)
 
 
-def _wheel(out: Path, *, rust: str = "", c: str = "", **environment: str) -> None:
-    """A wheel into `out`, both compilers told what is given."""
-    _maturin("build", "--quiet", "--locked", "--profile", "wheel", "--interpreter", sys.executable, "--zig",
-             "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--out", str(out),
-             rust=rust, c=c, **environment)  # fmt: skip
+def _scripts(target: Path) -> Path:
+    """Where maturin puts the scripts that call zig. Two at once in one place would write each other's."""
+    return target / "zigbuild"
+
+
+def _wheel(out: Path, target: Path, *, rust: str = "", c: str = "") -> subprocess.Popen[bytes]:
+    """A wheel into `out`, built in `target`, both compilers told what is given."""
+    own = {"CARGO_ZIGBUILD_CACHE_DIR": str(_scripts(target)), "ZIG_GLOBAL_CACHE_DIR": str(target / "zig")}
+    return _maturin("build", "--quiet", "--locked", "--profile", "wheel", "--interpreter", sys.executable, "--zig",
+                    "--compatibility", COMPATIBILITY, "--auditwheel", "check", "--out", str(out),
+                    rust=rust, c=c, CARGO_TARGET_DIR=str(target), **own)  # fmt: skip
 
 
 def _only_wheel(place: Path) -> Path:
@@ -117,7 +124,7 @@ def _add_core(wheel: Path, faster: Path) -> None:
     whole.rename(wheel)
 
 
-def _maturin(*arguments: str, rust: str = "", c: str = "", **environment: str) -> None:
+def _maturin(*arguments: str, rust: str = "", c: str = "", **environment: str) -> subprocess.Popen[bytes]:
     # Panic messages and libopus's assertions name source files: without the machine's directories.
     sources = cargo_home() / "registry" / "src"
     prefixes = [f"{place}=crates" for place in sorted(sources.glob("*"))]
@@ -127,8 +134,14 @@ def _maturin(*arguments: str, rust: str = "", c: str = "", **environment: str) -
         "CFLAGS": " ".join([*(f"-ffile-prefix-map={prefix}" for prefix in prefixes), c]),
         **environment,
     }
-    if cargo_gate.run([VENV / "bin" / "maturin", *arguments], env=env):
-        sys.exit(f"maturin {arguments[0]} failed")
+    return cargo_gate.start([VENV / "bin" / "maturin", *arguments], env=env)
+
+
+def _finish(*builds: subprocess.Popen[bytes]) -> None:
+    """Waits for all of them, so that none goes on when the gate is open again."""
+    failed = sum(build.wait() != 0 for build in builds)
+    if failed:
+        sys.exit("maturin failed")
 
 
 def main() -> None:

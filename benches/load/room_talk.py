@@ -38,8 +38,8 @@ class Talk:
     answers_s: list[float]
     """From the true end of each turn to the first packet of its answer."""
     over_s: list[tuple[float, float]]
-    """For each turn that was said over an answer: its first voiced sample, and the answer's last packet, which is that of
-    the whole answer if the turn did not stop it."""
+    """For each turn that was said over an answer: its first voiced sample, and the answer's last packet (of all of the
+    answer, if the turn did not stop it)."""
     lost: int
     report: CallerReport
 
