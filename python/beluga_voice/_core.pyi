@@ -350,8 +350,8 @@ class Room:
         The first is `connected`, or `disconnected` with an `error`. `done` has `id`, `value` and `error`: None, or
         `code`, `message`, `wants_sdk` and `rpc` (code, message, data). The others have livekit's names, and further
         `participant_attributes_changed` (`changed`, `attributes`), `local_sid_changed`, `rpc_request`, `rpc_expired`,
-        `stream_opened` (with a `reader`), `stream_readable`, `chat_received`, `token_needed`, `input_lost`,
-        `output_lost`. `rust/pybind/src/room_event.rs` lists the fields.
+        `stream_opened` (with a `reader`), `stream_readable`, `chat_received`, `token_needed`.
+        `rust/pybind/src/room_event.rs` lists the fields.
         """
 
     @property

@@ -99,6 +99,10 @@ impl PeerPort for Port {
     fn events(&mut self, into: &mut VecDeque<PeerEvent>) {
         into.append(&mut self.0.lock().expect("one thread").events);
     }
+
+    fn unobeyed(&mut self) -> Option<PeerCommand> {
+        None
+    }
 }
 
 #[derive(Debug, Default, Clone)]

@@ -7,7 +7,7 @@ use crate::info::{
 };
 use crate::stream::{StreamInfo, StreamReader};
 use beluga_engine::Secret;
-use beluga_webrtc::{InputId, OutputId, PeerStats};
+use beluga_webrtc::PeerStats;
 use std::collections::BTreeMap;
 
 /// What a command brought.
@@ -364,10 +364,6 @@ pub enum Event {
     },
     /// A rejoin found its token expired: [`Command::SetToken`](crate::Command::SetToken) goes on.
     TokenNeeded,
-    /// A door went with the connection that held it: nothing will come through it again.
-    InputLost(InputId),
-    /// A door went with the connection that held it: nothing will go through it again.
-    OutputLost(OutputId),
     /// It is over, or never began; nothing follows.
     Disconnected {
         /// Why, as LiveKit has it.

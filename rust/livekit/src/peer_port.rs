@@ -24,6 +24,9 @@ pub trait PeerPort: Send + Debug {
 
     /// Takes all that it had to say so far.
     fn events(&mut self, into: &mut VecDeque<PeerEvent>);
+
+    /// A command that a peer which is [over](PeerEvent::Closed) did not come to obey.
+    fn unobeyed(&mut self) -> Option<PeerCommand>;
 }
 
 /// Makes peers: one for the join, another for each full rejoin.
@@ -90,5 +93,9 @@ impl PeerPort for PeerHandle {
 
     fn events(&mut self, into: &mut VecDeque<PeerEvent>) {
         into.extend(PeerHandle::events(self));
+    }
+
+    fn unobeyed(&mut self) -> Option<PeerCommand> {
+        PeerHandle::unobeyed(self)
     }
 }

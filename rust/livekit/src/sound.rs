@@ -1,7 +1,6 @@
 //! The doors of sessions: which remote sound goes to which, and what comes from which goes on which of our tracks.
 
 use crate::command::{InputRoute, LocalTrackId};
-use crate::event::Event;
 use crate::publications::Publications;
 use crate::roster::Roster;
 use crate::subscriptions::Subscriptions;
@@ -155,26 +154,6 @@ impl Sound {
             }
         }
     }
-
-    /// A peer is gone: the doors that it still had are lost.
-    pub(crate) fn lost(&mut self, generation: Generation) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.inputs.retain(|id, door| {
-            let stays = !door.place.is_with(generation);
-            if !stays {
-                events.push(Event::InputLost(*id));
-            }
-            stays
-        });
-        self.outputs.retain(|id, door| {
-            let stays = !door.place.is_with(generation);
-            if !stays {
-                events.push(Event::OutputLost(*id));
-            }
-            stays
-        });
-        events
-    }
 }
 
 impl<Kind: ?Sized> Place<Kind> {
@@ -200,9 +179,5 @@ impl<Kind: ?Sized> Place<Kind> {
             }
             _ => false,
         }
-    }
-
-    fn is_with(&self, generation: Generation) -> bool {
-        matches!(self, Self::With(with, _) if *with == generation)
     }
 }

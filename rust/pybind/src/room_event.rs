@@ -196,8 +196,6 @@ pub(crate) fn shown(py: Python<'_>, event: Event) -> PyResult<ShownEvent<'_>> {
         Event::Reconnected => ("reconnected", PyDict::new(py)),
         Event::TokenRefreshed { token } => ("token_refreshed", dict!(py, token: token.reveal())),
         Event::TokenNeeded => ("token_needed", PyDict::new(py)),
-        Event::InputLost(input) => ("input_lost", dict!(py, input: input.0)),
-        Event::OutputLost(output) => ("output_lost", dict!(py, output: output.0)),
         Event::Disconnected { reason, error } => {
             let error = error.map(|error| error_of(py, &error)).transpose()?;
             (

@@ -116,6 +116,7 @@ pub enum PeerEvent {
     },
     /// The answer to [`PeerCommand::Stats`](crate::PeerCommand::Stats).
     Stats(PeerStats),
-    /// It is over. Nothing follows. Doors that were not released went with it.
+    /// It is over, its doors are [released](Self::Released). Nothing follows, and what it was asked since then
+    /// [comes back](crate::PeerHandle::unobeyed).
     Closed(Option<PeerFault>),
 }

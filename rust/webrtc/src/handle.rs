@@ -35,6 +35,12 @@ impl PeerHandle {
         self.0.looking();
         iter::from_fn(|| self.0.next())
     }
+
+    /// A command that a peer which is [over](PeerEvent::Closed) did not come to obey; doors may be in it.
+    #[must_use]
+    pub fn unobeyed(&self) -> Option<PeerCommand> {
+        self.0.commands.pop()
+    }
 }
 
 impl Drop for PeerHandle {

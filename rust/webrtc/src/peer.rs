@@ -286,8 +286,12 @@ impl RtcPeer {
             return;
         }
         self.data.end(&mut self.voice);
-        self.sound_in.release();
-        self.sound_out.release();
+        // Sessions outlive connections.
+        let inputs = self.sound_in.release();
+        let outputs = self.sound_out.release();
+        if !(inputs.is_empty() && outputs.is_empty()) {
+            self.voice.say(PeerEvent::Released { inputs, outputs });
+        }
         self.voice.say(PeerEvent::Closed(fault));
         self.voice.notify(self.now_us);
     }

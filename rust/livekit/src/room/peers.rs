@@ -8,12 +8,11 @@ use crate::negotiation::{Live, Negotiation};
 use crate::peer_port::{PeerMaker, PeerPort, RELIABLE};
 use crate::sound::Generation;
 use beluga_engine::WireOrder;
-use beluga_webrtc::{PeerCommand, PeerEvent, PeerStats};
+use beluga_webrtc::{PeerCommand, PeerEvent, PeerFault, PeerStats};
+use livekit_protocol::DisconnectReason;
 use livekit_protocol::signal_request::Message as Request;
 use std::collections::VecDeque;
 
-/// How long a peer that is replaced may take to give its doors back.
-const RELEASE_MS: u32 = 1_000;
 /// How long ICE may be without a pair before the connection counts as lost.
 const PAIR_LOST_MS: u32 = 3_000;
 /// How long the server may take for an answer.
@@ -34,14 +33,6 @@ pub(super) struct Slot {
     pub(super) restarted_us: Option<u64>,
     /// When the first answer was taken.
     pub(super) answered_us: Option<u64>,
-}
-
-#[derive(Debug)]
-struct Retired {
-    generation: Generation,
-    port: Box<dyn PeerPort>,
-    queue: VecDeque<PeerCommand>,
-    until_us: u64,
 }
 
 impl Slot {
@@ -65,7 +56,9 @@ pub(super) struct Peers {
     maker: Box<dyn PeerMaker>,
     last_generation: Generation,
     pub(super) current: Option<Slot>,
-    retired: Vec<Retired>,
+    /// Replaced, and not dropped before they have given their doors back: a shard that stands still for a while must not
+    /// cost a session its sound.
+    retired: Vec<Slot>,
 }
 
 impl Peers {
@@ -110,15 +103,10 @@ impl Peers {
         }
     }
 
-    fn retire(&mut self, now_us: u64) {
+    fn retire(&mut self) {
         if let Some(mut slot) = self.current.take() {
             slot.queue.push_back(PeerCommand::Release);
-            self.retired.push(Retired {
-                generation: slot.generation,
-                port: slot.port,
-                queue: slot.queue,
-                until_us: now_us + u64::from(RELEASE_MS) * 1_000,
-            });
+            self.retired.push(slot);
         }
     }
 
@@ -130,17 +118,14 @@ impl Peers {
 
     /// `signalling`: whether the server can answer.
     pub(super) fn due_us(&self, signalling: bool) -> Option<u64> {
-        let retired = self.retired.iter().map(|retired| retired.until_us);
-        let slot = self.current.as_ref().and_then(|slot| {
-            let lost = slot.lost_us.map(|us| us + u64::from(PAIR_LOST_MS) * 1_000);
-            let answer = slot
-                .negotiation
-                .outstanding_since_us()
-                .filter(|_| signalling)
-                .map(|us| us + u64::from(ANSWER_MS) * 1_000);
-            lost.into_iter().chain(answer).min()
-        });
-        retired.chain(slot).min()
+        let slot = self.current.as_ref()?;
+        let lost = slot.lost_us.map(|us| us + u64::from(PAIR_LOST_MS) * 1_000);
+        let answer = slot
+            .negotiation
+            .outstanding_since_us()
+            .filter(|_| signalling)
+            .map(|us| us + u64::from(ANSWER_MS) * 1_000);
+        lost.into_iter().chain(answer).min()
     }
 }
 
@@ -156,7 +141,7 @@ fn hand_over(port: &mut dyn PeerPort, queue: &mut VecDeque<PeerCommand>) {
 impl Room {
     /// A new peer for a new session; the one before gives its doors back.
     pub(super) fn replace_peer(&mut self) {
-        self.peers.retire(self.out.now_us);
+        self.peers.retire();
         self.peers.last_generation += 1;
         let (port, peer) = self.peers.maker.make();
         self.orders.push_back(WireOrder::Drive(peer));
@@ -198,20 +183,20 @@ impl Room {
         let mut events = VecDeque::new();
         for mut retired in std::mem::take(&mut self.peers.retired) {
             retired.port.events(&mut events);
-            let mut gone = retired.until_us <= self.out.now_us;
+            let (mut released, mut closed) = (false, false);
             for event in events.drain(..) {
                 match event {
                     PeerEvent::Released { inputs, outputs } => {
                         self.sound.released(inputs, outputs);
-                        gone = true;
+                        released = true;
                     }
-                    PeerEvent::Closed(_) => gone = true,
+                    PeerEvent::Closed(_) => closed = true,
                     _ => {}
                 }
             }
-            if gone {
-                self.doors_lost(retired.generation);
-            } else {
+            if closed {
+                self.take_doors_back(retired);
+            } else if !released {
                 self.peers.retired.push(retired);
             }
         }
@@ -229,9 +214,19 @@ impl Room {
         }
     }
 
-    fn doors_lost(&mut self, generation: Generation) {
-        for event in self.sound.lost(generation) {
-            self.out.say(event);
+    /// Doors that were on their way to a peer which was over before it could take them.
+    fn take_doors_back(&mut self, mut slot: Slot) {
+        let unobeyed = std::iter::from_fn(|| slot.port.unobeyed());
+        for command in unobeyed.chain(slot.queue) {
+            match command {
+                PeerCommand::AttachInput(id, door) => {
+                    self.sound.released(vec![(id, door)], Vec::new())
+                }
+                PeerCommand::AttachOutput(id, door) => {
+                    self.sound.released(Vec::new(), vec![(id, door)])
+                }
+                _ => {}
+            }
         }
     }
 
@@ -296,11 +291,17 @@ impl Room {
             PeerEvent::Released { inputs, outputs } => self.sound.released(inputs, outputs),
             PeerEvent::Stats(stats) => self.measured(stats),
             PeerEvent::Closed(fault) => {
-                let generation = slot.generation;
-                self.peers.current = None;
-                self.doors_lost(generation);
+                if let Some(slot) = self.peers.current.take() {
+                    self.take_doors_back(slot);
+                }
                 self.measured(PeerStats::default());
                 let why = match fault {
+                    Some(PeerFault::Defect) => {
+                        // The next connection would come to the same.
+                        let why = "a defect in the code of the connection for sound";
+                        let error = RoomError::new(ErrorCode::InternalError, why);
+                        return self.finish(DisconnectReason::UnknownReason, Some(error));
+                    }
                     Some(fault) => format!("the connection for sound failed: {fault}"),
                     None => "the connection for sound was closed".to_owned(),
                 };

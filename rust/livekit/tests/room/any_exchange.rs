@@ -224,7 +224,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<Vec<u8>>().prop_map(Step::Bytes),
         6 => (0..3_u32, prop::bool::weighted(0.05), prop::collection::vec((0..6_u8, 0..4_u8), 0..4))
             .prop_map(|(back, bad, tracks)| Step::Answer(back, bad, tracks)),
-        4 => (0..9_u8).prop_map(Step::Peer),
+        4 => (0..10_u8).prop_map(Step::Peer),
         4 => (any::<bool>(), packet()).prop_map(|(reliable, packet)| Step::Packet(reliable, Box::new(packet))),
         3 => prop::sample::select(vec![0, 10, 300, 1_100, 4_000, 16_000]).prop_map(Step::Pass),
         8 => (0..24_u8, 0..3_u8).prop_map(|(what, which)| Step::Ask(what, which)),
@@ -377,7 +377,8 @@ impl World {
                     4 => peer.get().slow = true,
                     5 => while peer.get().take_one() {},
                     6 => peer.get().say(PeerEvent::ChannelClosed(LOSSY)),
-                    7 => peer.get().say(PeerEvent::Closed(Some(PeerFault::Defect))),
+                    7 => peer.get().end(None),
+                    8 => peer.get().end(Some(PeerFault::Defect)),
                     _ => {
                         let full = peer.get().full;
                         peer.get().full = !full;

@@ -2,7 +2,7 @@
 
 use crate::support::doors::{loudspeaker, microphone};
 use crate::support::{World, infos};
-use beluga_livekit::{Command, Event, InputRoute, LocalTrackId, TrackSource};
+use beluga_livekit::{Command, InputRoute, LocalTrackId, TrackSource};
 use beluga_webrtc::{InputId, Mid, OutputId};
 use livekit_protocol as proto;
 
@@ -158,27 +158,5 @@ fn a_door_of_a_name_that_is_taken_is_refused() {
         bound_input(&world),
         mid("0"),
         "the first one is there still"
-    );
-}
-
-#[test]
-fn doors_that_go_with_a_connection_are_named() {
-    let mut world = World::joined();
-    attach(&mut world, caller());
-    world.take_events();
-    world
-        .peer()
-        .get()
-        .say(beluga_webrtc::PeerEvent::Closed(None));
-    let events = world.take_events();
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, Event::InputLost(EAR)))
-    );
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(event, Event::OutputLost(MOUTH)))
     );
 }

@@ -23,6 +23,15 @@ const MOUTH: OutputId = OutputId(3);
 fn call() -> World {
     let caller = infos::participant("caller", &["TR_c"]);
     let mut world = World::joined_with(config(), infos::join(&[caller]));
+    attach(&mut world);
+    world.publish_voice(VOICE);
+    world.subscribe(1, &[("1", "TR_c")]);
+    world.take_events();
+    world.take_requests();
+    world
+}
+
+fn attach(world: &mut World) {
     world.ask(Command::AttachInput {
         input: EAR,
         door: loudspeaker(),
@@ -36,11 +45,6 @@ fn call() -> World {
         door: microphone(),
         track: Some(VOICE),
     });
-    world.publish_voice(VOICE);
-    world.subscribe(1, &[("1", "TR_c")]);
-    world.take_events();
-    world.take_requests();
-    world
 }
 
 fn reconnect(world: &mut World, last_message_seq: u32) {
@@ -413,12 +417,8 @@ fn a_resume_without_sound_becomes_a_rejoin() {
 #[test]
 fn a_peer_that_is_over_is_replaced() {
     let mut world = call();
-    world
-        .peer()
-        .get()
-        .say(PeerEvent::Closed(Some(PeerFault::Transport(
-            "dtls".to_owned(),
-        ))));
+    let fault = PeerFault::Transport("dtls".to_owned());
+    world.peer().get().end(Some(fault));
     world.turn();
     let early = world.take_shown();
     assert!(
@@ -434,6 +434,76 @@ fn a_peer_that_is_over_is_replaced() {
         infos::join(&[infos::participant("caller", &["TR_c"])]),
     );
     assert!(world.take_shown().contains(&"back".to_owned()));
+    assert_is_in_use(&mut world);
+}
+
+/// The session is heard again, and hears.
+fn assert_is_in_use(world: &mut World) {
+    world.subscribe(1, &[("1", "TR_c")]);
+    let peer = world.peer();
+    let peer = peer.get();
+    assert_eq!(peer.inputs[&EAR].1, Some(Mid("1".to_owned())));
+    assert_eq!(peer.outputs[&MOUTH].1, Some(Mid("0".to_owned())));
+}
+
+#[test]
+fn doors_on_their_way_to_a_peer_that_is_over_go_to_the_next() {
+    for full in [true, false] {
+        let mut world = call();
+        for command in [Command::DetachInput(EAR), Command::DetachOutput(MOUTH)] {
+            world.ask(command);
+        }
+        if full {
+            world.peer().get().full = true;
+        } else {
+            world.peer().get().over = true;
+        }
+        attach(&mut world);
+        world.peer().get().end(None);
+        world.pass_ms(500);
+        rejoin(
+            &mut world,
+            infos::join(&[infos::participant("caller", &["TR_c"])]),
+        );
+        assert_is_in_use(&mut world);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_its_time_keeps_nobody_from_being_heard_again() {
+    let mut world = call();
+    let old = world.peer();
+    old.get().full = true;
+    world.say(leave(
+        Action::Reconnect,
+        proto::DisconnectReason::ServerShutdown,
+    ));
+    rejoin(
+        &mut world,
+        infos::join(&[infos::participant("caller", &["TR_c"])]),
+    );
+    // As long as a machine may have been asleep.
+    world.keep_alive_ms(60_000);
+    assert!(world.peer().get().inputs.is_empty());
+    old.get().full = false;
+    world.turn();
+    assert_is_in_use(&mut world);
+}
+
+#[test]
+fn a_defect_in_a_connection_ends_the_room_and_says_so() {
+    let mut world = call();
+    world.peer().get().end(Some(PeerFault::Defect));
+    world.turn();
+    let events = world.take_events();
+    let Some(Event::Disconnected {
+        error: Some(error), ..
+    }) = events.last()
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(error.code.as_str(), "internal_error");
+    assert_eq!(world.peer_count(), 1);
 }
 
 #[test]

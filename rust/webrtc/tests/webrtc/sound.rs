@@ -283,3 +283,44 @@ fn doors_that_are_released_go_on_at_another_peer() {
     // The one that waited in the door was not lost.
     assert_eq!(*new.far.packets[0].payload, *payload(9));
 }
+
+#[test]
+fn a_connection_that_ends_gives_its_doors_back_first() {
+    for far_side_ends_it in [true, false] {
+        let (mut call, send, receive) = Call::connected(Options::default());
+        let _microphone = call.microphone(3, &send);
+        let _speaker = call.loudspeaker(4, &receive);
+        call.run_ms(10);
+        if far_side_ends_it {
+            call.far.rtc.close().expect("it is open");
+        } else {
+            call.command(PeerCommand::Close);
+        }
+        call.run_ms(100);
+        let [
+            ..,
+            PeerEvent::Released { inputs, outputs },
+            PeerEvent::Closed(None),
+        ] = &call.events[..]
+        else {
+            panic!("{:?}", call.events);
+        };
+        assert_eq!(inputs[0].0, InputId(4));
+        assert_eq!(outputs[0].0, OutputId(3));
+    }
+}
+
+#[test]
+fn what_a_peer_that_is_over_was_asked_comes_back() {
+    let (mut call, ..) = Call::connected(Options::default());
+    call.command(PeerCommand::Close);
+    call.run_ms(100);
+    call.command(PeerCommand::DetachInput(InputId(4)));
+    call.run_ms(10);
+    let handle = call.handle.as_ref().expect("a handle");
+    assert!(matches!(
+        handle.unobeyed(),
+        Some(PeerCommand::DetachInput(InputId(4)))
+    ));
+    assert!(handle.unobeyed().is_none());
+}

@@ -50,6 +50,10 @@ pub struct FakePeer {
     pub mute: bool,
     /// Takes no commands.
     pub full: bool,
+    /// Obeys nothing any more.
+    pub over: bool,
+    /// What it was asked when it was over.
+    unobeyed: VecDeque<PeerCommand>,
     /// Its handle was dropped.
     pub dropped: bool,
     pub restarts: usize,
@@ -179,25 +183,36 @@ impl FakePeer {
             }
             PeerCommand::Release => {
                 self.asked.push(Asked::Release);
-                let inputs = std::mem::take(&mut self.inputs);
-                let outputs = std::mem::take(&mut self.outputs);
-                self.say(PeerEvent::Released {
-                    inputs: inputs
-                        .into_iter()
-                        .map(|(id, (door, _))| (id, door))
-                        .collect(),
-                    outputs: outputs
-                        .into_iter()
-                        .map(|(id, (door, _))| (id, door))
-                        .collect(),
-                });
+                self.release();
             }
             PeerCommand::Stats => self.say(PeerEvent::Stats(PeerStats {
                 packets_sent: 7,
                 ..PeerStats::default()
             })),
-            PeerCommand::Close => self.say(PeerEvent::Closed(None)),
+            PeerCommand::Close => self.end(None),
         }
+    }
+
+    fn release(&mut self) {
+        let inputs = std::mem::take(&mut self.inputs);
+        let outputs = std::mem::take(&mut self.outputs);
+        self.say(PeerEvent::Released {
+            inputs: inputs
+                .into_iter()
+                .map(|(id, (door, _))| (id, door))
+                .collect(),
+            outputs: outputs
+                .into_iter()
+                .map(|(id, (door, _))| (id, door))
+                .collect(),
+        });
+    }
+
+    /// The other side has closed the connection, or something in it failed.
+    pub fn end(&mut self, fault: Option<PeerFault>) {
+        self.over = true;
+        self.release();
+        self.say(PeerEvent::Closed(fault));
     }
 }
 
@@ -210,12 +225,20 @@ impl PeerPort for Port {
         if peer.full {
             return Err(command);
         }
-        peer.obey(command);
+        if peer.over {
+            peer.unobeyed.push_back(command);
+        } else {
+            peer.obey(command);
+        }
         Ok(())
     }
 
     fn events(&mut self, into: &mut VecDeque<PeerEvent>) {
         into.append(&mut self.0.get().events);
+    }
+
+    fn unobeyed(&mut self) -> Option<PeerCommand> {
+        self.0.get().unobeyed.pop_front()
     }
 }
 
