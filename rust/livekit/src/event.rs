@@ -53,7 +53,8 @@ pub struct RoomCounters {
     pub reliable_dropped: u64,
     /// Lossy packets of ours that were not sent, there being no connection.
     pub lossy_unsent: u64,
-    /// Receipts and answers of ours that were not sent, being longer than the other side takes: whoever called named his call so.
+    /// Receipts and answers of ours that were not sent, being longer than the other side takes (whoever called named his call so),
+    /// or a megabyte of them waiting.
     pub answers_unsent: u64,
     /// Packets that the peer dropped because it was not listened to.
     pub peer_dropped: u64,

@@ -4,13 +4,14 @@ use crate::command::StreamContent;
 use crate::data::deflate::{UnpackError, Unpacker};
 use crate::data::rpc::RpcStream;
 use crate::stream::{
-    MAX_UNREAD_BYTES, Pool, StreamError, StreamInfo, StreamReader, StreamWriter, Written,
-    stream_pipe,
+    MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, Pool, StreamError, StreamInfo, StreamReader,
+    StreamWriter, Written, stream_pipe,
 };
 use livekit_protocol::data_stream::{
     Chunk, CompressionType, Header, Trailer, header::ContentHeader,
 };
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// Streams that may be open at the same time; the next one is not taken.
 const MAX_STREAMS: usize = 256;
@@ -25,7 +26,32 @@ const MAX_ATTRIBUTES: usize = 256;
 enum Sink {
     Reader(StreamWriter),
     /// Put together here, for a call.
-    Rpc(RpcStream, Vec<u8>),
+    Rpc(RpcStream, Payload),
+}
+
+/// What there is of a call's payload. It is counted as unread until it is whole.
+#[derive(Debug)]
+struct Payload {
+    bytes: Vec<u8>,
+    pool: Pool,
+}
+
+impl Payload {
+    fn put(&mut self, piece: &[u8]) -> Result<Written, StreamError> {
+        let in_all = self.pool.load(Ordering::Relaxed) + piece.len();
+        if self.bytes.len() + piece.len() > MAX_UNREAD_BYTES || in_all > MAX_UNREAD_BYTES_IN_ALL {
+            return Err(StreamError::Unread);
+        }
+        self.pool.fetch_add(piece.len(), Ordering::Relaxed);
+        self.bytes.extend_from_slice(piece);
+        Ok(Written::Kept)
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        self.pool.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -111,6 +137,11 @@ fn sorted(attributes: impl IntoIterator<Item = (String, String)>) -> BTreeMap<St
 }
 
 impl Incoming {
+    /// Whether no other stream is taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.streams.len() >= MAX_STREAMS
+    }
+
     /// A stream begins; `rpc` if it is part of a call.
     pub(crate) fn opened(
         &mut self,
@@ -123,13 +154,16 @@ impl Incoming {
             return Vec::new();
         };
         let known = self.streams.contains_key(&header.stream_id) || header.stream_id.is_empty();
-        if known || self.streams.len() >= MAX_STREAMS {
+        if known || self.is_full() {
             self.ignored += 1;
             return Vec::new();
         }
         let mut arrived = Vec::new();
         let sink = match rpc {
-            Some(rpc) => Sink::Rpc(rpc, Vec::new()),
+            Some(rpc) => {
+                let (bytes, pool) = (Vec::new(), self.pool.clone());
+                Sink::Rpc(rpc, Payload { bytes, pool })
+            }
             None => {
                 let (writer, reader) = stream_pipe(self.pool.clone());
                 arrived.push(Arrived::Opened(info.clone(), reader));
@@ -222,6 +256,27 @@ impl Incoming {
             .collect()
     }
 
+    /// Gives up the payloads that are not whole in time: what they are of.
+    pub(crate) fn late(&mut self, now_us: u64) -> Vec<RpcStream> {
+        let mut late = Vec::new();
+        self.streams.retain(|_, stream| match &stream.sink {
+            Sink::Rpc(rpc, _) if rpc.by_us() <= now_us => {
+                late.push(rpc.clone());
+                false
+            }
+            _ => true,
+        });
+        late
+    }
+
+    pub(crate) fn due_us(&self) -> Option<u64> {
+        let by_us = |stream: &StreamIn| match &stream.sink {
+            Sink::Rpc(rpc, _) => Some(rpc.by_us()),
+            Sink::Reader(_) => None,
+        };
+        self.streams.values().filter_map(by_us).min()
+    }
+
     /// The room is over: all streams break off.
     pub(crate) fn room_over(&mut self) {
         for (id, mut stream) in std::mem::take(&mut self.streams) {
@@ -269,13 +324,7 @@ impl StreamIn {
                 Written::Full => Err(StreamError::Unread),
                 written => Ok(written),
             },
-            Sink::Rpc(_, payload) if payload.len() + content.len() > MAX_UNREAD_BYTES => {
-                Err(StreamError::Unread)
-            }
-            Sink::Rpc(_, payload) => {
-                payload.extend_from_slice(&content);
-                Ok(Written::Kept)
-            }
+            Sink::Rpc(_, payload) => payload.put(&content),
         }
     }
 
@@ -320,8 +369,7 @@ impl StreamIn {
                 (written == Written::Awaited).then(|| Arrived::Readable(id.to_owned()))
             }
             Sink::Rpc(rpc, payload) => {
-                let payload = std::mem::take(payload);
-                let text = end.map(|()| String::from_utf8_lossy(&payload).into_owned());
+                let text = end.map(|()| String::from_utf8_lossy(&payload.bytes).into_owned());
                 Some(Arrived::Rpc(rpc.clone(), text))
             }
         }

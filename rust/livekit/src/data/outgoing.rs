@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) const NUMBER_BYTES: usize = 7;
 /// Messages that the peer may have been handed and not taken yet, per lane.
 const IN_FLIGHT: usize = 8;
+/// Bytes of receipts and answers without a command behind them that may wait: others' calls alone decide how many there are.
+const MAX_UNAWAITED_BYTES: usize = 1 << 20;
 
 /// What becomes of a command when its last message was taken.
 #[derive(Debug, Clone)]
@@ -49,6 +51,17 @@ struct Lane {
     open: bool,
 }
 
+impl Lane {
+    /// A message that was not taken: it comes before all that was not handed over, in the order of the numbers it had.
+    fn give_back(&mut self, flying: Flying) {
+        let earlier = 1..flying.packet.sequence;
+        let is_earlier = |turn: &&Turn| matches!(turn, Turn::Packet(packet, _) if earlier.contains(&packet.sequence));
+        let place = self.turns.iter().take_while(is_earlier).count();
+        let turn = Turn::Packet(flying.packet, flying.receipt);
+        self.turns.insert(place, turn);
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
@@ -56,6 +69,8 @@ pub(crate) struct Outgoing {
     lossy: Lane,
     /// Before all else on the reliable lane.
     urgent: VecDeque<Turn>,
+    /// Of those, the bytes of what no command is behind.
+    unawaited_bytes: usize,
     pub(super) streams: BTreeMap<String, StreamOut>,
     /// The longest message that the far side takes, where it says one.
     far_limit_bytes: Option<usize>,
@@ -93,12 +108,24 @@ impl Outgoing {
     }
 
     /// Before all that waits: the far side's clock runs.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RateLimitExceeded`] where there is no receipt and too much waits that has none.
     pub(crate) fn urgent(
         &mut self,
         packet: DataPacket,
         receipt: Option<Receipt>,
     ) -> Result<(), RoomError> {
+        let bytes = weight(&packet);
+        let is_awaited = receipt.is_some();
         let turn = self.turn(packet, receipt)?;
+        if !is_awaited {
+            if self.unawaited_bytes + bytes > MAX_UNAWAITED_BYTES {
+                let why = "too many receipts and answers wait to be sent";
+                return Err(RoomError::new(ErrorCode::RateLimitExceeded, why));
+            }
+            self.unawaited_bytes += bytes;
+        }
         self.urgent.push_back(turn);
         Ok(())
     }
@@ -234,7 +261,7 @@ impl Outgoing {
     fn next_packet(&mut self, channel: Channel) -> Option<(Box<DataPacket>, Option<Receipt>)> {
         loop {
             let urgent = match channel {
-                RELIABLE => self.urgent.pop_front(),
+                RELIABLE => self.next_urgent(),
                 _ => None,
             };
             let turn = match urgent {
@@ -263,6 +290,14 @@ impl Outgoing {
         }
     }
 
+    fn next_urgent(&mut self) -> Option<Turn> {
+        let turn = self.urgent.pop_front()?;
+        if let Turn::Packet(packet, None) = &turn {
+            self.unawaited_bytes -= weight(packet);
+        }
+        Some(turn)
+    }
+
     /// The peer has taken a message, or never will: whose command that concerns.
     pub(crate) fn sent(&mut self, now_us: u64, ticket: u64, taken: bool) -> Option<Receipt> {
         let flying = self.flying.remove(&ticket)?;
@@ -278,8 +313,7 @@ impl Outgoing {
         } else {
             // The channel is closed: what comes in its place gets it, with a number of its own.
             lane.open = false;
-            lane.turns
-                .push_front(Turn::Packet(flying.packet, flying.receipt));
+            lane.give_back(flying);
             None
         }
     }
@@ -300,9 +334,14 @@ impl Outgoing {
         self.again.clear();
         self.last_sequence = 0;
         for (_, flying) in std::mem::take(&mut self.flying).into_iter().rev() {
-            let turn = Turn::Packet(flying.packet, flying.receipt);
             if let Some(lane) = self.lane(flying.channel) {
-                lane.turns.push_front(turn);
+                lane.give_back(flying);
+            }
+        }
+        // Their numbers were of the session before.
+        for turn in &mut self.reliable.turns {
+            if let Turn::Packet(packet, _) = turn {
+                packet.sequence = 0;
             }
         }
         for lane in [&mut self.reliable, &mut self.lossy] {
@@ -357,6 +396,11 @@ impl Outgoing {
         self.lossy.turns.retain(wanted);
         self.cancel_stream(command)
     }
+}
+
+/// About how much memory a packet takes that waits.
+fn weight(packet: &DataPacket) -> usize {
+    packet.encoded_len() + size_of::<DataPacket>()
 }
 
 /// How long a packet's message may become.

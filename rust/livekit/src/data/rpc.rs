@@ -55,9 +55,23 @@ pub(crate) enum RpcStream {
         caller: String,
         method: String,
         timeout_ms: u32,
+        by_us: u64,
     },
     /// The answer to one of ours.
-    Response { request_id: String, from: String },
+    Response {
+        request_id: String,
+        from: String,
+        by_us: u64,
+    },
+}
+
+impl RpcStream {
+    /// Until when it must be whole: the caller does not wait for longer.
+    pub(crate) fn by_us(&self) -> u64 {
+        match self {
+            Self::Request { by_us, .. } | Self::Response { by_us, .. } => *by_us,
+        }
+    }
 }
 
 /// What became of a call of ours that was waited for too long.
@@ -109,11 +123,15 @@ impl Rpc {
         }
     }
 
+    /// Until when an answer is waited for, if it is and comes from whom it must.
+    pub(crate) fn awaited(&self, request_id: &str, from: &str) -> Option<u64> {
+        let call = self.calls.get(request_id)?;
+        (call.destination == from).then_some(call.answer_by_us)
+    }
+
     /// The command that an answer is for, if it is for one and comes from whom it must.
     pub(crate) fn answered(&mut self, request_id: &str, from: &str) -> Option<CommandId> {
-        if self.calls.get(request_id)?.destination != from {
-            return None;
-        }
+        self.awaited(request_id, from)?;
         self.calls.remove(request_id).map(|call| call.command)
     }
 

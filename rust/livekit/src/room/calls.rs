@@ -173,10 +173,21 @@ impl Room {
         let of = |key: &str| header.attributes.get(key).cloned().unwrap_or_default();
         let request_id = of(ID_KEY);
         match header.topic.as_str() {
-            RESPONSE_TOPIC => Ok(Some(RpcStream::Response {
-                request_id,
-                from: sender.to_owned(),
-            })),
+            RESPONSE_TOPIC => {
+                let by_us = self.rpc.awaited(&request_id, sender).ok_or(())?;
+                if self.incoming.is_full() {
+                    if let Some(command) = self.rpc.answered(&request_id, sender) {
+                        let why = "the answer cannot be read: too many streams are open";
+                        self.call_done(command, Err(malformed(why)));
+                    }
+                    return Err(());
+                }
+                Ok(Some(RpcStream::Response {
+                    request_id,
+                    from: sender.to_owned(),
+                    by_us,
+                }))
+            }
             REQUEST_TOPIC => {
                 if request_id.is_empty() {
                     return Err(());
@@ -185,12 +196,16 @@ impl Room {
                     return Err(());
                 }
                 let refusal = match (of(VERSION_KEY).as_str(), of(TIMEOUT_KEY).parse()) {
+                    ("2", Ok(_)) if self.out.desk.is_crowded() || self.incoming.is_full() => {
+                        too_many_calls()
+                    }
                     ("2", Ok(timeout_ms)) => {
                         return Ok(Some(RpcStream::Request {
                             request_id,
                             caller: sender.to_owned(),
                             method: of(METHOD_KEY),
                             timeout_ms,
+                            by_us: self.out.in_ms(timeout_ms),
                         }));
                     }
                     ("2", Err(_)) => malformed("the call says no timeout"),
@@ -216,6 +231,7 @@ impl Room {
                     caller,
                     method,
                     timeout_ms,
+                    ..
                 },
                 Ok(payload),
             ) => self.handle(caller, request_id, method, payload, timeout_ms),
@@ -228,7 +244,12 @@ impl Room {
                 let error = malformed(&format!("the call cannot be read: {error}"));
                 self.refuse(&caller, &request_id, error);
             }
-            (RpcStream::Response { request_id, from }, payload) => {
+            (
+                RpcStream::Response {
+                    request_id, from, ..
+                },
+                payload,
+            ) => {
                 if let Some(command) = self.rpc.answered(&request_id, &from) {
                     let result = payload
                         .map_err(|error| malformed(&format!("the answer cannot be read: {error}")));
@@ -260,8 +281,7 @@ impl Room {
             self.rpc.admit(id, who, deadline_us, payload.len())
         };
         let Some(id) = admitted else {
-            let why = format!("too many calls: at most {MAX_REQUESTS} are handled at a time");
-            self.refuse(&caller, &request_id, malformed(&why));
+            self.refuse(&caller, &request_id, too_many_calls());
             return;
         };
         self.out.say(Event::RpcRequest {
@@ -334,7 +354,7 @@ impl Room {
         self.answer(caller, failure(request_id.to_owned(), error));
     }
 
-    /// Sends what no command is behind; false, and counted, where it is too long.
+    /// Sends what no command is behind; false, and counted, where it is too long or too much waits.
     fn answer(&mut self, caller: &str, answer: Value) -> bool {
         let sent = self.outgoing.urgent(to(caller, answer), None).is_ok();
         self.out.counters.answers_unsent += u64::from(!sent);
@@ -374,6 +394,16 @@ impl Room {
             self.refuse(&request.caller, &request.request_id, error);
             self.out.say(Event::RpcExpired { id });
         }
+        for stream in self.incoming.late(self.now_us()) {
+            // A call of ours is over by then, whatever there is of its answer.
+            if let RpcStream::Request {
+                request_id, caller, ..
+            } = stream
+            {
+                let error = RpcError::built_in(RpcError::RESPONSE_TIMEOUT);
+                self.refuse(&caller, &request_id, error);
+            }
+        }
     }
 }
 
@@ -402,6 +432,12 @@ fn failure(request_id: String, error: RpcError) -> Value {
             data: error.data,
         }),
     )
+}
+
+fn too_many_calls() -> RpcError {
+    malformed(&format!(
+        "too many calls: at most {MAX_REQUESTS} are handled at a time"
+    ))
 }
 
 fn malformed(why: &str) -> RpcError {

@@ -85,7 +85,8 @@ impl Room {
             // Part of a call, and refused.
             Err(()) => return,
         };
-        if self.out.desk.is_crowded() {
+        // A call was refused where it had to be, and the answer to one of ours brings nothing that was not asked for.
+        if rpc.is_none() && self.out.desk.is_crowded() {
             self.incoming.ignored += 1;
             return;
         }

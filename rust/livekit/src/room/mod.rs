@@ -339,7 +339,8 @@ impl Wire for Room {
     }
 
     fn due_us(&self) -> u64 {
-        self.next_due_us()
+        let unfinished_us = self.incoming.due_us().unwrap_or(u64::MAX);
+        self.next_due_us().min(unfinished_us)
     }
 
     fn leave(&mut self, now_us: u64) {

@@ -465,3 +465,204 @@ fn a_call_that_nobody_awaits_any_more_is_forgotten() {
     says(&mut world, "caller", answer(&request.id, payload));
     world.keep_alive_ms(20_000);
 }
+
+/// The header of a stream that is a call, or the answer to one.
+fn rpc_header(topic: &str, request_id: &str) -> proto::data_stream::Header {
+    let attributes = [
+        ("lk.rpc_request_id", request_id),
+        ("lk.rpc_request_method", "greet"),
+        ("lk.rpc_request_response_timeout_ms", "5000"),
+        ("lk.rpc_request_version", "2"),
+    ];
+    proto::data_stream::Header {
+        stream_id: format!("s-{request_id}"),
+        topic: topic.to_owned(),
+        attributes: attributes
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        content_header: Some(proto::data_stream::header::ContentHeader::TextHeader(
+            proto::data_stream::TextHeader::default(),
+        )),
+        ..Default::default()
+    }
+}
+
+/// A call by stream, of which no piece has come.
+fn begun(request_id: &str) -> Value {
+    Value::StreamHeader(rpc_header("lk.rpc_request", request_id))
+}
+
+fn chunk(request_id: &str, content: Vec<u8>) -> Value {
+    Value::StreamChunk(proto::data_stream::Chunk {
+        stream_id: format!("s-{request_id}"),
+        content,
+        ..Default::default()
+    })
+}
+
+fn trailer(request_id: &str) -> Value {
+    Value::StreamTrailer(proto::data_stream::Trailer {
+        stream_id: format!("s-{request_id}"),
+        ..Default::default()
+    })
+}
+
+/// A call of ours by stream: its id, and the one that its answer must name.
+fn call_by_stream(world: &mut World) -> (CommandId, String) {
+    let id = call(world, "hi");
+    match values(world).as_slice() {
+        [Value::StreamHeader(header), ..] => (id, header.attributes["lk.rpc_request_id"].clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// How many streams are taken that are no part of a call.
+fn taken_streams(world: &mut World, count: usize) -> usize {
+    for number in 0..count {
+        let header = proto::data_stream::Header {
+            topic: "topic".to_owned(),
+            ..rpc_header("", &format!("plain-{number}"))
+        };
+        says(world, "caller", Value::StreamHeader(header));
+    }
+    let opened = |event: &Event| matches!(event, Event::StreamOpened { .. });
+    world.events.iter().filter(|event| opened(event)).count()
+}
+
+/// As many events wait as make a room careful.
+fn crowd(world: &mut World) {
+    for _ in 0..4_096 {
+        let digit = Value::SipDtmf(proto::SipDtmf::default());
+        world.packet_unheard(RELIABLE, &from("caller", digit));
+    }
+}
+
+#[test]
+fn what_there_is_of_calls_is_limited_for_all_of_them_together() {
+    let mut world = with_caller(1);
+    for number in 0..40 {
+        let id = format!("r{number}");
+        says(&mut world, "caller", begun(&id));
+        says(&mut world, "caller", chunk(&id, vec![b'x'; 1 << 20]));
+    }
+    let refused = values(&mut world).iter().filter_map(error_code).count();
+    assert_eq!(refused, 8, "32 MB are there");
+    // With the calls their payloads go, and others' streams have room again.
+    for number in 0..32 {
+        says(&mut world, "caller", trailer(&format!("r{number}")));
+    }
+    says(&mut world, "caller", begun("later"));
+    says(&mut world, "caller", chunk("later", vec![b'x'; 4 << 20]));
+    register(&mut world);
+    says(&mut world, "caller", trailer("later"));
+    assert_eq!(told(&mut world).len(), 1);
+}
+
+#[test]
+fn answers_by_stream_that_nobody_waits_for_are_not_taken() {
+    let mut world = with_caller(2);
+    let (id, request_id) = call_by_stream(&mut world);
+    let answer = |id: &str| rpc_header("lk.rpc_response", id);
+    let mut whole = answer(&request_id);
+    whole.inline_content = Some(b"hello".to_vec());
+    says(&mut world, "caller", Value::StreamHeader(whole));
+    assert!(world.result(id).is_some_and(Result::is_ok));
+    for request_id in (0..300)
+        .map(|number| format!("r{number}"))
+        .chain([request_id])
+    {
+        says(
+            &mut world,
+            "caller",
+            Value::StreamHeader(answer(&request_id)),
+        );
+    }
+    assert_eq!(taken_streams(&mut world, 256), 256);
+}
+
+#[test]
+fn a_call_by_stream_that_is_not_whole_in_time_is_given_up_and_so_is_an_answer() {
+    let mut world = with_caller(2);
+    register(&mut world);
+    let (id, request_id) = call_by_stream(&mut world);
+    let answer = rpc_header("lk.rpc_response", &request_id);
+    says(&mut world, "caller", Value::StreamHeader(answer));
+    says(&mut world, "caller", begun("r1"));
+    values(&mut world);
+    world.pass_ms(4_999);
+    assert_eq!(values(&mut world), []);
+    world.pass_ms(1);
+    let codes: Vec<Option<u32>> = values(&mut world).iter().map(error_code).collect();
+    assert_eq!(codes, [Some(RpcError::RESPONSE_TIMEOUT)]);
+    says(&mut world, "caller", chunk("r1", b"hi".to_vec()));
+    says(&mut world, "caller", trailer("r1"));
+    assert!(told(&mut world).is_empty());
+    world.keep_alive_ms(10_000);
+    assert_eq!(failed(&world, id), RpcError::CONNECTION_TIMEOUT);
+    assert_eq!(taken_streams(&mut world, 256), 256, "no place is held");
+}
+
+#[test]
+fn while_too_many_events_wait_a_call_by_stream_is_refused_and_an_answer_is_taken() {
+    let mut world = with_caller(2);
+    register(&mut world);
+    let (id, request_id) = call_by_stream(&mut world);
+    crowd(&mut world);
+    let unheard = |world: &mut World, value| world.packet_unheard(RELIABLE, &from("caller", value));
+    unheard(&mut world, begun("r1"));
+    let mut answer = rpc_header("lk.rpc_response", &request_id);
+    answer.inline_content = Some(b"hello".to_vec());
+    unheard(&mut world, Value::StreamHeader(answer));
+    assert!(told(&mut world).is_empty());
+    let codes: Vec<Option<u32>> = values(&mut world).iter().map(error_code).collect();
+    assert_eq!(codes, [None, Some(RpcError::APPLICATION_ERROR)]);
+    assert!(world.result(id).is_some_and(Result::is_ok));
+}
+
+#[test]
+fn where_too_many_streams_are_open_calls_by_stream_fail_at_once_both_ways() {
+    let mut world = with_caller(2);
+    register(&mut world);
+    let (id, request_id) = call_by_stream(&mut world);
+    assert_eq!(taken_streams(&mut world, 300), 256);
+    says(&mut world, "caller", begun("r1"));
+    let codes: Vec<Option<u32>> = values(&mut world).iter().map(error_code).collect();
+    assert_eq!(codes, [None, Some(RpcError::APPLICATION_ERROR)]);
+    let answer = rpc_header("lk.rpc_response", &request_id);
+    says(&mut world, "caller", Value::StreamHeader(answer));
+    assert_eq!(failed(&world, id), RpcError::APPLICATION_ERROR);
+}
+
+#[test]
+fn receipts_and_refusals_that_cannot_be_sent_do_not_pile_up_and_replies_go_all_the_same() {
+    let mut world = with_caller(0);
+    register(&mut world);
+    says(&mut world, "caller", request("r1", 1));
+    let [waiting] = told(&mut world)[..] else {
+        panic!("not told");
+    };
+    values(&mut world);
+    world.peer().get().slow = true;
+    for number in 0..200 {
+        let id = format!("{number}{}", "x".repeat(10_000));
+        says(&mut world, "caller", request(&id, 3));
+    }
+    let unsent = world.counters().answers_unsent;
+    let reply = world.ask(Command::Reply {
+        request: waiting,
+        result: Ok("hello".to_owned()),
+    });
+    while world.peer().get().take_one() {
+        world.turn();
+    }
+    let sent = values(&mut world);
+    let bytes = sent.len() * 10_000;
+    assert!(bytes < (1 << 20) + 10 * 10_000, "{bytes} bytes waited");
+    assert!(unsent > 0);
+    assert_eq!(world.result(reply), Some(&Ok(Outcome::Done)));
+    // There is room again.
+    world.peer().get().slow = false;
+    says(&mut world, "caller", request("r2", 1));
+    assert_eq!(told(&mut world).len(), 1);
+    assert_eq!(world.counters().answers_unsent, unsent);
+}

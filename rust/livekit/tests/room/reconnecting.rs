@@ -320,6 +320,39 @@ fn a_rejoin_begins_its_numbers_anew_and_loses_nothing_that_waits() {
 }
 
 #[test]
+fn what_a_channel_had_not_taken_when_it_ended_comes_in_its_order_in_the_next_session() {
+    let mut world = call();
+    world.peer().get().slow = true;
+    for number in 0..12 {
+        world.ask(Command::SendData {
+            payload: vec![number],
+            reliable: true,
+            topic: None,
+            destinations: Vec::new(),
+        });
+    }
+    // Of eight that it had, the channel gives five back, the oldest first; the others had not reached it.
+    let peer = world.peer();
+    let tickets: Vec<u64> = peer.get().tickets.drain(..5).collect();
+    for ticket in tickets {
+        let taken = false;
+        peer.get().say(PeerEvent::Sent { ticket, taken });
+    }
+    peer.get().say(PeerEvent::Closed(None));
+    world.lose();
+    rejoin(&mut world, infos::join(&[]));
+    let payloads: Vec<u8> = world
+        .take_packets()
+        .into_iter()
+        .filter_map(|(_, packet)| match packet.value {
+            Some(proto::data_packet::Value::User(user)) => Some(user.payload[0]),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(payloads, (0..12).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_stream_that_is_open_through_a_rejoin_is_broken_and_says_so() {
     let mut world = call();
     let id = world.ask(Command::OpenStream(Default::default()));
