@@ -293,6 +293,7 @@ fn a_connection_that_ends_gives_its_doors_back_first() {
         call.run_ms(10);
         if far_side_ends_it {
             call.far.rtc.close().expect("it is open");
+            call.far.drain();
         } else {
             call.command(PeerCommand::Close);
         }
