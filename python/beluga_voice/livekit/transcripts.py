@@ -31,7 +31,7 @@ TRACK = "lk.transcribed_track_id"
 
 # Segments of which something is still to be sent. Policy: the oldest is dropped and counted, its stream broken off;
 # within one, what comes later takes the place of what was not sent in time.
-_SEGMENTS_WAITING = 64
+SEGMENTS_WAITING = 64
 # How long what is still to be sent at the end of a session may take, in seconds.
 _CLOSE_TIMEOUT_S = 1.0
 
@@ -103,7 +103,7 @@ class Transcripts:
         await self._tasks.cancel()
 
     def _queue(self, key: tuple[bool, str | int]) -> None:
-        if key not in self._waiting and len(self._waiting) >= _SEGMENTS_WAITING:
+        if key not in self._waiting and len(self._waiting) >= SEGMENTS_WAITING:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest], self._segments[oldest]
             self._dropped += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from support.fake_room import FakeDriver, room_on
 
 from beluga_voice.livekit.data_stream import StreamError
-from beluga_voice.livekit.transcripts import _SEGMENTS_WAITING, Transcripts
+from beluga_voice.livekit.transcripts import SEGMENTS_WAITING, Transcripts
 
 if TYPE_CHECKING:
     import pytest
@@ -48,7 +48,7 @@ async def test_a_speech_of_which_the_rest_is_dropped_is_broken_off(monkeypatch: 
     transcripts.caller_says(0, "able", is_final=True)
     await driver.until(lambda: "able" in driver.named("writing"))
     transcripts.agent_says("1", "hand", is_final=True)
-    for turn in range(_SEGMENTS_WAITING):
+    for turn in range(SEGMENTS_WAITING):
         transcripts.caller_says(1 + turn, "bake", is_final=True)
     driver.gate.set()
     await transcripts.aclose()
