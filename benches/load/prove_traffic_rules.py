@@ -53,6 +53,7 @@ SPEECH_S, TONE_S, TONE_HZ = 1.6, 0.4, 1_000.0
 PAUSE_S = (0.4, 8.0)
 MINUTES = 1.5 if QUICK else 10.0
 LOSS = NetworkConditions(loss_in_good=0.02)
+QUALITIES = ("EXCELLENT", "GOOD", "POOR", "LOST")
 # What is compared: the front, with the sound behind it.
 FRONT_S = 0.02
 INSIDE_S = (0.02, 0.5)
@@ -250,10 +251,10 @@ async def listened(network: str) -> list[dict[str, Any]]:
             heard = {("sdk", name): await ada.heard(name) for name in names}
             heard |= {("chromium", name): chromium.heard(name) for name in names}
             events = [("sdk", event) for event in ada.events] + [("chromium", event) for event in chromium.events]
-            bad = [
-                (who, event["identity"], event["quality"])
-                for who, event in events
-                if event["event"] == "connection_quality_changed" and event["quality"] in ("POOR", "LOST")
+            qualities = [
+                (listener, event["identity"], event["quality"])
+                for listener, event in events
+                if event["event"] == "connection_quality_changed"
             ]
     rows: list[dict[str, Any]] = []
     at_heard_hz = resampled(said, VOICE_HZ, HEARD_HZ).astype(np.float64)
@@ -261,8 +262,8 @@ async def listened(network: str) -> list[dict[str, Any]]:
         for each in speakers:
             found = [find(heard[listener, each.name], at_s, at_heard_hz) for at_s in each.mouth_s]
             there = [one for one in found if one is not None]
-            poor = sum(who == listener and whose == each.name for who, whose, _ in bad)
-            rows.append(_row(network, listener, each.name, len(found), there, poor))
+            told = [(whose, quality) for whom, whose, quality in qualities if whom == listener]
+            rows.append(_row(network, listener, each.name, len(found), there, told))
     return rows
 
 
@@ -275,7 +276,9 @@ async def _speak(speaking: Speaker, pauses_s: list[float]) -> None:
         await speaking.session.say("able")
 
 
-def _row(network: str, listener: str, who: str, said: int, found: list[Found], poor: int) -> dict[str, Any]:
+def _row(
+    network: str, listener: str, who: str, said: int, found: list[Found], told: list[tuple[str, str]]
+) -> dict[str, Any]:
     delays = np.array([one.delay_ms for one in found])
     fronts = np.array([one.front_db for one in found])
     tails = np.array([one.tail_ms for one in found])
@@ -297,7 +300,9 @@ def _row(network: str, listener: str, who: str, said: int, found: list[Found], p
         "front_db_p10": at(fronts, 10),
         "tail_ms_p50": at(tails, 50),
         "tail_ms_p95": at(tails, 95),
-        "poor_or_lost": poor,
+        "qualities_told": len(told),
+        "qualities_unknown": sum(quality not in QUALITIES for _, quality in told),
+        "poor_or_lost": sum(whose == who and quality in ("POOR", "LOST") for whose, quality in told),
     }
 
 
@@ -318,6 +323,9 @@ def broken(rows: list[dict[str, Any]]) -> list[str]:
             "an utterance was not heard": row["heard"] == row["said"],
             "the front is off by over 1 dB": abs(row["front_db_p50"]) <= 1.0,
             "a tenth of the fronts is over 3 dB down": row["front_db_p10"] >= -3.0,
+            # The server tells each who joins, and whoever listens to him.
+            "no quality was told": row["qualities_told"] > 0,
+            "a quality was told that is not known": row["qualities_unknown"] == 0,
             "POOR or LOST was told": row["poor_or_lost"] == 0,
         }
         if row["network"] == "clean":

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 class FakeMedia:
     """The sound of a call: a call of the core that nobody speaks into."""
 
-    def __init__(self, link: CallLink, track: TrackInfo) -> None:
+    def __init__(self, link: CallLink, track: TrackInfo, sample_rate: int) -> None:
         self.link = link
         self.track = track
+        self.sample_rate = sample_rate
         self.heard: list[str | None] = []
         """The tracks that the call was to hear, one after another."""
         self.closed = False
@@ -130,7 +131,7 @@ class FakeDriver:
         self.tell(LocalTrackPublished(track))
         if self.subscribes:
             asyncio.get_running_loop().call_soon(self.tell, LocalTrackSubscribed(track.sid))
-        media = FakeMedia(link, track)
+        media = FakeMedia(link, track, sample_rate)
         self.calls.append(media)
         return media
 

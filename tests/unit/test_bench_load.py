@@ -14,6 +14,7 @@ import pytest
 
 from load.bench_livekit_transport import median_row
 from load.feeder import Caller, Feeder
+from load.prove_traffic_rules import broken
 from load.share_call import OPUS_OUT, Script
 from load.share_run import hold
 from load.voiced_sound import CALLER_HZ, STRETCHES_S, Saying, saying
@@ -134,3 +135,21 @@ def test_a_saturated_repeat_counts_only_where_there_is_no_other() -> None:
     assert (middle["cpu_pct_per_room"], middle["saturated"], middle["repeats"]) == (9.0, False, 4)
     assert (middle["cpu_pct_min"], middle["cpu_pct_max"]) == (8.0, 10.0)
     assert median_row([transport_row(3.0, saturated=True)])["saturated"]
+
+
+@pytest.mark.parametrize(
+    ("told", "wrong"),
+    [
+        ({}, []),
+        ({"poor_or_lost": 1}, ["POOR or LOST was told"]),
+        ({"qualities_unknown": 1}, ["a quality was told that is not known"]),
+        ({"qualities_told": 0}, ["no quality was told"]),
+    ],
+)
+def test_a_proof_of_what_is_sent_in_silence_wants_to_be_told_of_good_connections(
+    told: dict[str, int], wrong: list[str]
+) -> None:
+    heard = {"said": 1, "heard": 1, "front_db_p50": 0.0, "front_db_p10": 0.0}
+    qualities = {"qualities_told": 4, "qualities_unknown": 0, "poor_or_lost": 0}
+    row = {"network": "lossy", "listener": "sdk", "who": "never_silent", **heard, **qualities, **told}
+    assert broken([row]) == [f"never_silent at sdk, lossy: {rule}" for rule in wrong]

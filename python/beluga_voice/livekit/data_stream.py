@@ -25,12 +25,16 @@ __all__ = [
     "TextStreamInfo",
     "TextStreamReader",
     "TextStreamWriter",
+    "UnreadBudget",
     "byte_stream_info",
     "text_stream_info",
 ]
 
 UNREAD_BYTES = 4_000_000
 """What an incoming stream may hold that nobody has read. Policy: one that holds more fails, and nothing else does."""
+
+UNREAD_BYTES_IN_ALL = 32_000_000
+"""What all incoming streams of a room may hold together. Policy: the one that would hold more fails."""
 
 
 class StreamError(ConnectionError):
@@ -93,11 +97,19 @@ def byte_stream_info(stream: StreamInfo) -> ByteStreamInfo:
     )
 
 
+class UnreadBudget:
+    """Bytes that lie unread in all incoming streams of a room, those that have ended among them."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+
 class StreamInbox:
     """The pieces of an incoming stream that nobody has read yet, and how it ended."""
 
-    def __init__(self, stream: StreamInfo) -> None:
+    def __init__(self, stream: StreamInfo, budget: UnreadBudget) -> None:
         self.stream = stream
+        self._budget = budget
         self.attributes = dict(stream.attributes)
         self.error: str | None = None
         self.ended = False
@@ -109,11 +121,12 @@ class StreamInbox:
         """Takes a piece; False if too much is unread: the stream has failed."""
         if self.ended:
             return True
-        self._unread_bytes += len(content)
-        if self._unread_bytes > UNREAD_BYTES:
-            self.clear()
-            self.end({}, f"more than {UNREAD_BYTES // 1_000_000} MB of it were not read in time")
-            return False
+        size = len(content)
+        if self._unread_bytes + size > UNREAD_BYTES:
+            return self._fail(f"more than {UNREAD_BYTES // 1_000_000} MB of it")
+        if self._budget.taken + size > UNREAD_BYTES_IN_ALL:
+            return self._fail(f"more than {UNREAD_BYTES_IN_ALL // 1_000_000} MB of the room's streams")
+        self._count(size)
         self._pieces.append(content)
         self._changed.set()
         return True
@@ -129,6 +142,7 @@ class StreamInbox:
     def clear(self) -> None:
         """What is unread is lost."""
         self._pieces.clear()
+        self._count(-self._unread_bytes)
 
     async def read(self) -> bytes | None:
         """The next piece, or None at the end. Raises StreamError."""
@@ -140,8 +154,21 @@ class StreamInbox:
             self._changed.clear()
             await self._changed.wait()
         piece = self._pieces.popleft()
-        self._unread_bytes -= len(piece)
+        self._count(-len(piece))
         return piece
+
+    def _fail(self, too_much: str) -> bool:
+        self.clear()
+        self.end({}, f"{too_much} were not read in time")
+        return False
+
+    def _count(self, size: int) -> None:
+        self._unread_bytes += size
+        self._budget.taken += size
+
+    def __del__(self) -> None:
+        # Its reader was let go of without having read all.
+        self._budget.taken -= self._unread_bytes
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import http.client
 import json
 import time
 import urllib.error
@@ -16,6 +17,10 @@ from beluga_voice.errors import AuthError, BelugaVoiceError, SessionError, Trans
 __all__ = ["refusal", "reworded"]
 
 _TIMEOUT_S = 3.0
+# What LiveKit's servers say of a room that is not there, and how much of an answer is looked at; `rust/livekit` looks
+# for the same.
+_NO_ROOM = b"requested room does not exist"
+_BODY_BYTES = 4_096
 
 
 def refusal(url: str, token: str, error: TransportError) -> BelugaVoiceError:
@@ -33,7 +38,7 @@ def refusal(url: str, token: str, error: TransportError) -> BelugaVoiceError:
             answer.read()
     except urllib.error.HTTPError as refused:
         with refused:
-            return _of_status(refused.code, token, error)
+            return _of_answer(refused, host, token, error)
     except TimeoutError:
         return _failed(f"{host} does not answer", code="connection_timeout")
     except OSError as unreachable:
@@ -41,6 +46,8 @@ def refusal(url: str, token: str, error: TransportError) -> BelugaVoiceError:
         if isinstance(reason, TimeoutError):
             return _failed(f"{host} does not answer", code="connection_timeout")
         return _failed(f"{host} cannot be reached: {reason}", code="connection_failed")
+    except http.client.HTTPException:  # no HTTP at all
+        return _no_livekit(host)
     # The token is good, and yet: that a room is full shows no earlier, and is called an internal error.
     return _limit("the room is full") if " 500" in error.message else error
 
@@ -52,16 +59,25 @@ def reworded(error: AuthError | SessionError, token: str) -> BelugaVoiceError:
     return _no_room(_claims(token)) if error.code == "session_not_found" else error
 
 
-def _of_status(status: int, token: str, error: TransportError) -> BelugaVoiceError:
-    match status:
+def _of_answer(refused: urllib.error.HTTPError, host: str, token: str, error: TransportError) -> BelugaVoiceError:
+    match refused.code:
         case 401 | 403:
             return _unauthorized(_claims(token))
-        case 404:
+        case 404 if _NO_ROOM in _body(refused):
             return _no_room(_claims(token))
+        case 404:
+            return _no_livekit(host)
         case 429 | 503:
             return _limit("the server takes no more participants")
         case _:
             return error
+
+
+def _body(refused: urllib.error.HTTPError) -> bytes:
+    try:
+        return refused.read(_BODY_BYTES)
+    except (OSError, http.client.HTTPException):  # it broke off: nothing was said
+        return b""
 
 
 def _no_room(claims: dict[str, Any]) -> SessionError:
@@ -94,6 +110,10 @@ def _unauthorized(claims: dict[str, Any]) -> AuthError:
 
 def _refused(message: str, code: str) -> AuthError:
     return AuthError(message, code=code, provider="livekit", operation="connect")
+
+
+def _no_livekit(host: str) -> TransportError:
+    return _failed(f"what answers at {host} is no LiveKit server: look at the url", code="connection_failed")
 
 
 def _failed(message: str, *, code: str) -> TransportError:

@@ -39,6 +39,10 @@ CALLER_KINDS = (
 )
 """Who may be a caller where nothing else is said: users and telephones, and no agent or recorder."""
 
+# Of the agent's voice where nothing is said, in Hz: a telephone carries no more.
+_VOICE_HZ = 24_000
+_TELEPHONE_HZ = 16_000
+
 # How long the caller may take to subscribe to the agent's voice before the session begins all the same, in seconds.
 _SUBSCRIPTION_TIMEOUT_S = 5.0
 
@@ -53,7 +57,8 @@ class RoomCall:
     - `participant_timeout`: seconds to wait for him; None: until he comes.
     - `rejoin_timeout`: seconds that a caller whose connection broke may take to come back under the same identity
       before his session ends. One who left by his own will has ended it.
-    - `track_name`, `sample_rate`: of the agent's voice; 8000, 12000, 16000, 24000 or 48000 Hz.
+    - `track_name`, `sample_rate`: of the agent's voice; 8000, 12000, 16000, 24000 or 48000 Hz. None: 24000, and for a
+      caller at a telephone 16000.
     - `audience`: "caller": nobody else may hear the agent or read the transcripts; "room": everybody may.
     - `transcription`: whether what is said by both is written as text streams (`lk.transcription`).
     - `text_input`: whether what the caller writes (`lk.chat`) is a turn of his.
@@ -70,13 +75,13 @@ class RoomCall:
         participant_timeout: float | None = None,
         rejoin_timeout: float = 30.0,
         track_name: str = "agent",
-        sample_rate: int = 24_000,
+        sample_rate: int | None = None,
         audience: Literal["caller", "room"] = "caller",
         transcription: bool = True,
         text_input: bool = True,
         screen: Screen | None = None,
     ) -> None:
-        if sample_rate not in (8_000, 12_000, 16_000, 24_000, 48_000):
+        if sample_rate not in (None, 8_000, 12_000, 16_000, 24_000, 48_000):
             raise ConfigError(f"sample_rate = {sample_rate}: allowed: 8000, 12000, 16000, 24000 or 48000")
         if audience not in ("caller", "room"):
             raise ConfigError(f"audience = {audience!r}: allowed: 'caller' or 'room'")
@@ -132,17 +137,18 @@ class RoomCall:
         self, identity: str, mirror: RoomMirror, settings: CallSettings, events: CallEvents
     ) -> RoomOpenCall:
         options = TrackPublishOptions(source=TrackSource.SOURCE_MICROPHONE, dtx=False)
+        sample_rate = self._rate_for(mirror.remote.get(identity))
         permissions = mirror.permissions
         if self._audience == "caller":
             with permissions.publishing_a_voice():
                 media = await mirror.driver.open_call(
-                    settings, track_name=self._track_name, sample_rate=self._sample_rate, options=options
+                    settings, track_name=self._track_name, sample_rate=sample_rate, options=options
                 )
                 publication = mirror.publication_of_ours(media.track)
                 permissions.reserve(publication, identity)
         else:
             media = await mirror.driver.open_call(
-                settings, track_name=self._track_name, sample_rate=self._sample_rate, options=options
+                settings, track_name=self._track_name, sample_rate=sample_rate, options=options
             )
             publication = mirror.publication_of_ours(media.track)
         call = RoomOpenCall(
@@ -167,6 +173,12 @@ class RoomCall:
             raise
         call.begin()
         return call
+
+    def _rate_for(self, caller: RemoteParticipant | None) -> int:
+        if self._sample_rate is not None:
+            return self._sample_rate
+        is_telephone = caller is not None and caller.kind == ParticipantKind.PARTICIPANT_KIND_SIP
+        return _TELEPHONE_HZ if is_telephone else _VOICE_HZ
 
     async def _caller(self, mirror: RoomMirror) -> str:
         room, changed = self.room, Waiter()

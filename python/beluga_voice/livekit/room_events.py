@@ -298,7 +298,8 @@ class Reconnected(RoomEvent):
 class Rejoined(RoomEvent):
     """The room was joined anew, with a new token and by nobody's doing but ours: this is what it is now.
 
-    Follows `Reconnecting`; `LocalTrackRepublished` for each track of ours follows, and `Reconnected`.
+    Follows `Reconnecting`; `LocalTrackRepublished` for each track of ours follows, or `LocalTrackUnpublished` where
+    that is refused, and `Reconnected`.
     """
 
     joined: Joined

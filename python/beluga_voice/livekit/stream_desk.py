@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from beluga_voice.livekit.data_stream import ByteStreamReader, StreamInbox, TextStreamReader
+from beluga_voice.livekit.data_stream import ByteStreamReader, StreamInbox, TextStreamReader, UnreadBudget
 
 if TYPE_CHECKING:
     from beluga_voice.livekit.room_driver import RoomDriver
@@ -26,6 +26,7 @@ class StreamDesk:
         self._driver: RoomDriver | None = None
         self._handlers: dict[tuple[str, bool], Any] = {}
         self._inboxes: dict[str, StreamInbox] = {}
+        self._budget = UnreadBudget()
         self.refused = 0
         """Streams that were one too many."""
         self.failed = 0
@@ -70,7 +71,7 @@ class StreamDesk:
             if self._inboxes.pop(stream.stream_id, None) is not None:
                 self._drop(stream.stream_id)
 
-        inbox = self._inboxes[stream.stream_id] = StreamInbox(stream)
+        inbox = self._inboxes[stream.stream_id] = StreamInbox(stream, self._budget)
         reader = (TextStreamReader if stream.is_text else ByteStreamReader)(inbox, closed_by_its_reader)
         try:
             handler(reader, event.identity)

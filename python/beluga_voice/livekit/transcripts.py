@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,9 @@ FINAL = "lk.transcription_final"
 SEGMENT = "lk.segment_id"
 TRACK = "lk.transcribed_track_id"
 
-# Segments of which something is still to be sent. Policy: the oldest is dropped and counted; within one, what comes
-# later takes the place of what was not sent in time.
-_SEGMENTS_WAITING = 64
+# Segments of which something is still to be sent. Policy: the oldest is dropped and counted, its stream broken off;
+# within one, what comes later takes the place of what was not sent in time.
+SEGMENTS_WAITING = 64
 # How long what is still to be sent at the end of a session may take, in seconds.
 _CLOSE_TIMEOUT_S = 1.0
 
@@ -45,7 +46,6 @@ class _Segment:
     """All that was said of it."""
     sent: str = ""
     is_final: bool = False
-    writer: TextStreamWriter | None = None
 
 
 class Transcripts:
@@ -63,6 +63,8 @@ class Transcripts:
         self._track_sids = track_sids
         self._segments: dict[tuple[bool, str | int], _Segment] = {}
         self._waiting: dict[tuple[bool, str | int], None] = {}
+        self._writers: dict[str, TextStreamWriter] = {}
+        """Of the agent's speeches that are being written, by segment."""
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -101,7 +103,7 @@ class Transcripts:
         await self._tasks.cancel()
 
     def _queue(self, key: tuple[bool, str | int]) -> None:
-        if key not in self._waiting and len(self._waiting) >= _SEGMENTS_WAITING:
+        if key not in self._waiting and len(self._waiting) >= SEGMENTS_WAITING:
             oldest = next(iter(self._waiting))
             del self._waiting[oldest], self._segments[oldest]
             self._dropped += 1
@@ -122,6 +124,7 @@ class Transcripts:
                 except (BelugaVoiceError, StreamError) as error:
                     self._dropped += 1
                     _log.debug("a transcript was not sent: %s", error)
+                await self._break_off()
             self._idle.set()
             self._changed.clear()
             await self._changed.wait()
@@ -143,12 +146,23 @@ class Transcripts:
             await self._room.local_participant.publish_transcription(Transcription(who, sid, parts))
 
     async def _send_agents(self, segment: _Segment, text: str, track_sid: str, *, is_final: bool) -> None:
-        if segment.writer is None:
-            segment.writer = await self._open(segment, track_sid, is_final=False, sender=None)
+        writer = self._writers.get(segment.id)
+        if writer is None:
+            writer = await self._open(segment, track_sid, is_final=False, sender=None)
+            self._writers[segment.id] = writer
         if len(text) > len(segment.sent):
-            await segment.writer.write(text[len(segment.sent) :])
+            await writer.write(text[len(segment.sent) :])
         if is_final:
-            await segment.writer.aclose(attributes={FINAL: "true"})
+            del self._writers[segment.id]
+            await writer.aclose(attributes={FINAL: "true"})
+
+    async def _break_off(self) -> None:
+        """Streams of segments that were dropped, or whose end failed: whoever reads them would wait for ever."""
+        kept = {segment.id for segment in self._segments.values()}
+        for segment_id in self._writers.keys() - kept:
+            writer = self._writers.pop(segment_id)
+            with suppress(BelugaVoiceError, StreamError):
+                await writer.aclose(reason="the rest was not sent in time")
 
     async def _send_callers(self, segment: _Segment, text: str, track_sid: str, *, is_final: bool) -> None:
         writer = await self._open(segment, track_sid, is_final=is_final, sender=self._identity)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import logging
+import threading
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -41,10 +43,31 @@ async def refusal(
     return error
 
 
-async def test_a_token_of_another_key_is_not_accepted(
-    livekit_server: LiveKitServer, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+@pytest.fixture(scope="module")
+def web_server() -> Generator[str]:
+    """The URL of a web server that has nothing to do with LiveKit, and knows no page."""
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404, "page not found")
+
+        def log_message(self, format: str, *arguments: Any) -> None: ...  # noqa: A002
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"ws://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+@pytest.mark.parametrize("key", ["devkey", "unknown"])
+async def test_a_token_with_a_wrong_secret_or_of_a_key_that_is_unknown_is_not_accepted(
+    livekit_server: LiveKitServer, room_name: str, media: Any, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    token = LiveKitServer().token(room_name, "agent")
+    another = LiveKitServer()
+    another.api_key = key
+    token = another.token(room_name, "agent")
     error = await refusal(livekit_server.url, token, media, caplog)
     assert isinstance(error, AuthError)
     assert error.code == "authentication_failed"
@@ -104,6 +127,28 @@ async def test_a_room_that_does_not_exist_is_said_not_to(
     assert isinstance(error, SessionError)
     assert error.code == "session_not_found"
     assert room_name in error.message
+
+
+async def test_a_url_of_some_other_server_is_not_said_to_lack_the_room(
+    web_server: str, room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = await refusal(web_server, LiveKitServer().token(room_name, "agent"), media, caplog)
+    assert isinstance(error, TransportError)
+    assert error.code == "connection_failed"
+    assert "no LiveKit server" in error.message
+
+
+async def test_a_url_of_what_speaks_no_http_is_said_to_be_of_no_livekit_server(
+    room_name: str, media: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        error = await refusal(url, LiveKitServer().token(room_name, "agent"), media, caplog)
+    assert error.code == "connection_failed"
 
 
 async def test_a_full_room_is_said_to_be_full(

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from support.fake_room import FakeDriver, room_on
 
 from beluga_voice.livekit import ByteStreamReader, DisconnectReason, StreamError, TextStreamReader, room_events as told
-from beluga_voice.livekit.data_stream import UNREAD_BYTES, StreamInbox
+from beluga_voice.livekit.data_stream import UNREAD_BYTES, UNREAD_BYTES_IN_ALL, StreamInbox, UnreadBudget
 from beluga_voice.livekit.room_state import StreamInfo
 from beluga_voice.livekit.stream_desk import AT_ONCE
 
@@ -57,6 +57,36 @@ async def test_a_stream_that_nobody_reads_fails_and_no_other_does(monkeypatch: p
         await anext(readers[0])
     assert [each async for each in readers[1]] == [b"y"]
     assert driver.named("drop_stream") == [("1",)]
+
+
+async def test_of_many_streams_that_nobody_reads_the_one_that_is_too_much_for_the_room_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = FakeDriver()
+    room = await room_on(driver, monkeypatch)
+    readers: list[ByteStreamReader] = []
+    room.register_byte_stream_handler("f", lambda reader, _: readers.append(reader))
+    piece = bytes(UNREAD_BYTES)
+    full = UNREAD_BYTES_IN_ALL // len(piece)
+    for number in range(full):
+        driver.tell(file(str(number)), told.StreamChunk(str(number), piece), told.StreamClosed(str(number)))
+    driver.tell(file("one more"), told.StreamChunk("one more", b"x"))
+    assert room.stats()["streams_failed"] == 1
+    with pytest.raises(StreamError, match="32 MB"):
+        await anext(readers.pop())
+    assert len(await anext(readers[0])) == len(piece)
+
+    def the_next_holds(name: str) -> None:
+        driver.tell(file(name), told.StreamChunk(name, piece))
+        assert room.stats()["streams_failed"] == 1
+        driver.tell(told.StreamClosed(name))
+
+    # What was read makes room, and so does what is closed or let go of unread.
+    the_next_holds("after one was read")
+    readers[1].close()
+    the_next_holds("after one was closed")
+    del readers[2]
+    the_next_holds("after one was let go of")
 
 
 async def test_what_is_read_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +154,7 @@ async def test_a_handler_that_raises_is_counted(
 def test_a_text_is_whole_wherever_it_was_cut(said: str, cuts: list[int]) -> None:
     said = said.encode(errors="replace").decode()
     content = said.encode()
-    inbox = StreamInbox(StreamInfo(stream_id="1", is_text=True))
+    inbox = StreamInbox(StreamInfo(stream_id="1", is_text=True), UnreadBudget())
     at = 0
     for cut in cuts * (len(content) + 1):
         if at >= len(content):

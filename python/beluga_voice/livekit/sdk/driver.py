@@ -79,6 +79,8 @@ class SdkDriver:
         self.on_event: Callable[[RoomEvent], None] = _ignore
         self._tasks = Tasks(self._failed)
         self._room: Any = None
+        self._told_by: Any = None
+        """The room whose events count: `_room`, unless that was given up."""
         self._farewell: Farewell | None = None
         self._url = ""
         self._sid = ""
@@ -94,6 +96,7 @@ class SdkDriver:
         self._rpc_waiting: dict[int, asyncio.Future[str | None]] = {}
         self._rpc_numbers = itertools.count(1)
         self._rejoins = 0
+        self._rejoining: asyncio.Task[None] | None = None
         self._unpublished_at = -_RENEGOTIATION_S
 
     # -- connection -----------------------------------------------------------------------------------------------
@@ -171,6 +174,7 @@ class SdkDriver:
     # -- what the SDK tells ---------------------------------------------------------------------------------------
 
     def _listen(self, room: Any) -> None:
+        self._told_by = room
         for event, translate in TRANSLATIONS.items():
             self._on(room, event, self._translated_by(translate))
         self._on(room, "room_updated", lambda: self._tell(told.RoomUpdated(room_info(room, self._sid))))
@@ -186,7 +190,7 @@ class SdkDriver:
 
     def _on(self, room: Any, event: str, callback: Callable[..., None]) -> None:
         def while_it_is_ours(*arguments: Any) -> None:
-            if room is self._room and not self._over:
+            if room is self._told_by and not self._over:
                 callback(*arguments)
 
         room.on(event, while_it_is_ours)
@@ -226,7 +230,9 @@ class SdkDriver:
             self._end(reason)
         else:
             self._reconnecting()
-            self._tasks.start(self._rejoin(options.token_source, reason), name="rejoin")
+            if self._rejoining is not None:  # lost again before all was published: of that nobody may ever be told
+                self._rejoining.cancel()
+            self._rejoining = self._tasks.start(self._rejoin(options.token_source, reason), name="rejoin")
 
     def _end(self, reason: int) -> None:
         if not self._over:
@@ -250,7 +256,13 @@ class SdkDriver:
                 _log.warning("the room could not be joined anew: %s", type(error).__name__)
                 continue
             self._rejoins += 1
-            await self._move_to(room)
+            try:
+                await self._move_to(room)
+            except Exception as error:
+                _log.warning("the room joined anew was given up: %s", error)
+                self._told_by = None
+                self._tasks.start(room.disconnect(), name="leave")
+                continue
             return
         self._end(reason)
 
@@ -266,8 +278,14 @@ class SdkDriver:
         self._tell_subscribed(_subscribed(room))
         self._tasks.start(self._learn_sid(room), name="room sid")
         for previous_sid, ours in tuple(self._published.items()):
-            publication = await self._publish(ours)
-            del self._published[previous_sid]
+            try:
+                publication = await self._publish(ours)
+            except AuthError as error:
+                _log.warning("the track %s is not published any more: %s", ours.name, error.message)
+                self._published.pop(previous_sid, None)
+                self._tell(told.LocalTrackUnpublished(previous_sid))
+                continue
+            self._published.pop(previous_sid, None)
             self._tell(told.LocalTrackRepublished(track_info(publication), previous_sid))
         self._reconnected()
 

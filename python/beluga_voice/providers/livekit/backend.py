@@ -164,7 +164,7 @@ class LiveKitBackend(VoiceBackend):
             participant_kinds=[_KINDS[kind] for kind in options.participant_kinds],
             participant_timeout=options.participant_timeout,
             rejoin_timeout=options.rejoin_timeout,
-            sample_rate=options.publish_rate,
+            sample_rate=options.publish_rate if "publish_rate" in options.model_fields_set else None,
             audience=options.audience,
             transcription=options.transcription,
             text_input=options.text_input,
@@ -226,9 +226,11 @@ class LiveKitBackend(VoiceBackend):
             return
         del self._answering[name]
         try:
-            await self._leave(name)  # nobody asks for it
-            if self._options.delete_room_on_close and self._options.has_key:
-                await self.server.delete_room(name)
+            # Whoever wants to answer there meanwhile joins when that is done, and is not thrown out.
+            async with self._one_for_each(name):
+                await self._leave(name)  # nobody asks for it
+                if self._options.delete_room_on_close and self._options.has_key:
+                    await self.server.delete_room(name)
         except BelugaVoiceError as error:
             _log.warning("the room %s: %s", name, error)
 

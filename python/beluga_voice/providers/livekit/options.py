@@ -52,7 +52,7 @@ class LiveKitOptions(Options):
         "native", description="Who carries rooms: the Rust core, or the `livekit` package."
     )
     publish_rate: Literal[8_000, 12_000, 16_000, 24_000, 48_000] = Field(
-        24_000, description="Hz of the agent's voice: that of the voice, 16000 for telephones."
+        24_000, description="Hz of the agent's voice. Where it is not given, callers at telephones get 16000."
     )
     audience: Literal["caller", "room"] = Field(
         "caller", description="Who hears the agent and reads the transcripts: its own caller alone, or everybody."

@@ -101,6 +101,7 @@ def _enum_name(event: str, name: str, value: Any) -> str:
         case "connection_state_changed", "state":
             return rtc.ConnectionState.Name(value)
         case "connection_quality_changed", "quality":
-            return rtc.ConnectionQuality(value).name
+            # As a browser's SDK calls them.
+            return rtc.ConnectionQuality(value).name.removeprefix("QUALITY_")
         case _:
             return str(value)
