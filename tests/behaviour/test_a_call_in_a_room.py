@@ -92,6 +92,41 @@ async def test_a_caller_who_never_listens_is_served_after_a_while(monkeypatch: p
         assert loop.time() - began == pytest.approx(5.0, abs=0.1)
 
 
+async def test_a_room_that_is_left_while_the_caller_does_not_listen_yet_is_said_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = FakeDriver(ADA)
+    driver.subscribes = False
+    room = await room_on(driver, monkeypatch)
+    tried = RoomSession(repeat)
+    starting = asyncio.create_task(tried.session.start(RoomCall(room)))
+    await driver.until(lambda: bool(driver.calls))
+    driver.tell(told.Disconnected(DisconnectReason.ROOM_DELETED))
+    with pytest.raises(TransportError) as lost:
+        await starting
+    assert lost.value.code == "disconnected"
+    assert driver.calls[0].closed
+    await tried.aclose()
+
+
+async def test_a_start_that_is_given_up_while_the_caller_does_not_listen_takes_him_from_no_other_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = FakeDriver(ADA)
+    async with in_room(driver, monkeypatch) as (room, _):
+        driver.subscribes = False
+        given_up, third = RoomSession(repeat), RoomSession(repeat)
+        starting = asyncio.create_task(given_up.session.start(RoomCall(room, participant_identity="ada")))
+        await driver.until(lambda: len(driver.calls) == 2)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert driver.calls[1].closed
+        with pytest.raises(DeadlineError):  # she has her first session still
+            await third.session.start(RoomCall(room, participant_timeout=5.0))
+        await asyncio.gather(given_up.aclose(), third.aclose())
+
+
 async def test_the_microphone_is_heard_whatever_else_is_published_and_exchanged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

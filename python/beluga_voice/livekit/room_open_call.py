@@ -71,7 +71,8 @@ class RoomOpenCall:
         self._room = room
         self._mirror = mirror
         self._media = media
-        self._publication = publication
+        self.publication = publication
+        """Of the agent's voice."""
         self._events: CallEvents | None = events
         self._rejoin_timeout_s = rejoin_timeout_s
         self._text_input = text_input
@@ -140,15 +141,15 @@ class RoomOpenCall:
         """Unpublishes the agent's voice and lets go of the rest; the room stays as it is."""
         for event, callback in self._callbacks.items():
             self._room.off(event, callback)
+        if self._events is not None:  # a second time he may be another session's
+            self._mirror.served.remove(self.identity)
         self._events = None
         self._stop_waiting()
         self._mirror.agents.discard(self)
-        if self.identity in self._mirror.served:
-            self._mirror.served.remove(self.identity)
         if self._transcripts is not None:
             await self._transcripts.aclose()
         await self._media.aclose()
-        self._mirror.permissions.release(self._publication)
+        self._mirror.permissions.release(self.publication)
         await self._tasks.cancel()
         await self._mirror.agents.settle()
 
