@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from beluga_voice import _core
 from beluga_voice._engine import engine
 from beluga_voice._loop import loop_link
-from beluga_voice.core_errors import translated
-from beluga_voice.errors import (
-    AuthError,
-    BelugaVoiceError,
-    InvalidStateError,
-    SessionError,
-    TransportError,
-)
+from beluga_voice.core_errors import core_error, translated
+from beluga_voice.errors import BelugaVoiceError, SessionError, TransportError
 from beluga_voice.livekit import room_events as told
 from beluga_voice.livekit.enums import DisconnectReason, SimulateScenarioKind
 from beluga_voice.livekit.native import translation
@@ -50,6 +44,9 @@ _MEDIA_TIMEOUT_S = 5.0
 # How long the server may take to say goodbye, in seconds.
 _LEAVE_TIMEOUT_S = 2.0
 _OPUS_HZ = 48_000
+
+# What a server that does not take us in means by these.
+_NO_SESSION = {"not_found": "session_not_found", "rate_limit_exceeded": "session_limit_exceeded"}
 
 _LEAVE_REASONS: Mapping[int, Literal["USER_UNAVAILABLE", "USER_REJECTED", "AGENT_ERROR"]] = {
     DisconnectReason.USER_UNAVAILABLE: "USER_UNAVAILABLE",
@@ -256,14 +253,8 @@ class NativeDriver:
 
     async def _ask(self, ask: Callable[[_core.Room], int]) -> Any:
         room = self._core_room
-        try:
+        with translated(provider="livekit", operation="command"):
             command = ask(room)
-        except _core.CoreError as error:
-            code, message, _ = error.args
-            if code == "invalid_state":
-                raise InvalidStateError(message) from None
-            code = code if code == "disconnected" else "protocol_error"
-            raise TransportError(message, code=code, provider="livekit") from None
         waiting = self._commands[command] = asyncio.get_running_loop().create_future()
         try:
             return await waiting
@@ -615,18 +606,9 @@ def _error(error: Mapping[str, Any] | None, operation: str) -> Exception:
         code, message, data = error["rpc"]
         return RpcError(code, message, data or None)
     code, message = error["code"], error["message"]
-    where: dict[str, Any] = {"provider": "livekit", "operation": operation}
-    match code:
-        case "authentication_failed" | "authorization_failed":
-            return AuthError(message, code=code, **where)
-        case "not_found" if operation == "connect":
-            return SessionError(message, code="session_not_found", **where)
-        case "rate_limit_exceeded" if operation == "connect":
-            return SessionError(message, code="session_limit_exceeded", **where)
-        case "connection_failed" | "connection_timeout" | "disconnected" | "protocol_error":
-            return TransportError(message, code=code, **where)
-        case _:
-            return TransportError(f"{message} ({code})", code="protocol_error", **where)
+    if operation == "connect" and code in _NO_SESSION:
+        return SessionError(message, code=_NO_SESSION[code], provider="livekit", operation=operation)
+    return core_error(code, message, provider="livekit", operation=operation)
 
 
 def _doors(link: CallLink) -> tuple[int, int]:
