@@ -16,6 +16,8 @@ from beluga_voice.errors import (
     RateLimitError,
     TransportError,
 )
+from beluga_voice.livekit import DisconnectReason
+from beluga_voice.livekit.room import mirror_of
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,14 @@ async def test_one_command_more_than_may_be_under_way_is_refused_as_a_limit(monk
     with pytest.raises(RateLimitError, match="too many commands"):
         await room.local_participant.publish_data(b"x")
     await room.disconnect()
+
+
+async def test_a_room_that_failed_is_told_of_with_what_failed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    core = CoreRoom()
+    room = await room_on(core, monkeypatch)
+    core.tell("disconnected", reason="UNKNOWN_REASON", error=failed("internal_error", "a defect in the room's code"))
+    assert await room.wait_disconnected() == DisconnectReason.UNKNOWN_REASON
+    assert isinstance(mirror_of(room).error, InternalError)
+    assert "a defect in the room's code (internal_error)" in caplog.text

@@ -191,8 +191,8 @@ class NativeDriver:
             self.on_event(event)
 
     def _disconnected(self, fields: dict[str, Any]) -> None:
+        error = fields["error"]
         if self._joined is not None and not self._joined.done():
-            error = fields["error"]
             if error is not None and error["wants_sdk"]:
                 self._joined.set_exception(NeedsSdkError(error["message"]))
             else:
@@ -200,13 +200,16 @@ class NativeDriver:
             self._over.set()
             self._forget()
             return
-        self._end(translation.reason(fields["reason"]))
+        failed = core_error(error["code"], error["message"], provider="livekit") if error is not None else None
+        if failed is not None:
+            _log.warning("the room was lost: %s (%s)", failed, failed.code)
+        self._end(translation.reason(fields["reason"]), failed)
         self._forget()
 
-    def _end(self, reason: DisconnectReason) -> None:
+    def _end(self, reason: DisconnectReason, error: BelugaVoiceError | None = None) -> None:
         if not self._over.is_set():
             self._over.set()
-            self._tell(told.Disconnected(reason))
+            self._tell(told.Disconnected(reason, error))
 
     def _forget(self) -> None:
         """The room is over, or to be: nobody drains it any more."""
