@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,21 @@ class CoreRoom:
         self._bell = bell
         self.tell("connected", room=_ROOM, local=_AGENT, remotes=[])
         return self
+
+
+class CoreLink:
+    """Stands in for the `CallLink` of a call in that room; its doors there are 1 and 2."""
+
+    def __init__(self) -> None:
+        self.call = SimpleNamespace(doors_in_room=(1, 2), begin_utterance=lambda **_: 1, closed=False)
+        self.closed = asyncio.Event()
+
+    async def close(self) -> None:
+        self.call.closed = True
+        self.closed.set()
+
+    def abandon(self) -> None:
+        self.call.closed = True
 
 
 async def room_on(core: CoreRoom, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Room:

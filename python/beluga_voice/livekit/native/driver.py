@@ -15,6 +15,7 @@ from beluga_voice._loop import loop_link
 from beluga_voice.core_errors import core_error, translated
 from beluga_voice.errors import BelugaVoiceError, SessionError, TransportError
 from beluga_voice.livekit import room_events as told
+from beluga_voice.livekit.another_token import with_another_token
 from beluga_voice.livekit.enums import DisconnectReason, SimulateScenarioKind
 from beluga_voice.livekit.native import translation
 from beluga_voice.livekit.native.audio import NativeAudioFeed, NativeAudioSink, bare_call
@@ -178,6 +179,8 @@ class NativeDriver:
                     self._tracks[fields["track"]] = event.track
                 if event is not None:
                     self._tell(event)
+                if isinstance(event, told.LocalTrackUnpublished):
+                    self._taken_back(fields["track"])
 
     def _tell(self, event: RoomEvent) -> None:
         if self._held is not None:
@@ -229,11 +232,10 @@ class NativeDriver:
         self._sources.clear()
 
     async def _renew_token(self) -> None:
-        source = self._token_source
-        if source is None:
-            return
-        given = source()
-        token = given if isinstance(given, str) else await given
+        if self._token_source is not None:
+            await with_another_token(self._token_source, self._use_token)
+
+    async def _use_token(self, token: str) -> None:
         if self._room is not None:
             self._room.set_token(token)
 
@@ -305,8 +307,19 @@ class NativeDriver:
         if source is not None:
             self.detach(source)
             await source.close()
-        await self._ask(lambda room: room.unpublish(track))
+        try:
+            await self._ask(lambda room: room.unpublish(track))
+        except TransportError as error:
+            if error.code != "not_found":  # else the server took it back before
+                raise
         self._tracks.pop(track, None)
+
+    def _taken_back(self, track: int) -> None:
+        """By the server, where its source is still there; a session keeps what it knows of its track until it ends."""
+        source = self._sources.pop(track, None)
+        if source is not None:
+            del self._tracks[track]
+            self._tasks.start(self._close_bare(source), name="end of a track")
 
     def route_input(self, link: CallLink, sid: str | None) -> None:
         """What a session's call hears: a remote track, or None: silence."""
@@ -336,7 +349,7 @@ class NativeDriver:
         try:
             track = await self._publish(name, options)
         except BaseException:
-            await link.close()
+            await self._close_bare(link)
             raise
         self._sources[track] = link
         self._say(lambda room: room.route_output(_doors(link)[1], track))
@@ -398,7 +411,7 @@ class NativeDriver:
         try:
             track = await self._publish(track_name, options)
         except BaseException:
-            await link.close()
+            await self._close_bare(link)
             raise
         self._say(lambda room: room.route_output(_doors(link)[1], track))
         return NativeCallMedia(self, link, track)
