@@ -6,7 +6,7 @@
      ├─ ProviderError                provider_failed
      ├─ MissingDependencyError       missing_dependency (also an ImportError)
      ├─ TransportError               connection_failed, connection_timeout, not_connected, disconnected,
-     │                               protocol_error
+     │                               protocol_error, invalid_input, not_found
      ├─ AuthError                    authentication_failed, authorization_failed
      │   └─ ToolDeniedError          tool_denied
      ├─ RateLimitError               rate_limit_exceeded
@@ -271,9 +271,20 @@ class MissingDependencyError(BelugaVoiceError, ImportError):
 
 
 class TransportError(BelugaVoiceError):
-    """The connection to the caller or to the vendor's servers failed."""
+    """The connection to the caller or to the vendor's servers failed, or what was asked of it cannot be done.
 
-    codes = ("connection_failed", "connection_timeout", "not_connected", "disconnected", "protocol_error")
+    `invalid_input`: what is to be sent is out of its limits; `not_found`: what it is about is not there.
+    """
+
+    codes = (
+        "connection_failed",
+        "connection_timeout",
+        "not_connected",
+        "disconnected",
+        "protocol_error",
+        "invalid_input",
+        "not_found",
+    )
     retryable_codes = frozenset({"connection_failed", "connection_timeout"})
 
 

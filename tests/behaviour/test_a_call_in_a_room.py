@@ -11,8 +11,17 @@ from support.fake_room import FakeDriver, room_on
 from support.room_session import RoomSession
 
 from beluga_voice import Turn
-from beluga_voice.errors import ConfigError, DeadlineError, SessionError, TransportError
-from beluga_voice.events import CloseEvent, SessionStateChanged, SipDtmfReceived
+from beluga_voice.errors import (
+    AuthError,
+    BelugaVoiceError,
+    ConfigError,
+    DeadlineError,
+    InternalError,
+    RateLimitError,
+    SessionError,
+    TransportError,
+)
+from beluga_voice.events import CloseEvent, ErrorEvent, SessionStateChanged, SipDtmfReceived
 from beluga_voice.livekit import DisconnectReason, ParticipantKind, Room, RoomCall, TrackSource, room_events as told
 from beluga_voice.livekit.room_state import ParticipantInfo, StreamInfo, TrackInfo
 
@@ -90,6 +99,41 @@ async def test_a_caller_who_never_listens_is_served_after_a_while(monkeypatch: p
     began = loop.time()
     async with in_room(driver, monkeypatch):
         assert loop.time() - began == pytest.approx(5.0, abs=0.1)
+
+
+async def test_a_room_that_is_left_while_the_caller_does_not_listen_yet_is_said_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = FakeDriver(ADA)
+    driver.subscribes = False
+    room = await room_on(driver, monkeypatch)
+    tried = RoomSession(repeat)
+    starting = asyncio.create_task(tried.session.start(RoomCall(room)))
+    await driver.until(lambda: bool(driver.calls))
+    driver.tell(told.Disconnected(DisconnectReason.ROOM_DELETED))
+    with pytest.raises(TransportError) as lost:
+        await starting
+    assert lost.value.code == "disconnected"
+    assert driver.calls[0].closed
+    await tried.aclose()
+
+
+async def test_a_start_that_is_given_up_while_the_caller_does_not_listen_takes_him_from_no_other_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    driver = FakeDriver(ADA)
+    async with in_room(driver, monkeypatch) as (room, _):
+        driver.subscribes = False
+        given_up, third = RoomSession(repeat), RoomSession(repeat)
+        starting = asyncio.create_task(given_up.session.start(RoomCall(room, participant_identity="ada")))
+        await driver.until(lambda: len(driver.calls) == 2)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert driver.calls[1].closed
+        with pytest.raises(DeadlineError):  # she has her first session still
+            await third.session.start(RoomCall(room, participant_timeout=5.0))
+        await asyncio.gather(given_up.aclose(), third.aclose())
 
 
 async def test_the_microphone_is_heard_whatever_else_is_published_and_exchanged(
@@ -188,6 +232,28 @@ async def test_a_room_that_is_lost_ends_the_session(
         assert (close.error.code if close.error is not None else None) == code
         if code is not None:
             assert reason.name in str(close.error)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "cause"),
+    [
+        (InternalError("a defect in the room's code"), "internal_error", None),
+        (RateLimitError("8192 events wait: nobody takes them"), "disconnected", "rate_limit_exceeded"),
+        (AuthError("the token has expired", code="authentication_failed"), "disconnected", "authentication_failed"),
+    ],
+)
+async def test_a_session_that_ends_with_its_room_says_what_failed(
+    monkeypatch: pytest.MonkeyPatch, error: BelugaVoiceError, code: str, cause: str | None
+) -> None:
+    driver = FakeDriver(ADA)
+    async with in_room(driver, monkeypatch) as (_, tried):
+        driver.tell(told.Disconnected(DisconnectReason.UNKNOWN_REASON, error))
+        close = await tried.heard(CloseEvent)
+        assert close.error is not None
+        assert (close.error.code, close.error.details.get("cause")) == (code, cause)
+        assert error.message in str(close.error)
+        assert [each.error for each in tried.all(ErrorEvent)] == [close.error]
+        assert tried.session.state == "error"
 
 
 async def test_keys_are_told_to_the_session_of_whoever_pressed_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,8 @@ Media = Literal["native", "sdk"]
 """Who carries sound and signalling: the Rust core, or the `livekit` package with libwebrtc in it."""
 
 TokenSource = Callable[[], str | Awaitable[str]]
-"""Gives a token for the same room and identity; called when the room has to be joined anew and the last one is old."""
+"""Gives a token for the same room and identity; called when the room has to be joined anew and the last one is old, and
+again, five times in all, when it raises."""
 
 
 @dataclass

@@ -119,10 +119,11 @@ class RoomCall:
         self._served = identity
         try:
             await self._tell_of_telephone(identity, mirror, events)
-            return await self._answer(identity, mirror, settings, events)
+            call = await self._call(identity, mirror, settings, events)
         except BaseException:
             mirror.served.remove(identity)
             raise
+        return await _answered(call, self.room, mirror)
 
     async def _tell_of_telephone(self, identity: str, mirror: RoomMirror, events: CallEvents) -> None:
         caller = mirror.remote.get(identity)
@@ -133,7 +134,7 @@ class RoomCall:
         known = await self._screen(number, known) if self._screen is not None else {**known, "phone_number": number}
         events.telephone(known)
 
-    async def _answer(
+    async def _call(
         self, identity: str, mirror: RoomMirror, settings: CallSettings, events: CallEvents
     ) -> RoomOpenCall:
         options = TrackPublishOptions(source=TrackSource.SOURCE_MICROPHONE, dtx=False)
@@ -151,7 +152,7 @@ class RoomCall:
                 settings, track_name=self._track_name, sample_rate=sample_rate, options=options
             )
             publication = mirror.publication_of_ours(media.track)
-        call = RoomOpenCall(
+        return RoomOpenCall(
             self.room,
             mirror,
             identity,
@@ -163,16 +164,6 @@ class RoomCall:
             transcription=self._transcription,
             text_input=self._text_input,
         )
-        try:
-            # What is said to nobody is lost: a greeting waits for its listener.
-            await _first_of(publication.heard, mirror.left, timeout_s=_SUBSCRIPTION_TIMEOUT_S)
-            _check_connected(self.room)
-        except BaseException:
-            await media.link.close()
-            await call.aclose()
-            raise
-        call.begin()
-        return call
 
     def _rate_for(self, caller: RemoteParticipant | None) -> int:
         if self._sample_rate is not None:
@@ -211,6 +202,21 @@ class RoomCall:
         if self._identity is not None:
             return participant.identity == self._identity
         return participant.kind in self._kinds and participant.identity not in mirror.served
+
+
+async def _answered(call: RoomOpenCall, room: Room, mirror: RoomMirror) -> RoomOpenCall:
+    """The call once the caller listens: what is said to nobody is lost, and a greeting waits for him."""
+    try:
+        await _first_of(call.publication.heard, mirror.left, timeout_s=_SUBSCRIPTION_TIMEOUT_S)
+        _check_connected(room)
+    except BaseException:
+        try:
+            await call.link.close()
+        finally:
+            await call.aclose()
+        raise
+    call.begin()
+    return call
 
 
 def _check_connected(room: Room) -> None:

@@ -6,8 +6,9 @@ happens (`beluga_voice.livekit.room_events`), in order, on the loop that called 
 cutting streams into packets and putting them together, and restoring connections are the driver's business.
 
 A command returns its result or raises: TransportError (`not_connected`, `disconnected`, `connection_failed`,
-`connection_timeout`, `protocol_error`), AuthError (`authorization_failed`: the token does not allow it), RpcError for
-`perform_rpc`, StreamError for streams. A command that is cancelled may still be carried out.
+`connection_timeout`, `protocol_error`, `invalid_input`, `not_found`), RateLimitError (too many are under way),
+DeadlineError (the server did not answer), InvalidStateError, AuthError (`authorization_failed`: the token does not
+allow it), RpcError for `perform_rpc`, StreamError for streams. A command that is cancelled may still be carried out.
 """
 
 from __future__ import annotations

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from beluga_voice.livekit.room_state import Joined, ParticipantInfo, RoomInfo, StreamInfo, TrackInfo
+
+if TYPE_CHECKING:
+    from beluga_voice.errors import BelugaVoiceError
 
 __all__ = [
     "ActiveSpeakersChanged",
@@ -315,3 +319,5 @@ class Disconnected(RoomEvent):
     """We are out of the room for good; nothing follows."""
 
     reason: int
+    error: BelugaVoiceError | None = None
+    """What failed, if something did and the driver knows."""

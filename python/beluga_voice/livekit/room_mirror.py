@@ -30,6 +30,7 @@ from beluga_voice.livekit.transcription import TranscriptionSegment
 from beluga_voice.tasks import Tasks
 
 if TYPE_CHECKING:
+    from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.livekit.room_driver import RoomDriver
     from beluga_voice.livekit.room_state import Joined, ParticipantInfo, TrackInfo
     from beluga_voice.livekit.stream_desk import StreamDesk
@@ -51,6 +52,8 @@ class RoomMirror:
         self.state = ConnectionState.CONN_CONNECTED
         self.reason: int = DisconnectReason.UNKNOWN_REASON
         """Why the room was left, once it was."""
+        self.error: BelugaVoiceError | None = None
+        """What failed then, where that is known."""
         self.left = asyncio.Event()
         self.sid_changed = asyncio.Event()
         self.remote: dict[str, RemoteParticipant] = {}
@@ -171,7 +174,7 @@ class RoomMirror:
         self.permissions.forget_sent()
 
     def _on_disconnected(self, event: told.Disconnected) -> None:
-        self.reason = event.reason
+        self.reason, self.error = event.reason, event.error
         self._streams.end_all("Disconnected while receiving")
         self._tasks.start(self.rpc.aclose(), name="end of RPC")
         self._tasks.start(self.agents.aclose(), name="end of agents")

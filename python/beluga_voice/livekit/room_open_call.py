@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from beluga_voice.errors import TransportError
+from beluga_voice.errors import InternalError, TransportError
 from beluga_voice.events import AgentOutputTranscribed, AgentStateChanged, UserInputTranscribed
 from beluga_voice.livekit.enums import ConnectionState, DisconnectReason, TrackKind, TrackSource
 from beluga_voice.livekit.transcripts import Transcripts
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from beluga_voice.call_link import CallLink
+    from beluga_voice.errors import BelugaVoiceError
     from beluga_voice.events import SessionEvent
     from beluga_voice.livekit.packets import SipDTMF
     from beluga_voice.livekit.participant import RemoteParticipant
@@ -71,7 +72,8 @@ class RoomOpenCall:
         self._room = room
         self._mirror = mirror
         self._media = media
-        self._publication = publication
+        self.publication = publication
+        """Of the agent's voice."""
         self._events: CallEvents | None = events
         self._rejoin_timeout_s = rejoin_timeout_s
         self._text_input = text_input
@@ -140,15 +142,15 @@ class RoomOpenCall:
         """Unpublishes the agent's voice and lets go of the rest; the room stays as it is."""
         for event, callback in self._callbacks.items():
             self._room.off(event, callback)
+        if self._events is not None:  # a second time he may be another session's
+            self._mirror.served.remove(self.identity)
         self._events = None
         self._stop_waiting()
         self._mirror.agents.discard(self)
-        if self.identity in self._mirror.served:
-            self._mirror.served.remove(self.identity)
         if self._transcripts is not None:
             await self._transcripts.aclose()
         await self._media.aclose()
-        self._mirror.permissions.release(self._publication)
+        self._mirror.permissions.release(self.publication)
         await self._tasks.cancel()
         await self._mirror.agents.settle()
 
@@ -255,15 +257,16 @@ class RoomOpenCall:
         if reason in _ROOM_IS_GONE or reason == DisconnectReason.CLIENT_INITIATED:
             self._events.caller_left()
             return
+        self._events.lost(self._loss(reason, self._mirror.error))
+
+    def _loss(self, reason: int, cause: BelugaVoiceError | None) -> BelugaVoiceError:
+        if isinstance(cause, InternalError):  # the connection did not fail
+            return cause
         name = reason.name if isinstance(reason, DisconnectReason) else str(reason)
-        self._events.lost(
-            TransportError(
-                f"the connection to the room was lost: {name}",
-                code="disconnected",
-                provider="livekit",
-                details={"reason": name},
-            )
-        )
+        message, details = f"the connection to the room was lost: {name}", {"reason": name}
+        if cause is not None:
+            message, details = f"{message} ({cause.message})", {**details, "cause": cause.code}
+        return TransportError(message, code="disconnected", provider="livekit", details=details)
 
     def _failed(self, error: BaseException) -> None:
         _log.error("a call in a room failed", exc_info=error)

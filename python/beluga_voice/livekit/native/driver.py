@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from beluga_voice import _core
 from beluga_voice._engine import engine
 from beluga_voice._loop import loop_link
-from beluga_voice.core_errors import translated
-from beluga_voice.errors import (
-    AuthError,
-    BelugaVoiceError,
-    InvalidStateError,
-    SessionError,
-    TransportError,
-)
+from beluga_voice.core_errors import core_error, translated
+from beluga_voice.errors import BelugaVoiceError, SessionError, TransportError
 from beluga_voice.livekit import room_events as told
+from beluga_voice.livekit.another_token import with_another_token
 from beluga_voice.livekit.enums import DisconnectReason, SimulateScenarioKind
 from beluga_voice.livekit.native import translation
 from beluga_voice.livekit.native.audio import NativeAudioFeed, NativeAudioSink, bare_call
@@ -50,6 +45,9 @@ _MEDIA_TIMEOUT_S = 5.0
 # How long the server may take to say goodbye, in seconds.
 _LEAVE_TIMEOUT_S = 2.0
 _OPUS_HZ = 48_000
+
+# What a server that does not take us in means by these.
+_NO_SESSION = {"not_found": "session_not_found", "rate_limit_exceeded": "session_limit_exceeded"}
 
 _LEAVE_REASONS: Mapping[int, Literal["USER_UNAVAILABLE", "USER_REJECTED", "AGENT_ERROR"]] = {
     DisconnectReason.USER_UNAVAILABLE: "USER_UNAVAILABLE",
@@ -181,6 +179,8 @@ class NativeDriver:
                     self._tracks[fields["track"]] = event.track
                 if event is not None:
                     self._tell(event)
+                if isinstance(event, told.LocalTrackUnpublished):
+                    self._taken_back(fields["track"])
 
     def _tell(self, event: RoomEvent) -> None:
         if self._held is not None:
@@ -194,8 +194,8 @@ class NativeDriver:
             self.on_event(event)
 
     def _disconnected(self, fields: dict[str, Any]) -> None:
+        error = fields["error"]
         if self._joined is not None and not self._joined.done():
-            error = fields["error"]
             if error is not None and error["wants_sdk"]:
                 self._joined.set_exception(NeedsSdkError(error["message"]))
             else:
@@ -203,13 +203,16 @@ class NativeDriver:
             self._over.set()
             self._forget()
             return
-        self._end(translation.reason(fields["reason"]))
+        failed = core_error(error["code"], error["message"], provider="livekit") if error is not None else None
+        if failed is not None:
+            _log.warning("the room was lost: %s (%s)", failed, failed.code)
+        self._end(translation.reason(fields["reason"]), failed)
         self._forget()
 
-    def _end(self, reason: DisconnectReason) -> None:
+    def _end(self, reason: DisconnectReason, error: BelugaVoiceError | None = None) -> None:
         if not self._over.is_set():
             self._over.set()
-            self._tell(told.Disconnected(reason))
+            self._tell(told.Disconnected(reason, error))
 
     def _forget(self) -> None:
         """The room is over, or to be: nobody drains it any more."""
@@ -229,11 +232,10 @@ class NativeDriver:
         self._sources.clear()
 
     async def _renew_token(self) -> None:
-        source = self._token_source
-        if source is None:
-            return
-        given = source()
-        token = given if isinstance(given, str) else await given
+        if self._token_source is not None:
+            await with_another_token(self._token_source, self._use_token)
+
+    async def _use_token(self, token: str) -> None:
         if self._room is not None:
             self._room.set_token(token)
 
@@ -256,14 +258,8 @@ class NativeDriver:
 
     async def _ask(self, ask: Callable[[_core.Room], int]) -> Any:
         room = self._core_room
-        try:
+        with translated(provider="livekit", operation="command"):
             command = ask(room)
-        except _core.CoreError as error:
-            code, message, _ = error.args
-            if code == "invalid_state":
-                raise InvalidStateError(message) from None
-            code = code if code == "disconnected" else "protocol_error"
-            raise TransportError(message, code=code, provider="livekit") from None
         waiting = self._commands[command] = asyncio.get_running_loop().create_future()
         try:
             return await waiting
@@ -311,8 +307,19 @@ class NativeDriver:
         if source is not None:
             self.detach(source)
             await source.close()
-        await self._ask(lambda room: room.unpublish(track))
+        try:
+            await self._ask(lambda room: room.unpublish(track))
+        except TransportError as error:
+            if error.code != "not_found":  # else the server took it back before
+                raise
         self._tracks.pop(track, None)
+
+    def _taken_back(self, track: int) -> None:
+        """By the server, where its source is still there; a session keeps what it knows of its track until it ends."""
+        source = self._sources.pop(track, None)
+        if source is not None:
+            del self._tracks[track]
+            self._tasks.start(self._close_bare(source), name="end of a track")
 
     def route_input(self, link: CallLink, sid: str | None) -> None:
         """What a session's call hears: a remote track, or None: silence."""
@@ -342,7 +349,7 @@ class NativeDriver:
         try:
             track = await self._publish(name, options)
         except BaseException:
-            await link.close()
+            await self._close_bare(link)
             raise
         self._sources[track] = link
         self._say(lambda room: room.route_output(_doors(link)[1], track))
@@ -404,7 +411,7 @@ class NativeDriver:
         try:
             track = await self._publish(track_name, options)
         except BaseException:
-            await link.close()
+            await self._close_bare(link)
             raise
         self._say(lambda room: room.route_output(_doors(link)[1], track))
         return NativeCallMedia(self, link, track)
@@ -615,18 +622,9 @@ def _error(error: Mapping[str, Any] | None, operation: str) -> Exception:
         code, message, data = error["rpc"]
         return RpcError(code, message, data or None)
     code, message = error["code"], error["message"]
-    where: dict[str, Any] = {"provider": "livekit", "operation": operation}
-    match code:
-        case "authentication_failed" | "authorization_failed":
-            return AuthError(message, code=code, **where)
-        case "not_found" if operation == "connect":
-            return SessionError(message, code="session_not_found", **where)
-        case "rate_limit_exceeded" if operation == "connect":
-            return SessionError(message, code="session_limit_exceeded", **where)
-        case "connection_failed" | "connection_timeout" | "disconnected" | "protocol_error":
-            return TransportError(message, code=code, **where)
-        case _:
-            return TransportError(f"{message} ({code})", code="protocol_error", **where)
+    if operation == "connect" and code in _NO_SESSION:
+        return SessionError(message, code=_NO_SESSION[code], provider="livekit", operation=operation)
+    return core_error(code, message, provider="livekit", operation=operation)
 
 
 def _doors(link: CallLink) -> tuple[int, int]:

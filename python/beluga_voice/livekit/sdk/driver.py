@@ -13,6 +13,7 @@ from livekit import rtc
 
 from beluga_voice.errors import AuthError, BelugaVoiceError, TransportError
 from beluga_voice.livekit import room_events as told
+from beluga_voice.livekit.another_token import with_another_token
 from beluga_voice.livekit.data_stream import StreamError
 from beluga_voice.livekit.enums import DisconnectReason
 from beluga_voice.livekit.rpc import RpcError
@@ -55,8 +56,6 @@ _FINAL = frozenset(
 
 # How long the SDK collects changes before it tells the server of them, and has then told it, in seconds.
 _RENEGOTIATION_S = 0.25
-# Between attempts to join anew, in seconds.
-_REJOIN_DELAYS_S = (0.0, 0.3, 1.2, 2.7, 4.8)
 
 
 class _Published:
@@ -246,25 +245,19 @@ class SdkDriver:
     # -- joining anew, after the SDK has given up -----------------------------------------------------------------
 
     async def _rejoin(self, token_source: TokenSource, reason: int) -> None:
-        for delay_s in _REJOIN_DELAYS_S:
-            await asyncio.sleep(delay_s)
-            try:
-                given = token_source()
-                room = await self._joined(given if isinstance(given, str) else await given)
-            except Exception as error:
-                # The token may be quoted in it: its kind has to do.
-                _log.warning("the room could not be joined anew: %s", type(error).__name__)
-                continue
-            self._rejoins += 1
-            try:
-                await self._move_to(room)
-            except Exception as error:
-                _log.warning("the room joined anew was given up: %s", error)
-                self._told_by = None
-                self._tasks.start(room.disconnect(), name="leave")
-                continue
-            return
-        self._end(reason)
+        if not await with_another_token(token_source, self._join_anew):
+            self._end(reason)
+
+    async def _join_anew(self, token: str) -> bool:
+        room = await self._joined(token)
+        self._rejoins += 1
+        try:
+            await self._move_to(room)
+        except Exception:
+            self._told_by = None
+            self._tasks.start(room.disconnect(), name="leave")
+            raise
+        return True
 
     async def _move_to(self, room: Any) -> None:
         self._room = room
