@@ -55,8 +55,8 @@ _FINAL = frozenset(
 
 # How long the SDK collects changes before it tells the server of them, and has then told it, in seconds.
 _RENEGOTIATION_S = 0.25
-# Between attempts to join anew, in seconds.
-_REJOIN_DELAYS_S = (0.0, 0.3, 1.2, 2.7, 4.8)
+# Before each attempt to join anew, in seconds: with those of the SDK before them as many as the core makes.
+_REJOIN_DELAYS_S = (0.0, 0.3, 1.2, 2.7, 4.8, 7.0, 7.0)
 
 
 class _Published:
@@ -81,6 +81,7 @@ class SdkDriver:
         self._room: Any = None
         self._farewell: Farewell | None = None
         self._url = ""
+        self._token = ""
         self._sid = ""
         self._options: RoomOptions | None = None
         self._leaving = False
@@ -100,7 +101,7 @@ class SdkDriver:
 
     async def connect(self, url: str, token: str, options: RoomOptions) -> Joined:
         """See `RoomDriver`. Raises TransportError `connection_failed` for whatever it was; `joining` looks closer."""
-        self._url, self._options = url, options
+        self._url, self._token, self._options = url, token, options
         self._room = await self._joined(token)
         self._farewell = Farewell()
         self._farewell.room(self._room)
@@ -122,7 +123,7 @@ class SdkDriver:
         await self._tasks.cancel()
 
     def stats(self) -> dict[str, int]:
-        """`rejoins`: times that the room was joined anew with a new token."""
+        """`rejoins`: times that the room was joined anew after the SDK had given up."""
         return {"rejoins": self._rejoins}
 
     async def _joined(self, token: str) -> Any:
@@ -222,11 +223,13 @@ class SdkDriver:
 
     def _disconnected(self, reason: int) -> None:
         options = self._options
-        if self._leaving or reason in _FINAL or options is None or options.token_source is None:
+        if self._leaving or reason in _FINAL or options is None:
             self._end(reason)
         else:
             self._reconnecting()
-            self._tasks.start(self._rejoin(options.token_source, reason), name="rejoin")
+            # Without another one the token of before has to do: it may well be good for hours.
+            token_source = options.token_source or (lambda: self._token)
+            self._tasks.start(self._rejoin(token_source, reason), name="rejoin")
 
     def _end(self, reason: int) -> None:
         if not self._over:
