@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from livekit import rtc
 
-from beluga_voice.errors import AuthError, BelugaVoiceError, TransportError
+from beluga_voice.errors import AuthError, BelugaVoiceError, InvalidStateError, TransportError
 from beluga_voice.livekit import room_events as told
 from beluga_voice.livekit.data_stream import StreamError
 from beluga_voice.livekit.enums import DisconnectReason
@@ -52,6 +53,9 @@ _FINAL = frozenset(
         DisconnectReason.ROOM_CLOSED,
     }
 )
+
+# Imported when a room is first joined over the SDK, whose threads are this process's: a forked child has none of them.
+_PROCESS = os.getpid()
 
 # How long the SDK collects changes before it tells the server of them, and has then told it, in seconds.
 _RENEGOTIATION_S = 0.25
@@ -100,7 +104,16 @@ class SdkDriver:
     # -- connection -----------------------------------------------------------------------------------------------
 
     async def connect(self, url: str, token: str, options: RoomOptions) -> Joined:
-        """See `RoomDriver`. Raises TransportError `connection_failed` for whatever it was; `joining` looks closer."""
+        """See `RoomDriver`. Raises TransportError `connection_failed` for whatever it was; `joining` looks closer.
+
+        Raises InvalidStateError in a forked child.
+        """
+        if os.getpid() != _PROCESS:
+            raise InvalidStateError(
+                "this process was forked from one that has joined rooms over the SDK; start children with 'spawn'",
+                provider="livekit",
+                operation="connect",
+            )
         self._url, self._token, self._options = url, token, options
         self._room = await self._joined(token)
         self._farewell = Farewell()
