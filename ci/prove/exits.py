@@ -14,7 +14,7 @@ from collections import defaultdict
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from support.mid_call_end import GONE_WITHIN_S, WAYS, MidCallEnd, end_in_mid_call
+from support.mid_call_end import ENDED_WITHIN_S, GONE_WITHIN_S, WAYS, MidCallEnd, end_in_mid_call
 from support.room_session import MEDIA
 from support.sdk_caller import SdkCaller
 
@@ -59,6 +59,8 @@ class Trials:
             self._tell(f"{way}, {media}: exit code {end.status}, wrote {end.out!r} {end.err!r}")
         if end.reason != "CLIENT_INITIATED" or end.gone_after_s > GONE_WITHIN_S:
             self._tell(f"{way}, {media}: gone after {end.gone_after_s:.1f} s, {end.reason}")
+        if end.took_s > ENDED_WITHIN_S:
+            self._tell(f"{way}, {media}: took {end.took_s:.1f} s to end")
 
     def _tell(self, problem: str) -> None:
         self.wrong.append(problem)

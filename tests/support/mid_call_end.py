@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A program that takes longer for what is waited for has failed.
 PATIENCE_S = 45.0
+# The core takes 0.2 to 1.5 s to end, the SDK up to 4.8 s: what takes longer than this has hung for a while.
+ENDED_WITHIN_S = 10.0
 # Who goes without a word is missed by the server after some 15 s.
 GONE_WITHIN_S = 2.0
 # What livekit's own package writes where events come after the loop is closed and before the process has ended.

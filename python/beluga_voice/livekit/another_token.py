@@ -16,12 +16,12 @@ _log = logging.getLogger("beluga_voice.livekit")
 
 T = TypeVar("T")
 
-# Before each attempt, in seconds.
-_DELAYS_S = (0.0, 0.3, 1.2, 2.7, 4.8)
+# Before each attempt, in seconds: over the SDK, with its own before them, as many as the core makes.
+_DELAYS_S = (0.0, 0.3, 1.2, 2.7, 4.8, 7.0, 7.0)
 
 
 async def with_another_token(source: TokenSource, use: Callable[[str], Awaitable[T]]) -> T | None:
-    """What `use` makes of a token of the source's; five tries, each with another token, then None."""
+    """What `use` makes of a token of the source's; seven tries, each with another token, then None."""
     for delay_s in _DELAYS_S:
         await asyncio.sleep(delay_s)
         try:

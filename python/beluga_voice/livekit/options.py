@@ -24,7 +24,7 @@ Media = Literal["native", "sdk"]
 
 TokenSource = Callable[[], str | Awaitable[str]]
 """Gives a token for the same room and identity; called when the room has to be joined anew and the last one is old, and
-again, five times in all, when it raises."""
+again, seven times in all, when it raises."""
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.mid_call_end import ENDED_WITHIN_S, GONE_WITHIN_S, PATIENCE_S
 from support.room_session import MEDIA
 
 from beluga_voice.clock import now
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from beluga_voice.testing import LiveKitServer
 
 pytestmark = pytest.mark.quiet_machine
-
-PATIENCE_S = 45.0
-# Who goes without a word is missed by the server after some 15 s.
-GONE_WITHIN_S = 2.0
 
 # Closes its loop without a word to anyone; then says how many sessions are in the engine when there are none left.
 PROGRAM = """
@@ -65,9 +62,12 @@ async def test_a_loop_that_is_closed_in_the_middle_of_a_call_leaves_its_room(
         assert told == [b"speaking\n", b"closed\n", b"0\n"], await program.communicate()
         closed_s = now()
         left = await ada.event("participant_disconnected", identity="agent", since=began_s)
+        assert left["reason"] == "CLIENT_INITIATED"
         assert left["at_s"] < closed_s + GONE_WITHIN_S
+        told_s = now()
         async with asyncio.timeout(PATIENCE_S):
             _, errors = await program.communicate(b"")
+        assert now() - told_s < ENDED_WITHIN_S
         assert program.returncode == 0
         # Python may have words for coroutines of the SDK's that lose their loop; nothing is told again and again, and
         # no coroutine of ours goes on.

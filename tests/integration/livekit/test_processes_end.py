@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.mid_call_end import GONE_WITHIN_S, PATIENCE_S, WAYS, end_in_mid_call, ended, running
+from support.mid_call_end import ENDED_WITHIN_S, GONE_WITHIN_S, PATIENCE_S, WAYS, end_in_mid_call, ended, running
 from support.room_session import MEDIA
 
 from beluga_voice.clock import now
@@ -37,12 +37,14 @@ async def test_the_room_sees_the_agent_leave_when_its_process_ends(
         assert (end.status, end.out, end.err) == (status, told, "")
         assert end.reason == "CLIENT_INITIATED"
         assert end.gone_after_s < GONE_WITHIN_S
+        assert end.took_s < ENDED_WITHIN_S
 
 
+@pytest.mark.parametrize("media", MEDIA)
 async def test_a_forked_child_is_refused_and_the_call_goes_on(
-    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str
+    livekit_server: LiveKitServer, ada: SdkCaller, room_name: str, media: Any
 ) -> None:
-    async with running("fork", livekit_server, room_name, "native") as program:
+    async with running("fork", livekit_server, room_name, media) as program:
         assert program.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
             told = [await program.stdout.readline() for _ in range(2)]

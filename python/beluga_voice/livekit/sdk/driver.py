@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from livekit import rtc
 
-from beluga_voice.errors import AuthError, BelugaVoiceError, TransportError
+from beluga_voice.errors import AuthError, BelugaVoiceError, InvalidStateError, TransportError
 from beluga_voice.livekit import room_events as told
 from beluga_voice.livekit.another_token import with_another_token
 from beluga_voice.livekit.data_stream import StreamError
@@ -54,6 +55,9 @@ _FINAL = frozenset(
     }
 )
 
+# Imported when a room is first joined over the SDK, whose threads are this process's: a forked child has none of them.
+_PROCESS = os.getpid()
+
 # How long the SDK collects changes before it tells the server of them, and has then told it, in seconds.
 _RENEGOTIATION_S = 0.25
 
@@ -82,6 +86,7 @@ class SdkDriver:
         """The room whose events count: `_room`, unless that was given up."""
         self._farewell: Farewell | None = None
         self._url = ""
+        self._token = ""
         self._sid = ""
         self._options: RoomOptions | None = None
         self._leaving = False
@@ -101,8 +106,17 @@ class SdkDriver:
     # -- connection -----------------------------------------------------------------------------------------------
 
     async def connect(self, url: str, token: str, options: RoomOptions) -> Joined:
-        """See `RoomDriver`. Raises TransportError `connection_failed` for whatever it was; `joining` looks closer."""
-        self._url, self._options = url, options
+        """See `RoomDriver`. Raises TransportError `connection_failed` for whatever it was; `joining` looks closer.
+
+        Raises InvalidStateError in a forked child.
+        """
+        if os.getpid() != _PROCESS:
+            raise InvalidStateError(
+                "this process was forked from one that has joined rooms over the SDK; start children with 'spawn'",
+                provider="livekit",
+                operation="connect",
+            )
+        self._url, self._token, self._options = url, token, options
         self._room = await self._joined(token)
         self._farewell = Farewell()
         self._farewell.room(self._room)
@@ -124,7 +138,7 @@ class SdkDriver:
         await self._tasks.cancel()
 
     def stats(self) -> dict[str, int]:
-        """`rejoins`: times that the room was joined anew with a new token."""
+        """`rejoins`: times that the room was joined anew after the SDK had given up."""
         return {"rejoins": self._rejoins}
 
     async def _joined(self, token: str) -> Any:
@@ -225,13 +239,15 @@ class SdkDriver:
 
     def _disconnected(self, reason: int) -> None:
         options = self._options
-        if self._leaving or reason in _FINAL or options is None or options.token_source is None:
+        if self._leaving or reason in _FINAL or options is None:
             self._end(reason)
         else:
             self._reconnecting()
             if self._rejoining is not None:  # lost again before all was published: of that nobody may ever be told
                 self._rejoining.cancel()
-            self._rejoining = self._tasks.start(self._rejoin(options.token_source, reason), name="rejoin")
+            # Without another one the token of before has to do: it may well be good for hours.
+            token_source = options.token_source or (lambda: self._token)
+            self._rejoining = self._tasks.start(self._rejoin(token_source, reason), name="rejoin")
 
     def _end(self, reason: int) -> None:
         if not self._over:
