@@ -5,8 +5,8 @@ interrupts is set to 0.15 s of voice: it is in every figure, since a caller wait
 
 - `where` pacer: the last sample that is not zero where sound leaves the engine, its fade included.
 - `where` caller: the arrival of the last packet with sound; a phone's jitter buffer comes on top.
-- `over_min_ms_p95`: the p95 less what is set. The budget of 30 ms at the pacer (design, section 7) is of sound with no way
-  to go (`make bench-share`): here the caller's packets, the server and 20 ms of jitter buffer come before it.
+- `over_min_ms_p95`: the p95 less what is set. The budget of 30 ms at the pacer (design, section 7) is of sound that is
+  there at once (`make bench-share`): here the caller's packets, the server and 20 ms of jitter buffer come before it.
 - `n`: interruptions; `missed`: turns that stopped no answer within half a second.
 """
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from livekit import rtc
 
-from beluga_voice.livekit import RoomOptions, TrackPublishOptions, room_events as told
+from beluga_voice.livekit import RoomOptions, TrackPublishOptions, another_token, room_events as told
 from beluga_voice.livekit.enums import DisconnectReason
-from beluga_voice.livekit.sdk import driver as sdk_driver
 from beluga_voice.livekit.sdk.driver import SdkDriver
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ class Rejoining:
         monkeypatch.setattr(rtc, "Room", self._room)
         monkeypatch.setattr(rtc, "AudioSource", lambda *_: None)
         monkeypatch.setattr(rtc, "LocalAudioTrack", SimpleNamespace(create_audio_track=lambda *_: SimpleNamespace()))
-        monkeypatch.setattr(sdk_driver, "_REJOIN_DELAYS_S", (0.0, 0.0, 0.0))
+        monkeypatch.setattr(another_token, "_DELAYS_S", (0.0, 0.0, 0.0))
 
     def _room(self) -> SdkRoom:
         room = SdkRoom()
