@@ -145,6 +145,12 @@ def test_a_forked_child_is_told_that_the_engine_is_not_its_own() -> None:
     assert (ended.returncode, ended.stdout) == (0, "invalid_state invalid_state\n"), ended.stderr
 
 
+def test_a_forked_child_is_told_that_a_call_and_a_room_are_not_its_own() -> None:
+    ended = program("fork_in_the_middle")
+    assert ended.returncode == 0, ended.stderr
+    assert Counter(ended.stdout.splitlines()) == {"invalid_state": 23}
+
+
 @pytest.mark.parametrize("where", ["voice", "agent"])
 def test_a_program_told_to_end_ends_though_a_component_is_at_work_in_that_moment(where: str) -> None:
     """Python calls a signal's handler in the middle of whatever its main thread does."""
