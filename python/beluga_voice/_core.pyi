@@ -208,7 +208,10 @@ class Engine:
 
 @final
 class Call:
-    """One call's handles. Thread-safe; nothing here waits for the engine. A call that is dropped is closed."""
+    """One call's handles. Thread-safe; nothing here waits for the engine. A call that is dropped is closed.
+
+    All of it raises CoreError `invalid_state` in a forked child.
+    """
 
     def drain(self) -> tuple[list[Event], list[tuple[str, int]]]:
         """Events since the last time, in order, and who is to look again: (who, n).
@@ -341,7 +344,7 @@ class Room:
     numbers of the core's, which stay the same when the room is joined anew; those of others go by their sid.
 
     Raises CoreError: `disconnected` when the room is over, `rate_limit_exceeded` when too many commands are under way,
-    `invalid_config` for a name that is none.
+    `invalid_config` for a name that is none, `invalid_state` in a forked child.
     """
 
     def drain(self) -> tuple[list[tuple[str, dict[str, Any]]], bool]:
@@ -468,7 +471,7 @@ class Tape:
 class Caller:
     """A light caller in a room. Thread-safe; nothing here waits.
 
-    Raises CoreError `invalid_state` when too many orders wait.
+    Raises CoreError `invalid_state` when too many orders wait, and in a forked child.
     """
 
     @property

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.call import on_call
-from support.short_call import sessions_end
+from support.short_call import a_room, sessions_end
 
 from beluga_voice import LocalCall, VoiceSession
 from beluga_voice.call_link import CallLink
+from beluga_voice.errors import TransportError
+from beluga_voice.livekit.native.audio import bare_call
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 
 if TYPE_CHECKING:
@@ -140,9 +142,29 @@ def test_a_loop_that_is_closed_under_a_call_ends_it(name: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, "let go\n"), ended.stderr
 
 
+def test_a_call_whose_room_is_over_takes_no_place() -> None:
+    async def main() -> None:
+        room, _ = await a_room()
+        room.leave("CLIENT_INITIATED")
+        while not room.over:  # noqa: ASYNC110 - of the core
+            await asyncio.sleep(0.01)
+        with pytest.raises(TransportError, match="the room is over") as refused:
+            bare_call(room, output_hz=8_000)
+        assert refused.value.code == "disconnected"
+
+    asyncio.run(main())
+    assert sessions_end(60.0)
+
+
 def test_a_forked_child_is_told_that_the_engine_is_not_its_own() -> None:
     ended = program("fork")
     assert (ended.returncode, ended.stdout) == (0, "invalid_state invalid_state\n"), ended.stderr
+
+
+def test_a_forked_child_is_told_that_a_call_and_a_room_are_not_its_own() -> None:
+    ended = program("fork_in_the_middle")
+    assert ended.returncode == 0, ended.stderr
+    assert Counter(ended.stdout.splitlines()) == {"invalid_state": 23}
 
 
 @pytest.mark.parametrize("where", ["voice", "agent"])

@@ -10,13 +10,16 @@ import time
 from typing import TYPE_CHECKING
 
 from beluga_voice import LocalCall, VoiceSession
-from beluga_voice._core import CoreError
+from beluga_voice._core import Call, Caller, CoreError, Room, Tape
 from beluga_voice._engine import engine
+from beluga_voice._loop import loop_link
 from beluga_voice.errors import BelugaVoiceError
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 from beluga_voice.testing.tone_words import spoken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from beluga_voice import Turn
 
 
@@ -109,8 +112,90 @@ def _use_the_engine() -> None:
         print(error.code)
 
 
+def fork_in_the_middle() -> None:
+    """The child of a process with a call, a room and a caller in it tries to go on with them."""
+    loop = asyncio.new_event_loop()
+    session, _ = loop.run_until_complete(speaking())
+    room, caller = loop.run_until_complete(a_room())
+    child = os.fork()
+    if child == 0:
+        try:
+            for use in uses_of_a_call(session.link.call) + uses_of_a_room(room) + uses_of_a_caller(caller):
+                try:
+                    print(f"it was let: {use()}")
+                except CoreError as error:
+                    print(error.args[0])
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+    loop.run_until_complete(session.aclose())
+    loop.close()
+
+
+async def a_room() -> tuple[Room, Caller]:
+    """One that is being joined, at a server that is not there."""
+    bell = loop_link().bell()
+    room = engine().join_room(
+        bell,
+        url="ws://127.0.0.1:9",
+        token="-",
+        auto_subscribe=False,
+        connect_timeout_ms=1000,
+        media_timeout_ms=1000,
+        reconnect=False,
+        renews_token=False,
+        epoch_ms=0,
+        seed=1,
+        user_agent="",
+    )
+    quiet = Tape(bytes(2 * 4_800), sample_rate=48_000)
+    return room, room.open_caller(bell, quiet=quiet, silence="dtx", kept_packets=0)
+
+
+def uses_of_a_call(call: Call) -> list[Callable[[], object]]:
+    return [
+        call.drain,
+        call.close,
+        call.resume,
+        call.stats,
+        call.end_utterance,
+        lambda: call.closed,
+        lambda: call.ear_written,
+        lambda: call.read_ear(0, 160),
+        lambda: call.want_ear(0, 0),
+        lambda: call.want_mouth(1),
+        lambda: call.write_mouth(bytes(320), 16_000),
+        lambda: call.write_input(bytes(320)),
+        lambda: call.want_input(1),
+        lambda: call.output_hz,
+    ]
+
+
+def uses_of_a_room(room: Room) -> list[Callable[[], object]]:
+    return [
+        room.drain,
+        lambda: room.over,
+        lambda: room.cancel(1),
+        lambda: room.unpublish(1),
+        lambda: room.publish(name="voice", source="MICROPHONE", stream="", muted=False),
+    ]
+
+
+def uses_of_a_caller(caller: Caller) -> list[Callable[[], object]]:
+    return [caller.drain, caller.hush, caller.stats, caller.replay]
+
+
 PROGRAMS = {
-    each.__name__: each for each in (leave, exit_in_the_middle, close_the_loop, close_the_loop_and_keep_the_call, fork)
+    each.__name__: each
+    for each in (
+        leave,
+        exit_in_the_middle,
+        close_the_loop,
+        close_the_loop_and_keep_the_call,
+        fork,
+        fork_in_the_middle,
+    )
 }
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ use crate::event::{Event, action_of};
 use crate::gate::detached;
 use crate::host::Clock;
 use crate::lock::lock;
+use crate::of_process::OfProcess;
 use crate::wakeup::Bell;
 use beluga_engine::{
     Command, EAR_READERS, InterruptionPolicy, MouthError, MouthWriter, OUT_READERS, Packet,
@@ -17,6 +18,8 @@ use pyo3::types::{PyBytes, PyDict};
 use rtrb::{Consumer, Producer};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+/// Who is to look again, and which of them.
+type Again = (&'static str, usize);
 /// Payload, sequence number, timestamp, marker.
 type ShownPacket<'py> = (Bound<'py, PyBytes>, u16, u32, bool);
 
@@ -24,7 +27,9 @@ type ShownPacket<'py> = (Bound<'py, PyBytes>, u16, u32, bool);
 ///
 /// Each lock is held by Python's threads alone: the shard never waits for one.
 #[pyclass(frozen, module = "beluga_voice._core")]
-pub(crate) struct Call {
+pub(crate) struct Call(OfProcess<Handles>);
+
+struct Handles {
     shared: Arc<Shared>,
     mouth: Mutex<MouthWriter>,
     events: Mutex<Consumer<beluga_engine::Event>>,
@@ -44,7 +49,7 @@ impl Call {
         doors_in_room: Option<(u32, u32)>,
         clock: Clock,
     ) -> Self {
-        Self {
+        Self(OfProcess::new(Handles {
             shared: handles.shared,
             mouth: Mutex::new(handles.mouth),
             events: Mutex::new(handles.events),
@@ -53,9 +58,11 @@ impl Call {
             packets: packets.map(Mutex::new),
             doors_in_room,
             clock,
-        }
+        }))
     }
+}
 
+impl Handles {
     fn packets(&self) -> PyResult<MutexGuard<'_, PacketReader>> {
         let none = || invalid_state("this call's output is PCM, or a room has it");
         self.packets.as_ref().map(lock).ok_or_else(none)
@@ -73,57 +80,61 @@ impl Call {
 impl Drop for Call {
     /// Nobody holds the call any more, so nobody could end it: its loop was closed, or its session forgotten.
     fn drop(&mut self) {
-        // A full queue of commands is taken within a tick; the call is then not worth waiting for it.
-        let _ = lock(&self.commands).push(Command::Close);
+        if let Ok(call) = self.0.get() {
+            // A full queue of commands is taken within a tick; the call is then not worth waiting for it.
+            let _ = lock(&call.commands).push(Command::Close);
+        }
     }
 }
 
 #[pymethods]
 impl Call {
-    fn drain(&self) -> (Vec<Event>, Vec<(&'static str, usize)>) {
-        let mut queue = lock(&self.events);
+    fn drain(&self) -> PyResult<(Vec<Event>, Vec<Again>)> {
+        let call = self.0.get()?;
+        let mut queue = lock(&call.events);
         let events = std::iter::from_fn(|| queue.pop().ok())
             .map(Event::from)
             .collect();
-        let ready = self.shared.take_ready().map(|ready| match ready {
+        let ready = call.shared.take_ready().map(|ready| match ready {
             Ready::Mouth => ("mouth", 0),
             Ready::Input => ("input", 0),
             Ready::Ear(reader) => ("ear", reader),
             Ready::Out(reader) => ("out", reader),
             Ready::Packets => ("packets", 0),
         });
-        (events, ready.collect())
+        Ok((events, ready.collect()))
     }
 
     #[getter]
-    fn doors_in_room(&self) -> Option<(u32, u32)> {
-        self.doors_in_room
+    fn doors_in_room(&self) -> PyResult<Option<(u32, u32)>> {
+        Ok(self.0.get()?.doors_in_room)
     }
 
     #[getter]
-    fn closed(&self) -> bool {
-        self.shared.is_closed()
+    fn closed(&self) -> PyResult<bool> {
+        Ok(self.0.get()?.shared.is_closed())
     }
 
     fn close(&self) -> PyResult<()> {
-        self.send(Command::Close)
+        self.0.get()?.send(Command::Close)
     }
 
     fn drop_utterance(&self, utterance: u32) -> PyResult<()> {
-        let newest = lock(&self.mouth).newest();
+        let call = self.0.get()?;
+        let newest = lock(&call.mouth).newest();
         if !(1..=newest).contains(&utterance) {
             let message = format!("utterance {utterance} was never begun: {newest} were");
             return Err(invalid_state(message));
         }
-        self.send(Command::Drop(utterance))
+        call.send(Command::Drop(utterance))
     }
 
     fn resume(&self) -> PyResult<()> {
-        self.send(Command::Resume)
+        self.0.get()?.send(Command::Resume)
     }
 
     fn reply_done(&self, through: u32) -> PyResult<()> {
-        self.send(Command::ReplyDone(through))
+        self.0.get()?.send(Command::ReplyDone(through))
     }
 
     #[pyo3(signature = (*, allow_interruptions, min_interruption_ms, interruption_action))]
@@ -144,29 +155,33 @@ impl Call {
             min_speech: ear_samples(min_interruption_ms),
             action,
         };
-        lock(&self.mouth).begin(policy).map_err(mouth_error)
+        lock(&self.0.get()?.mouth)
+            .begin(policy)
+            .map_err(mouth_error)
     }
 
     fn write_mouth(&self, py: Python<'_>, pcm: Pcm, sample_rate: u32) -> PyResult<usize> {
-        detached(py, || lock(&self.mouth).write(&pcm.0, sample_rate))?.map_err(mouth_error)
+        let call = self.0.get()?;
+        detached(py, || lock(&call.mouth).write(&pcm.0, sample_rate))?.map_err(mouth_error)
     }
 
-    fn want_mouth(&self, samples: usize) -> bool {
-        let mouth = lock(&self.mouth);
-        mouth.gauge().want(mouth.room_for(samples)) || self.shared.is_closed()
+    fn want_mouth(&self, samples: usize) -> PyResult<bool> {
+        let call = self.0.get()?;
+        let mouth = lock(&call.mouth);
+        Ok(mouth.gauge().want(mouth.room_for(samples)) || call.shared.is_closed())
     }
 
     fn mark(&self, mark: u32) -> PyResult<()> {
-        lock(&self.mouth).mark(mark).map_err(mouth_error)
+        lock(&self.0.get()?.mouth).mark(mark).map_err(mouth_error)
     }
 
     fn end_utterance(&self) -> PyResult<()> {
-        lock(&self.mouth).end().map_err(mouth_error)
+        lock(&self.0.get()?.mouth).end().map_err(mouth_error)
     }
 
     #[getter]
-    fn ear_written(&self) -> u64 {
-        self.shared.ear.written()
+    fn ear_written(&self) -> PyResult<u64> {
+        Ok(self.0.get()?.shared.ear.written())
     }
 
     fn read_ear<'py>(
@@ -174,23 +189,24 @@ impl Call {
         py: Python<'py>,
         start: u64,
         max_samples: usize,
-    ) -> (Bound<'py, PyBytes>, u64, u64) {
-        read(py, &self.shared.ear, start, max_samples)
+    ) -> PyResult<(Bound<'py, PyBytes>, u64, u64)> {
+        Ok(read(py, &self.0.get()?.shared.ear, start, max_samples))
     }
 
     fn want_ear(&self, reader: usize, position: u64) -> PyResult<bool> {
+        let call = self.0.get()?;
         check_reader(reader, EAR_READERS)?;
-        Ok(self.shared.ear_wait(reader).want(position) || self.shared.is_closed())
+        Ok(call.shared.ear_wait(reader).want(position) || call.shared.is_closed())
     }
 
     #[getter]
-    fn output_hz(&self) -> u32 {
-        self.shared.out_hz
+    fn output_hz(&self) -> PyResult<u32> {
+        Ok(self.0.get()?.shared.out_hz)
     }
 
     #[getter]
-    fn output_written(&self) -> u64 {
-        self.shared.out.written()
+    fn output_written(&self) -> PyResult<u64> {
+        Ok(self.0.get()?.shared.out.written())
     }
 
     fn read_output<'py>(
@@ -198,34 +214,37 @@ impl Call {
         py: Python<'py>,
         start: u64,
         max_samples: usize,
-    ) -> (Bound<'py, PyBytes>, u64, u64) {
-        read(py, &self.shared.out, start, max_samples)
+    ) -> PyResult<(Bound<'py, PyBytes>, u64, u64)> {
+        Ok(read(py, &self.0.get()?.shared.out, start, max_samples))
     }
 
     fn notify_output(&self, bell: &Bell) -> PyResult<()> {
-        if self.shared.notify_output(&bell.bell) {
+        if self.0.get()?.shared.notify_output(&bell.bell) {
             return Ok(());
         }
         Err(invalid_state("another loop is woken by this call's output"))
     }
 
     fn want_output(&self, reader: usize, position: u64) -> PyResult<bool> {
+        let call = self.0.get()?;
         check_reader(reader, OUT_READERS)?;
-        Ok(self.shared.out_wait(reader).want(position) || self.shared.is_closed())
+        Ok(call.shared.out_wait(reader).want(position) || call.shared.is_closed())
     }
 
     fn write_input(&self, py: Python<'_>, pcm: Pcm) -> PyResult<usize> {
-        detached(py, || match &mut *lock(&self.input) {
-            InputWriter::Pcm(writer) => Ok(writer.write(self.clock.now_us(), &pcm.0)),
+        let call = self.0.get()?;
+        detached(py, || match &mut *lock(&call.input) {
+            InputWriter::Pcm(writer) => Ok(writer.write(call.clock.now_us(), &pcm.0)),
             InputWriter::Packets(_) | InputWriter::Room => Err(()),
         })?
         .map_err(|()| invalid_state("this call's input is packets"))
     }
 
     fn want_input(&self, samples: usize) -> PyResult<bool> {
-        match &*lock(&self.input) {
+        let call = self.0.get()?;
+        match &*lock(&call.input) {
             InputWriter::Pcm(writer) => {
-                Ok(writer.gauge().want(writer.room_for(samples)) || self.shared.is_closed())
+                Ok(writer.gauge().want(writer.room_for(samples)) || call.shared.is_closed())
             }
             InputWriter::Packets(_) | InputWriter::Room => Err(invalid_state(
                 "this call's input is packets, which never wait",
@@ -234,8 +253,9 @@ impl Call {
     }
 
     fn read_packet<'py>(&self, py: Python<'py>) -> PyResult<Option<ShownPacket<'py>>> {
-        let age_us = &self.shared.counters.frame_age_out_us;
-        let packet = self.packets()?.pop(self.clock.now_us(), age_us);
+        let call = self.0.get()?;
+        let age_us = &call.shared.counters.frame_age_out_us;
+        let packet = call.packets()?.pop(call.clock.now_us(), age_us);
         Ok(packet.map(|packet| {
             let payload = PyBytes::new(py, packet.payload());
             (payload, packet.sequence, packet.timestamp, packet.marker)
@@ -243,7 +263,8 @@ impl Call {
     }
 
     fn want_packet(&self) -> PyResult<bool> {
-        Ok(self.packets()?.want() || self.shared.is_closed())
+        let call = self.0.get()?;
+        Ok(call.packets()?.want() || call.shared.is_closed())
     }
 
     #[pyo3(signature = (payload, *, sequence, timestamp, ssrc))]
@@ -254,11 +275,12 @@ impl Call {
         timestamp: u32,
         ssrc: u32,
     ) -> PyResult<bool> {
-        match &mut *lock(&self.input) {
+        let call = self.0.get()?;
+        match &mut *lock(&call.input) {
             InputWriter::Pcm(_) => Err(invalid_state("this call's input is PCM; write that")),
             InputWriter::Room => Err(invalid_state("this call's input comes from its room")),
             InputWriter::Packets(writer) => {
-                let arrival_us = self.clock.now_us();
+                let arrival_us = call.clock.now_us();
                 let pushed = writer
                     .push(Packet {
                         arrival_us,
@@ -268,7 +290,7 @@ impl Call {
                         payload,
                     })
                     .map_err(invalid_format)?;
-                self.shared.counters.packets_refused.add(u64::from(!pushed));
+                call.shared.counters.packets_refused.add(u64::from(!pushed));
                 Ok(pushed)
             }
         }
@@ -276,7 +298,7 @@ impl Call {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        for (name, value) in self.shared.counters.snapshot() {
+        for (name, value) in self.0.get()?.shared.counters.snapshot() {
             stats.set_item(name, value)?;
         }
         Ok(stats)

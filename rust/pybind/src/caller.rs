@@ -4,6 +4,7 @@ use crate::buffer::{Pcm, to_bytes};
 use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::lock::lock;
+use crate::of_process::OfProcess;
 use beluga_caller::{
     CallerConfig, Heard, Hearing, Kept, Silence, TapeError, Voice, caller, replay,
 };
@@ -68,7 +69,7 @@ fn tape_field(refused: &TapeError) -> &'static str {
 /// The lock is held by Python's threads alone: the shard never waits for it.
 #[pyclass(frozen, module = "beluga_voice._core")]
 pub(crate) struct Caller {
-    caller: Mutex<beluga_caller::Caller>,
+    caller: OfProcess<Mutex<beluga_caller::Caller>>,
     sampled: Option<Mutex<Sampled>>,
     doors: (u32, u32),
 }
@@ -137,14 +138,14 @@ impl Caller {
             });
         let doors = attach(Box::new(ear), Box::new(mouth))?;
         Ok(Self {
-            caller: Mutex::new(caller),
+            caller: OfProcess::new(Mutex::new(caller)),
             sampled: sampled.map(Mutex::new),
             doors,
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, beluga_caller::Caller> {
-        lock(&self.caller)
+    fn lock(&self) -> PyResult<MutexGuard<'_, beluga_caller::Caller>> {
+        Ok(lock(self.caller.get()?))
     }
 }
 
@@ -156,23 +157,23 @@ impl Caller {
     }
 
     fn say(&self, tape: &Tape) -> PyResult<()> {
-        self.lock().say(tape.0.clone()).map_err(invalid_state)
+        self.lock()?.say(tape.0.clone()).map_err(invalid_state)
     }
 
     #[pyo3(signature = (tape, *, first_us, every_us))]
     fn repeat(&self, tape: &Tape, first_us: u64, every_us: u64) -> PyResult<()> {
-        self.lock()
+        self.lock()?
             .repeat(tape.0.clone(), first_us, every_us)
             .map_err(invalid_state)
     }
 
     fn hush(&self) -> PyResult<()> {
-        self.lock().hush().map_err(invalid_state)
+        self.lock()?.hush().map_err(invalid_state)
     }
 
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Vec<(&'static str, Bound<'py, PyDict>)>> {
         let mut news = Vec::new();
-        let mut caller = self.lock();
+        let mut caller = self.lock()?;
         while let Some(said) = caller.said() {
             let shown = PyDict::new(py);
             shown.set_item("first_us", said.first_us)?;
@@ -206,7 +207,7 @@ impl Caller {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counters = self.lock().counters.clone();
+        let counters = self.lock()?.counters.clone();
         let shown = PyDict::new(py);
         for (name, counter) in [
             ("frames", &counters.frames),
@@ -231,6 +232,7 @@ impl Caller {
 
     /// Samples, when the first was heard, frames made up, packets of no use.
     fn replay<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, u64, u64, u64)> {
+        self.caller.get()?;
         let replayed = detached(py, || {
             let packets = self
                 .sampled

@@ -6,6 +6,7 @@ use crate::error::{error, invalid_config, invalid_state};
 use crate::gate::detached;
 use crate::host::{Clock, Host, Stepped};
 use crate::lock::lock;
+use crate::of_process::OfProcess;
 use crate::room::Room;
 use crate::wakeup::Bell;
 use beluga_engine::{
@@ -19,17 +20,16 @@ use beluga_webrtc::{SoundInput, SoundOutput};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 /// What serves calls: the shards of this process, or one shard on a virtual clock.
 #[pyclass(frozen, module = "beluga_voice._core")]
 pub(crate) struct Engine {
-    host: Mutex<Option<Host>>,
+    host: OfProcess<Mutex<Option<Host>>>,
     has_silero: bool,
     opened: AtomicUsize,
     /// Calls that found no place, or no time.
     refused: AtomicUsize,
-    process: u32,
 }
 
 #[pymethods]
@@ -121,7 +121,6 @@ impl Engine {
         bitrate_bps: u32,
         room: Option<&Room>,
     ) -> PyResult<Call> {
-        self.check_process()?;
         let vad = match vad {
             "silero" if !self.has_silero => {
                 return Err(error(
@@ -218,14 +217,11 @@ impl Engine {
                 shared: shared.clone(),
             }),
             Box::new(SoundOutput { reader, shared }),
-        )?;
-        Ok(Call::new(
-            handles,
-            InputWriter::Room,
-            None,
-            Some(doors),
-            clock,
-        ))
+        );
+        let taken = doors.as_ref().ok().copied();
+        // Where the room takes no doors the call goes, and by that it ends.
+        let call = Call::new(handles, InputWriter::Room, None, taken, clock);
+        doors.map(|_| call)
     }
 
     /// Joins a room; see the stub.
@@ -253,7 +249,6 @@ impl Engine {
         user_agent: String,
         ca_pem: Option<Vec<u8>>,
     ) -> PyResult<Room> {
-        self.check_process()?;
         let config = RoomConfig {
             auto_subscribe,
             connect_timeout_ms,
@@ -292,8 +287,7 @@ impl Engine {
     }
 
     fn stop(&self, py: Python<'_>) -> PyResult<()> {
-        self.check_process()?;
-        let host = self.lock().take();
+        let host = lock(self.host.get()?).take();
         // Joins the shards: they never take the interpreter, so this ends within a tick.
         detached(py, || host.map_or((), Host::stop))
     }
@@ -302,11 +296,10 @@ impl Engine {
 impl Engine {
     fn hosted_by(host: Host, has_silero: bool) -> Self {
         Self {
-            host: Mutex::new(Some(host)),
+            host: OfProcess::new(Mutex::new(Some(host))),
             has_silero,
             opened: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
-            process: std::process::id(),
         }
     }
 
@@ -315,40 +308,12 @@ impl Engine {
         self.with_host(|host| host.clock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Host>> {
-        lock(&self.host)
-    }
-
     fn with_host<T>(&self, work: impl FnOnce(&mut Host) -> T) -> PyResult<T> {
-        self.check_process()?;
-        self.lock()
+        lock(self.host.get()?)
             .as_mut()
             .map(work)
             .ok_or_else(|| invalid_state("the engine was stopped"))
     }
-
-    fn check_process(&self) -> PyResult<()> {
-        check_process(self.process)
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        if std::process::id() != self.process {
-            // The threads are the parent's; joining them here would never end.
-            std::mem::forget(self.lock().take());
-        }
-    }
-}
-
-/// Threads do not survive a fork: a child that called on would wait for ever.
-pub(crate) fn check_process(process: u32) -> PyResult<()> {
-    if std::process::id() == process {
-        return Ok(());
-    }
-    Err(invalid_state(
-        "this process was forked from one that runs the engine; start children with 'spawn'",
-    ))
 }
 
 fn check_max_sessions(field: &str, max_sessions: usize) -> PyResult<()> {

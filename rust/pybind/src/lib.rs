@@ -14,6 +14,7 @@ mod gate;
 mod host;
 mod lock;
 mod network;
+mod of_process;
 mod room;
 mod room_event;
 mod stream_reader;
@@ -51,6 +52,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
         use pyo3::prelude::PyModuleMethods;
+        crate::of_process::watch_forks(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,8 +1,8 @@
 //! A LiveKit room: what is asked of it, and what it has to say.
 
 use crate::caller::{Caller, Tape};
-use crate::engine::check_process;
 use crate::error::{error, invalid_config};
+use crate::of_process::OfProcess;
 use crate::room_event::{ShownEvent, shown};
 use crate::wakeup::Bell;
 use beluga_engine::{PacketSink, PacketSource, Secret};
@@ -22,21 +22,15 @@ const EVENTS_AT_ONCE: usize = 256;
 /// See the stub.
 #[pyclass(frozen, module = "beluga_voice._core")]
 pub(crate) struct Room {
-    handle: RoomHandle,
+    handle: OfProcess<RoomHandle>,
     /// The shard of its peers: its calls are served there.
     pub(crate) place: Place,
-    /// Where its threads are: a child of a fork has none of them.
-    process: u32,
 }
 
 impl Room {
     pub(crate) fn new(handle: RoomHandle, place: Place) -> Self {
-        let process = std::process::id();
-        Self {
-            handle,
-            place,
-            process,
-        }
+        let handle = OfProcess::new(handle);
+        Self { handle, place }
     }
 
     /// Gives what packets go to and come from to the room, as yet without a way there.
@@ -45,7 +39,8 @@ impl Room {
         input: Box<dyn PacketSink>,
         output: Box<dyn PacketSource>,
     ) -> PyResult<(u32, u32)> {
-        let (input_id, output_id) = (self.handle.input_id(), self.handle.output_id());
+        let handle = self.handle.get()?;
+        let (input_id, output_id) = (handle.input_id(), handle.output_id());
         self.ask(Command::AttachInput {
             input: input_id,
             door: input,
@@ -60,9 +55,9 @@ impl Room {
     }
 
     fn ask(&self, command: Command) -> PyResult<u64> {
-        check_process(self.process)?;
-        self.handle.command(command).map(|id| id.0).map_err(|_| {
-            if self.handle.is_over() {
+        let handle = self.handle.get()?;
+        handle.command(command).map(|id| id.0).map_err(|_| {
+            if handle.is_over() {
                 error("disconnected", "the room is over", "")
             } else {
                 error(
@@ -78,7 +73,8 @@ impl Room {
 #[pymethods]
 impl Room {
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<(Vec<ShownEvent<'py>>, bool)> {
-        let events: PyResult<Vec<_>> = std::iter::from_fn(|| self.handle.event())
+        let handle = self.handle.get()?;
+        let events: PyResult<Vec<_>> = std::iter::from_fn(|| handle.event())
             .take(EVENTS_AT_ONCE)
             .map(|event| shown(py, event))
             .collect();
@@ -88,12 +84,15 @@ impl Room {
     }
 
     #[getter]
-    fn over(&self) -> bool {
-        self.handle.is_over()
+    fn over(&self) -> PyResult<bool> {
+        Ok(self.handle.get()?.is_over())
     }
 
-    fn cancel(&self, command: u64) {
-        self.handle.cancel(beluga_livekit::CommandId(command));
+    fn cancel(&self, command: u64) -> PyResult<()> {
+        self.handle
+            .get()?
+            .cancel(beluga_livekit::CommandId(command));
+        Ok(())
     }
 
     #[pyo3(signature = (*, name, source, stream, muted))]
@@ -104,7 +103,7 @@ impl Room {
         stream: String,
         muted: bool,
     ) -> PyResult<(u64, u32)> {
-        let track = self.handle.local_track_id();
+        let track = self.handle.get()?.local_track_id();
         let options = TrackOptions {
             name,
             source: source_of(source)?,

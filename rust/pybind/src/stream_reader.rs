@@ -1,16 +1,17 @@
 //! A stream that comes in.
 
+use crate::of_process::OfProcess;
 use beluga_livekit::{StreamError, StreamRead};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 /// See the stub.
 #[pyclass(frozen, module = "beluga_voice._core")]
-pub(crate) struct StreamReader(beluga_livekit::StreamReader);
+pub(crate) struct StreamReader(OfProcess<beluga_livekit::StreamReader>);
 
 impl StreamReader {
     pub(crate) fn new(reader: beluga_livekit::StreamReader) -> Self {
-        Self(reader)
+        Self(OfProcess::new(reader))
     }
 }
 
@@ -18,7 +19,7 @@ impl StreamReader {
 impl StreamReader {
     /// The kind of what there is, and what it is.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<(&'static str, Bound<'py, PyAny>)> {
-        Ok(match self.0.read() {
+        Ok(match self.0.get()?.read() {
             StreamRead::Piece(bytes) => ("piece", PyBytes::new(py, &bytes).into_any()),
             StreamRead::Nothing => ("nothing", py.None().into_bound(py)),
             StreamRead::End(attributes) => {
@@ -36,8 +37,8 @@ impl StreamReader {
     }
 
     #[getter]
-    fn unread(&self) -> usize {
-        self.0.unread()
+    fn unread(&self) -> PyResult<usize> {
+        Ok(self.0.get()?.unread())
     }
 }
 
