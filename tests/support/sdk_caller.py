@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAID_HZ = 48_000
+# Of what libwebrtc counts.
+STATS_HZ = 48_000
 
 
 class Spoken(NamedTuple):
@@ -39,6 +41,15 @@ class Spoken(NamedTuple):
 
     first_s: float
     last_s: float
+
+
+class Arrived(NamedTuple):
+    """What became of somebody's sound on its way, as libwebrtc counts it."""
+
+    lost: int
+    """Packets."""
+    made_up_s: float
+    """Sound that was not there in time, and was concealed: a tone or a vowel for a quarter of a second unheard."""
 
 
 class Server(Protocol):
@@ -169,6 +180,12 @@ class SdkCaller(LineProcess):
         """The SDK's inbound RTP statistics of somebody's tracks."""
         return await self.ask("stats", identity=identity)
 
+    async def arrived(self, identity: str) -> Arrived:
+        """Of all the sound of somebody who has one track."""
+        (stats,) = await self.stats(identity)
+        received, inbound = stats["inboundRtp"]["received"], stats["inboundRtp"]["inbound"]
+        return Arrived(int(received["packetsLost"]), int(inbound["concealedSamples"]) / STATS_HZ)
+
     # -- data --------------------------------------------------------------------------------------------------------
 
     async def rpc_register(
@@ -239,4 +256,4 @@ def data_of(event: Mapping[str, Any]) -> bytes:
     return base64.b64decode(event["data"])
 
 
-__all__ = ["Heard", "SdkCaller", "Spoken", "data_of", "now"]
+__all__ = ["Arrived", "Heard", "SdkCaller", "Spoken", "data_of", "now"]
