@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -105,6 +106,14 @@ async def fork(*joining: Any) -> None:
     await room.disconnect()
 
 
+async def signalling_panics(*joining: Any) -> None:
+    """The signalling thread panics in the middle of a word, in a process that test_a_panic.py has prepared."""
+    kept = await speaking(*joining)
+    ctypes.c_int.in_dll(ctypes.CDLL(None), "signalling_breaks").value = 1
+    await asyncio.Event().wait()
+    del kept
+
+
 async def _join_again(url: str, token: str, media: Any) -> None:
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -113,7 +122,9 @@ async def _join_again(url: str, token: str, media: Any) -> None:
         print(error.code)
 
 
-PROGRAMS = {each.__name__: each for each in (disconnect, leave, exit_in_the_middle, terminated, fork)}
+PROGRAMS = {
+    each.__name__: each for each in (disconnect, leave, exit_in_the_middle, terminated, fork, signalling_panics)
+}
 
 if __name__ == "__main__":
     asyncio.run(PROGRAMS[sys.argv[1]](*sys.argv[2:]))
