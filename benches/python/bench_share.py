@@ -6,7 +6,7 @@ Two scripts: `BRISK` has a turn a second, for many turns in little time, and two
 
 Stage `room` is the same in rooms of a real livekit-server, `who` being our sessions on either media path, or an agent
 on the plain SDK with nothing in it but levels (`rivals/raw_sdk.py`): rounds of the three alternate. `--rooms` measures
-that alone, and what a call in a room costs by thread (`load/room_cost.py`).
+that alone, and what a call in a room costs by thread (`load/room_cost.py`); the other rows stay, with their commit.
 
 What is loaded is out of the garbage collector's reach (`gc.freeze`), as README.md advises: a collection of it stops
 callers and agents for as long. Rows `..., heap not frozen` show what that is worth.
@@ -280,17 +280,31 @@ async def measure() -> tuple[list[Row], list[ShareRun]]:
     print_table(unfrozen)
     natural = [await hold(sessions, NATURAL, seconds) for sessions, seconds in NATURAL_S.items()]
     stages = [row for run in brisk for row in run_rows(run)] + packets + unfrozen
-    rooms = [*await room_rows(), await room_cpu_row()]
+    rooms = await measure_rooms()
     return stages + [cpu_row(run) for run in natural] + [memory] + rooms + kernel_rows(), brisk
 
 
+def other_rows(rooms: list[Row]) -> list[Row]:
+    """What was measured before of other stages than these."""
+    path: Path = RESULTS / "share.json"
+    before = json.loads(path.read_text()) if path.exists() else {"commit": None, "rows": []}
+    stages = {row["stage"] for row in rooms}
+    return [{"commit": before["commit"]} | row for row in before["rows"] if row["stage"] not in stages]
+
+
+async def measure_rooms() -> list[Row]:
+    """Rows of calls in rooms."""
+    return [*await room_rows(), await room_cpu_row()]
+
+
 def main() -> None:
-    if "--rooms" in sys.argv[1:]:
-        print_table(asyncio.run(room_rows()))
-        print_table([asyncio.run(room_cpu_row())])
-        return
     gc.collect()
     gc.freeze()
+    if "--rooms" in sys.argv[1:]:
+        rooms = asyncio.run(measure_rooms())
+        print_table(rooms)
+        print(write_result("share", other_rows(rooms) + rooms))
+        return
     rows, brisk = asyncio.run(measure())
     print_table([row for row in rows if row["stage"] not in ALL_BUDGETS])
     print(write_result("share", rows))
