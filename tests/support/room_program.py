@@ -20,8 +20,6 @@ from support.call import turn_handling
 from support.components import OneWordForAll
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from beluga_voice import Turn
 
 LONG = " ".join(["gold hand iron jump kite lamp milk nest open pink quiz rose salt tree unit vase wind yard"] * 6) + "."
@@ -78,12 +76,12 @@ async def exit_in_the_middle(*joining: Any) -> None:
 
 
 async def terminated(*joining: Any) -> None:
-    """SIGTERM in the middle of a call, in a program that ends by it as programs do."""
+    """SIGTERM in the middle of a call, in a program that ends by it as asyncio would have it.
 
-    def end(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
+    A handler of `signal.signal` raises wherever the main thread is, in the loop's own code too: what that was about to
+    call is lost, and `asyncio.run` may wait for it for ever, with nothing of ours in the program.
+    """
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, sys.exit, 128 + signal.SIGTERM)
     kept = await speaking(*joining)
     await asyncio.Event().wait()
     del kept
