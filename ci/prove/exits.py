@@ -1,7 +1,8 @@
 """Processes that end in the middle of a call, 200 of them: no hang, no crash, and the room sees each take its leave.
 
-`asyncio.run` that returns, `sys.exit` and SIGTERM (`loop.add_signal_handler`) in turn, in rooms that the core carries and in rooms of the SDK; four
-at a time, each in a room of its own with an SDK caller who watches. The rows say how long they took.
+`asyncio.run` that returns, `sys.exit` and SIGTERM (`loop.add_signal_handler`) in turn, in rooms that the core carries
+and in rooms of the SDK; four at a time, each in a room of its own with an SDK caller who watches. The rows say how long
+they took.
 """
 
 from __future__ import annotations
