@@ -88,8 +88,26 @@ struct Buffer {
     unwanted: bool,
 }
 
-/// Bytes that lie unread in all streams of a room.
-pub(crate) type Pool = Arc<AtomicUsize>;
+/// Bytes that lie unread in all streams of a room. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pool(Arc<AtomicUsize>);
+
+impl Pool {
+    /// Counts what is to lie there besides the `unread` bytes of its stream; false where that is too much, for the stream or in all.
+    pub(crate) fn take(&self, unread: usize, bytes: usize) -> bool {
+        let in_all = self.0.load(Ordering::Relaxed) + bytes;
+        let fits = unread + bytes <= MAX_UNREAD_BYTES && in_all <= MAX_UNREAD_BYTES_IN_ALL;
+        if fits {
+            self.0.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// They were read, or are gone.
+    pub(crate) fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
 
 #[derive(Debug, Clone, Default)]
 struct Pipe {
@@ -113,7 +131,7 @@ impl StreamReader {
         let mut buffer = self.0.lock();
         if let Some(piece) = buffer.pieces.pop_front() {
             buffer.unread -= piece.len();
-            self.0.pool.fetch_sub(piece.len(), Ordering::Relaxed);
+            self.0.pool.give_back(piece.len());
             return StreamRead::Piece(piece);
         }
         match &buffer.end {
@@ -147,7 +165,7 @@ impl Drop for StreamReader {
         buffer.unwanted = true;
         buffer.pieces.clear();
         let unread = std::mem::take(&mut buffer.unread);
-        self.0.pool.fetch_sub(unread, Ordering::Relaxed);
+        self.0.pool.give_back(unread);
     }
 }
 
@@ -185,12 +203,9 @@ impl StreamWriter {
         if piece.is_empty() {
             return Written::Kept;
         }
-        let in_all = self.0.pool.load(Ordering::Relaxed) + piece.len();
-        let here = buffer.unread + piece.len();
-        if here > MAX_UNREAD_BYTES || in_all > MAX_UNREAD_BYTES_IN_ALL {
+        if !self.0.pool.take(buffer.unread, piece.len()) {
             return Written::Full;
         }
-        self.0.pool.fetch_add(piece.len(), Ordering::Relaxed);
         buffer.unread += piece.len();
         buffer.pieces.push_back(piece);
         Self::awaited(&mut buffer)

@@ -4,14 +4,13 @@ use crate::command::StreamContent;
 use crate::data::deflate::{UnpackError, Unpacker};
 use crate::data::rpc::RpcStream;
 use crate::stream::{
-    MAX_UNREAD_BYTES, MAX_UNREAD_BYTES_IN_ALL, Pool, StreamError, StreamInfo, StreamReader,
-    StreamWriter, Written, stream_pipe,
+    MAX_UNREAD_BYTES, Pool, StreamError, StreamInfo, StreamReader, StreamWriter, Written,
+    stream_pipe,
 };
 use livekit_protocol::data_stream::{
     Chunk, CompressionType, Header, Trailer, header::ContentHeader,
 };
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
 /// Streams that may be open at the same time; the next one is not taken.
 const MAX_STREAMS: usize = 256;
@@ -38,11 +37,9 @@ struct Payload {
 
 impl Payload {
     fn put(&mut self, piece: &[u8]) -> Result<Written, StreamError> {
-        let in_all = self.pool.load(Ordering::Relaxed) + piece.len();
-        if self.bytes.len() + piece.len() > MAX_UNREAD_BYTES || in_all > MAX_UNREAD_BYTES_IN_ALL {
+        if !self.pool.take(self.bytes.len(), piece.len()) {
             return Err(StreamError::Unread);
         }
-        self.pool.fetch_add(piece.len(), Ordering::Relaxed);
         self.bytes.extend_from_slice(piece);
         Ok(Written::Kept)
     }
@@ -50,7 +47,7 @@ impl Payload {
 
 impl Drop for Payload {
     fn drop(&mut self) {
-        self.pool.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.pool.give_back(self.bytes.len());
     }
 }
 

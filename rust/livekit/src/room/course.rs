@@ -672,6 +672,7 @@ impl Room {
         }
         due.extend(self.subscriptions.due_us());
         due.extend(self.rpc.due_us());
+        due.extend(self.incoming.due_us());
         due.extend(self.updates.values().map(|(_, us)| *us).min());
         due.into_iter().min().unwrap_or(u64::MAX)
     }

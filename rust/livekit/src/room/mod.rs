@@ -339,8 +339,7 @@ impl Wire for Room {
     }
 
     fn due_us(&self) -> u64 {
-        let unfinished_us = self.incoming.due_us().unwrap_or(u64::MAX);
-        self.next_due_us().min(unfinished_us)
+        self.next_due_us()
     }
 
     fn leave(&mut self, now_us: u64) {

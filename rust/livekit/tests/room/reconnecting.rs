@@ -71,6 +71,22 @@ fn resume(world: &mut World) {
     world.turn();
 }
 
+/// The server has us join anew.
+fn sent_away(world: &mut World) {
+    world.say(leave(
+        Action::Reconnect,
+        proto::DisconnectReason::ServerShutdown,
+    ));
+}
+
+/// A full rejoin of the room, the caller still being there.
+fn rejoin_the_caller(world: &mut World) {
+    rejoin(
+        world,
+        infos::join(&[infos::participant("caller", &["TR_c"])]),
+    );
+}
+
 /// All that a full rejoin takes, once it was asked for.
 fn rejoin(world: &mut World, join: proto::JoinResponse) {
     world.accept();
@@ -258,10 +274,7 @@ fn a_session_that_the_server_has_forgotten_is_joined_anew() {
 #[test]
 fn whoever_is_gone_after_a_rejoin_has_left() {
     let mut world = call();
-    world.say(leave(
-        Action::Reconnect,
-        proto::DisconnectReason::ServerShutdown,
-    ));
+    sent_away(&mut world);
     world.take_events();
     rejoin(&mut world, infos::join(&[infos::participant("other", &[])]));
     let shown = world.take_shown();
@@ -283,14 +296,8 @@ fn whoever_is_gone_after_a_rejoin_has_left() {
 #[test]
 fn what_is_not_heard_again_five_seconds_after_a_rejoin_is_not_heard() {
     let mut world = call();
-    world.say(leave(
-        Action::Reconnect,
-        proto::DisconnectReason::ServerShutdown,
-    ));
-    rejoin(
-        &mut world,
-        infos::join(&[infos::participant("caller", &["TR_c"])]),
-    );
+    sent_away(&mut world);
+    rejoin_the_caller(&mut world);
     world.take_events();
     world.keep_alive_ms(5_100);
     assert_eq!(world.take_shown(), ["hear no TR_c"]);
@@ -303,10 +310,7 @@ fn a_rejoin_begins_its_numbers_anew_and_loses_nothing_that_waits() {
     let ids: Vec<_> = (0..12).map(|_| world.ask(infos::hello())).collect();
     world.take_packets();
     world.peer().get().take_one();
-    world.say(leave(
-        Action::Reconnect,
-        proto::DisconnectReason::ServerShutdown,
-    ));
+    sent_away(&mut world);
     rejoin(&mut world, infos::join(&[]));
     let sequences: Vec<u32> = world
         .take_packets()
@@ -364,10 +368,7 @@ fn a_stream_that_is_open_through_a_rejoin_is_broken_and_says_so() {
         stream_id: info.stream_id.clone(),
         content: vec![b'x'; 400_000],
     });
-    world.say(leave(
-        Action::Reconnect,
-        proto::DisconnectReason::ServerShutdown,
-    ));
+    sent_away(&mut world);
     rejoin(&mut world, infos::join(&[]));
     let error = world.result(write).cloned().unwrap().unwrap_err();
     assert_eq!(error.code, ErrorCode::Disconnected);
@@ -462,10 +463,7 @@ fn a_peer_that_is_over_is_replaced() {
     assert_eq!(world.take_shown(), ["reconnecting", "lost"]);
     assert_eq!(world.peer_count(), 2);
     assert!(!world.joins[1].reconnect);
-    rejoin(
-        &mut world,
-        infos::join(&[infos::participant("caller", &["TR_c"])]),
-    );
+    rejoin_the_caller(&mut world);
     assert!(world.take_shown().contains(&"back".to_owned()));
     assert_is_in_use(&mut world);
 }
@@ -494,10 +492,7 @@ fn doors_on_their_way_to_a_peer_that_is_over_go_to_the_next() {
         attach(&mut world);
         world.peer().get().end(None);
         world.pass_ms(500);
-        rejoin(
-            &mut world,
-            infos::join(&[infos::participant("caller", &["TR_c"])]),
-        );
+        rejoin_the_caller(&mut world);
         assert_is_in_use(&mut world);
     }
 }
@@ -507,14 +502,8 @@ fn a_peer_that_takes_its_time_keeps_nobody_from_being_heard_again() {
     let mut world = call();
     let old = world.peer();
     old.get().full = true;
-    world.say(leave(
-        Action::Reconnect,
-        proto::DisconnectReason::ServerShutdown,
-    ));
-    rejoin(
-        &mut world,
-        infos::join(&[infos::participant("caller", &["TR_c"])]),
-    );
+    sent_away(&mut world);
+    rejoin_the_caller(&mut world);
     // As long as a machine may have been asleep.
     world.keep_alive_ms(60_000);
     assert!(world.peer().get().inputs.is_empty());
