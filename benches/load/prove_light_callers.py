@@ -77,10 +77,9 @@ async def measured() -> dict[str, Any]:
                 await bob.silence_from("agent", since=turn.last_s)
                 await asyncio.sleep(0.3)
             heard, report = (await bob.heard("agent")).between(0.0, now()), ada.report()
-    ends = [turn.first_s for turn in report.turns[1:]] + [now()]
     answers = [
         (first_s, last_s)
-        for turn, end_s in zip(report.turns, ends, strict=True)
+        for turn, end_s in until_the_next(report)
         if (first_s := heard.first_sound_s(turn.last_s)) is not None
         and (last_s := heard.between(turn.last_s, end_s).last_sound_s(first_s)) is not None
     ]
@@ -89,14 +88,11 @@ async def measured() -> dict[str, Any]:
     light_ms = [1e3 * delay_s for delay_s in report.answer_delays_s if delay_s is not None]
     sdk_ms = [1e3 * (first_s - turn.last_s) for turn, (first_s, _) in zip(report.turns, answers, strict=True)]
     behind_ms = [1e3 * (first_s - voice.first_s) for voice, (first_s, _) in zip(voices, answers, strict=True)]
-    p5, p50, p95 = np.percentile(behind_ms, [5, 50, 95])
     return {
         "turns": TURNS,
         "answer_ms_light_p50": round(float(np.median(light_ms)), 1),
         "answer_ms_sdk_p50": round(float(np.median(sdk_ms)), 1),
-        "behind_ms_p5": round(float(p5), 1),
-        "behind_ms_p50": round(float(p50), 1),
-        "behind_ms_p95": round(float(p95), 1),
+        **spread("behind", behind_ms),
         "voice_frames_light": FRAMES_PER_PACKET * sum(voice.packets for voice in voices),
         "voice_frames_sdk": round(100 * sum(last_s - first_s for first_s, last_s in answers)),
         "gaps_light": sum(voice.gaps for voice in voices),
@@ -140,21 +136,28 @@ async def talked_over() -> dict[str, Any]:
             await session.aclose()
     light_ms, sdk_ms = silences_ms(report, heard)
     assert len(light_ms) == len(sdk_ms) == TURNS, f"{len(light_ms)} and {len(sdk_ms)} of {TURNS} answers fell silent"
-    p5, p50, p95 = np.percentile(np.subtract(sdk_ms, light_ms), [5, 50, 95])
-    ends_s = [turn.first_s for turn in report.turns[1:]] + [now()]
-    whole = [pair for number, pair in enumerate(zip(report.turns, ends_s, strict=True)) if number % 2]
+    whole = until_the_next(report)[1::2]
     said = ANSWER.split()
     return {
         "answers": 2 * TURNS,
         "silence_ms_light_p50": round(float(np.median(light_ms)), 1),
         "silence_ms_sdk_p50": round(float(np.median(sdk_ms)), 1),
-        "silence_behind_ms_p5": round(float(p5), 1),
-        "silence_behind_ms_p50": round(float(p50), 1),
-        "silence_behind_ms_p95": round(float(p95), 1),
+        **spread("silence_behind", [sdk - light for sdk, light in zip(sdk_ms, light_ms, strict=True)]),
         "words": len(said) * len(whole),
         "word_errors_light": sum(word_errors(said, words_of(sound, turn, end_s)) for turn, end_s in whole),
         "word_errors_sdk": sum(word_errors(said, heard.between(turn.last_s, end_s).words) for turn, end_s in whole),
     }
+
+
+def spread(name: str, values_ms: list[float]) -> dict[str, float]:
+    """How they lie."""
+    return {f"{name}_ms_p{share}": round(float(np.percentile(values_ms, share)), 1) for share in (5, 50, 95)}
+
+
+def until_the_next(report: CallerReport) -> list[tuple[CallerTurn, float]]:
+    """Each turn, and when the next one began."""
+    ends_s = [turn.first_s for turn in report.turns[1:]] + [now()]
+    return list(zip(report.turns, ends_s, strict=True))
 
 
 def silences_ms(report: CallerReport, heard: Heard) -> tuple[list[float], list[float]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beluga_voice.clock import now
+from support.program import program
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -34,30 +35,21 @@ WAYS = {"leave": 0, "exit_in_the_middle": 7, "terminated": 143}
 @asynccontextmanager
 async def running(name: str, server: Server, room: str, media: str, identity: str = "agent") -> AsyncGenerator[Process]:
     """A program that speaks in the room."""
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.room_program", name),
-        *(server.url, server.token(room, identity, kind="agent"), media),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])},
-    )
-    try:
-        assert program.stdout is not None
+    arguments = ("-m", "support.room_program", name, server.url, server.token(room, identity, kind="agent"), media)
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    async with program(*arguments, stderr=asyncio.subprocess.PIPE, PYTHONPATH=path) as process:
+        assert process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
-            said = await program.stdout.readline()
-        assert said == b"speaking\n", await program.communicate()
-        yield program
-    finally:
-        if program.returncode is None:
-            program.kill()
-            await program.wait()
+            said = await process.stdout.readline()
+        assert said == b"speaking\n", await process.communicate()
+        yield process
 
 
-async def ended(program: Process) -> tuple[int | None, str, str]:
+async def ended(process: Process) -> tuple[int | None, str, str]:
     """Exit code and what was written, once it has ended by itself."""
     async with asyncio.timeout(PATIENCE_S):
-        out, err = await program.communicate()
-    return program.returncode, out.decode(), err.decode()
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +73,13 @@ async def end_in_mid_call(
 ) -> MidCallEnd:
     """Runs a program and waits for its end. Raises TimeoutError where it hangs, DeadlineError where it stays."""
     began_s = now()
-    async with running(name, server, room, media, identity) as program:
+    async with running(name, server, room, media, identity) as process:
         if name == "terminated":
             await caller.voice_from(identity, since=began_s, within=PATIENCE_S)
         told_s = now()
         if name == "terminated":
-            program.send_signal(signal.SIGTERM)
-        status, out, err = await ended(program)
+            process.send_signal(signal.SIGTERM)
+        status, out, err = await ended(process)
         if media == "sdk":
             err = err.replace(_SDK_REMARK, "")
     over_s = now()

@@ -18,6 +18,7 @@ from beluga_voice.events import PlayoutStarted
 from beluga_voice.testing import FakeTextToSpeech
 from support.call import turn_handling
 from support.components import OneWordForAll
+from support.program import forked
 
 if TYPE_CHECKING:
     from beluga_voice import Turn
@@ -90,14 +91,8 @@ async def terminated(*joining: Any) -> None:
 async def fork(*joining: Any) -> None:
     """The child of a process in a call tries to join a room by itself, and ends; the call goes on."""
     room, session = await speaking(*joining, "gold")
-    child = os.fork()
-    if child == 0:
-        try:
-            # asyncio forgets the running loop in a child: this is one of its own.
-            asyncio.run(_join_again(*joining))
-        finally:
-            sys.stdout.flush()
-            os._exit(0)
+    # asyncio forgets the running loop in a child: that is one of its own.
+    child = forked(lambda: asyncio.run(_join_again(*joining)))
     await asyncio.to_thread(os.waitpid, child, 0)
     print("forked", flush=True)
     await session.wait_closed()

@@ -16,6 +16,7 @@ from beluga_voice._loop import loop_link
 from beluga_voice.errors import BelugaVoiceError
 from beluga_voice.testing import FakeSpeechToText, FakeTextToSpeech
 from beluga_voice.testing.tone_words import spoken
+from support.program import forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,14 +88,7 @@ def fork() -> None:
     """The child of a process with an engine tries to use it."""
     loop = asyncio.new_event_loop()
     session, _ = loop.run_until_complete(speaking())
-    child = os.fork()
-    if child == 0:
-        try:
-            _use_the_engine()
-        finally:
-            sys.stdout.flush()
-            os._exit(0)
-    os.waitpid(child, 0)
+    os.waitpid(forked(_use_the_engine), 0)
     loop.run_until_complete(session.aclose())
     loop.close()
 
@@ -117,18 +111,15 @@ def fork_in_the_middle() -> None:
     loop = asyncio.new_event_loop()
     session, _ = loop.run_until_complete(speaking())
     room, caller = loop.run_until_complete(a_room())
-    child = os.fork()
-    if child == 0:
-        try:
-            for use in uses_of_a_call(session.link.call) + uses_of_a_room(room) + uses_of_a_caller(caller):
-                try:
-                    print(f"it was let: {use()}")
-                except CoreError as error:
-                    print(error.args[0])
-        finally:
-            sys.stdout.flush()
-            os._exit(0)
-    os.waitpid(child, 0)
+
+    def use_them() -> None:
+        for use in uses_of_a_call(session.link.call) + uses_of_a_room(room) + uses_of_a_caller(caller):
+            try:
+                print(f"it was let: {use()}")
+            except CoreError as error:
+                print(error.args[0])
+
+    os.waitpid(forked(use_them), 0)
     loop.run_until_complete(session.aclose())
     loop.close()
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.program import program
 from support.room_session import PATIENCE_S
 
 from beluga_voice.clock import now
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
 
     from support.sdk_caller import SdkCaller
 
@@ -29,25 +27,15 @@ ROOT = Path(__file__).resolve().parents[3]
 QUESTION = ROOT / "tests" / "data" / "weather_question.wav"
 
 
-@asynccontextmanager
-async def example(name: str, *arguments: str, **environment: str) -> AsyncGenerator[Process]:
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(ROOT / "examples" / name), *arguments),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment},
-    )  # fmt: skip
-    try:
-        yield program
-    finally:
-        if program.returncode is None:
-            program.kill()
-            await program.wait()
+def example(name: str, *arguments: str, **environment: str) -> AbstractAsyncContextManager[Process]:
+    return program(ROOT / "examples" / name, *arguments, **environment)
 
 
-async def rest(program: Process) -> str:
+async def rest(running: Process) -> str:
     """What it wrote until its end, which must be a good one."""
     async with asyncio.timeout(PATIENCE_S):
-        written = (await program.communicate())[0].decode()
-    assert program.returncode == 0, written
+        written = (await running.communicate())[0].decode()
+    assert running.returncode == 0, written
     return written
 
 
@@ -64,10 +52,10 @@ async def test_the_agent_in_a_room_greets_answers_and_goes_with_its_caller(
 ) -> None:
     token = livekit_server.token(room_name, "agent", kind="agent")
     began_s = now()
-    async with example("room_agent.py", LIVEKIT_URL=livekit_server.url, LIVEKIT_TOKEN=token) as program:
+    async with example("room_agent.py", LIVEKIT_URL=livekit_server.url, LIVEKIT_TOKEN=token) as running:
         await greeted_and_answered(ada, since=began_s)
         await ada.leave()
-        written = await rest(program)
+        written = await rest(running)
     assert written.startswith(f"in room {room_name}, media: native\n")
     assert "weather" in written
 
@@ -77,7 +65,7 @@ async def test_the_backend_serves_one_caller_after_another_and_leaves_when_told(
 ) -> None:
     keys = {"LIVEKIT_API_KEY": livekit_server.api_key, "LIVEKIT_API_SECRET": livekit_server.api_secret}
     began_s = now()
-    async with example("room_backend.py", room_name, LIVEKIT_URL=livekit_server.url, **keys) as program:
+    async with example("room_backend.py", room_name, LIVEKIT_URL=livekit_server.url, **keys) as running:
         await greeted_and_answered(ada, since=began_s)
         bob = await call_in(livekit_server, "bob")
         came_s = now()
@@ -85,8 +73,8 @@ async def test_the_backend_serves_one_caller_after_another_and_leaves_when_told(
         await bob.publish()
         await greeted_and_answered(bob, since=came_s)
         told_s = now()
-        program.send_signal(signal.SIGTERM)
+        running.send_signal(signal.SIGTERM)
         left = await ada.event("participant_disconnected", identity="agent", since=told_s, within=PATIENCE_S)
         assert left["reason"] == "CLIENT_INITIATED"
-        written = await rest(program)
+        written = await rest(running)
     assert written == f"serving ada in {room_name}\nserving bob in {room_name}\nleft\n"
